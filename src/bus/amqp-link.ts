@@ -1,0 +1,132 @@
+import { connect, type ChannelModel, type RecoveringChannelModel } from 'amqplib';
+import { BerthError, messageOf } from '../errors.js';
+import { AmqpSession } from './amqp-session.js';
+import type { BusLog } from './bus-log.js';
+import { withTimeLimit } from './time-limit.js';
+
+const HEARTBEAT_S = 10;
+const HANDSHAKE_MS_MAX = 10_000;
+const RECONNECT_MS_FIRST = 100;
+const RECONNECT_MS_MAX = 5_000;
+const CLOSE_MS_MAX = 5_000;
+
+export interface AmqpLinkOptions {
+  readonly url: string;
+  readonly deliveryLimit: number;
+  /** Builds what a new connection needs; called for each, before {@link AmqpLink.session} has it no longer. */
+  readonly onSession: (session: AmqpSession) => Promise<void>;
+}
+
+/**
+ * The connection to the broker, made again for ever until it is closed. At most one session lives at a time.
+ */
+export class AmqpLink {
+  private readonly connection: Promise<RecoveringChannelModel>;
+  private readonly abort = new AbortController();
+  private readonly redact: (text: string) => string;
+  private current: AmqpSession | null = null;
+  private lastFailure: string | null = null;
+
+  /** @throws BerthError `settings.invalid` when the URL is none of AMQP */
+  constructor(
+    private readonly options: AmqpLinkOptions,
+    private readonly log: BusLog,
+  ) {
+    const url = brokerUrl(options.url);
+    this.redact = redactor(url);
+    this.connection = this.connect(url);
+  }
+
+  /** The live connection, or null. */
+  session(): AmqpSession | null {
+    return this.current;
+  }
+
+  async close(): Promise<void> {
+    const session = this.current;
+    this.current = null;
+    try {
+      const closing = (await this.connection).close();
+      // amqplib answers `close` only when the broker does; a connection that is lost meanwhile is closed, too.
+      await withTimeLimit(
+        Promise.race([closing, ...(session ? [session.ended] : [])]),
+        CLOSE_MS_MAX,
+        () => new BerthError('bus.unavailable', `the broker did not answer in ${CLOSE_MS_MAX} ms`),
+      );
+    } catch (error) {
+      this.log('warn', 'message broker connection cut', { reason: this.redact(messageOf(error)) });
+    } finally {
+      this.abort.abort();
+    }
+  }
+
+  private async connect(url: URL): Promise<RecoveringChannelModel> {
+    const options = {
+      noDelay: true,
+      keepAlive: true,
+      timeout: HANDSHAKE_MS_MAX,
+      clientProperties: { connection_name: `berth ${process.pid}` },
+      // For the socket: ends an attempt that is under way when we close.
+      signal: this.abort.signal,
+      recovery: {
+        waitForConnect: false,
+        initialDelay: RECONNECT_MS_FIRST,
+        maxDelay: RECONNECT_MS_MAX,
+        setup: (model: ChannelModel) => this.setUp(model),
+      },
+    };
+    const connection = await connect(url.href, options);
+    connection.on('connect-failed', (error) => this.onFailure(error));
+    connection.on('disconnect', (error) => this.log('warn', 'message broker lost', { reason: this.redact(error.message) }));
+    connection.on('error', () => undefined);
+    return connection;
+  }
+
+  private async setUp(model: ChannelModel): Promise<void> {
+    const session = new AmqpSession(model, this.options.deliveryLimit, this.log);
+    await session.openPublisher();
+    this.adopt(session);
+    await this.options.onSession(session);
+    // amqplib looks for the end of a connection only after this function: an end meanwhile would be missed for ever.
+    if (!session.isOpen()) throw new BerthError('bus.unavailable', 'the connection was lost while it was set up');
+    this.lastFailure = null;
+    this.log('info', 'message broker connected', {});
+  }
+
+  private adopt(session: AmqpSession): void {
+    if (this.abort.signal.aborted) return;
+    this.current = session;
+    void session.ended.then(() => {
+      if (this.current === session) this.current = null;
+    });
+  }
+
+  /** A broker that is away for an hour is one line in the log, not a thousand. */
+  private onFailure(error: Error): void {
+    const reason = this.redact(messageOf(error) || (error as { code?: string }).code || error.name);
+    if (reason !== this.lastFailure) this.log('warn', 'message broker cannot be reached; trying on', { reason });
+    this.lastFailure = reason;
+  }
+}
+
+function brokerUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (!url || !['amqp:', 'amqps:'].includes(url.protocol) || !url.hostname) {
+    throw new BerthError('settings.invalid', 'bus.url: amqp://user:password@host:port/vhost is needed');
+  }
+  if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(HEARTBEAT_S));
+  return url;
+}
+
+function redactor(url: URL): (text: string) => string {
+  const secrets = [url.password, safelyDecoded(url.password)].filter((secret) => secret !== '');
+  return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, '***'), text);
+}
+
+function safelyDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

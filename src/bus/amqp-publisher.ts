@@ -1,0 +1,65 @@
+import type { ChannelModel, ConfirmChannel, Message } from 'amqplib';
+import { BerthError, messageOf } from '../errors.js';
+
+export interface OutgoingMessage {
+  readonly id: string;
+  readonly type: string;
+  readonly bytes: Buffer;
+}
+
+/**
+ * One confirm channel.
+ *
+ * For a message that no queue takes, RabbitMQ sends first the message back and then the confirm. They are matched by
+ * correlation id, because one message may be sent twice at the same time.
+ */
+export class AmqpPublisher {
+  private readonly returned = new Set<string>();
+  private lastNumber = 0;
+  private closed = false;
+
+  private constructor(private readonly channel: ConfirmChannel) {
+    channel.on('error', () => undefined);
+    channel.on('close', () => (this.closed = true));
+    channel.on('return', (message: Message) => this.returned.add(String(message.properties.correlationId)));
+  }
+
+  static async open(model: ChannelModel): Promise<AmqpPublisher> {
+    return new AmqpPublisher(await model.createConfirmChannel());
+  }
+
+  isClosed(): boolean {
+    return this.closed;
+  }
+
+  /**
+   * Resolves when the broker has the message in the queue (true), or when there is no such queue (false).
+   *
+   * @throws BerthError `bus.unavailable` when the broker refuses, or the connection is lost before it has answered
+   */
+  send(queue: string, message: OutgoingMessage): Promise<boolean> {
+    const correlationId = String(++this.lastNumber);
+    const properties = {
+      mandatory: true,
+      persistent: true,
+      contentType: 'application/json',
+      contentEncoding: 'utf-8',
+      messageId: message.id,
+      type: message.type,
+      appId: 'berth',
+      correlationId,
+    };
+    return new Promise((resolve, reject) => {
+      this.channel.sendToQueue(queue, message.bytes, properties, (error: unknown) => {
+        if (error) reject(refused(queue, error));
+        else resolve(!this.returned.delete(correlationId));
+      });
+    });
+  }
+}
+
+function refused(queue: string, cause: unknown): BerthError {
+  return new BerthError('bus.unavailable', `The message broker did not take a message for ${queue}: ${messageOf(cause)}`, {
+    cause,
+  });
+}

@@ -1,0 +1,82 @@
+import type { Channel, ChannelModel } from 'amqplib';
+import { BerthError } from '../errors.js';
+import { AmqpPublisher, type OutgoingMessage } from './amqp-publisher.js';
+import { declareQueue, openChannel } from './amqp-topology.js';
+import type { BusLog } from './bus-log.js';
+
+/** What lives exactly as long as one connection to the broker. */
+export class AmqpSession {
+  /** Resolves when the connection has ended, for whatever reason. */
+  readonly ended: Promise<void>;
+  private isOver = false;
+  private isBlocked = false;
+  private publisher: Promise<AmqpPublisher> | null = null;
+  private readonly declaring = new Map<string, Promise<void>>();
+
+  constructor(
+    private readonly model: ChannelModel,
+    private readonly deliveryLimit: number,
+    private readonly log: BusLog,
+  ) {
+    this.ended = new Promise((resolve) => {
+      model.on('close', () => {
+        this.isOver = true;
+        resolve();
+      });
+    });
+    model.on('error', () => undefined);
+    model.on('blocked', (reason) => {
+      this.isBlocked = true;
+      log('warn', 'the message broker takes no messages', { reason });
+    });
+    model.on('unblocked', () => {
+      this.isBlocked = false;
+      log('info', 'the message broker takes messages again', {});
+    });
+  }
+
+  isOpen(): boolean {
+    return !this.isOver;
+  }
+
+  isReady(): boolean {
+    return !this.isOver && !this.isBlocked;
+  }
+
+  channel(): Promise<Channel> {
+    return openChannel(this.model);
+  }
+
+  /**
+   * Sends to a queue and, when there is none, declares it first. So a queue that exists costs nothing extra, and one
+   * that was deleted comes back.
+   *
+   * @throws BerthError `bus.unavailable`, or an error of amqplib
+   */
+  async publish(queue: string, message: OutgoingMessage): Promise<void> {
+    if (await (await this.openPublisher()).send(queue, message)) return;
+    await this.declare(queue);
+    if (await (await this.openPublisher()).send(queue, message)) return;
+    throw new BerthError('bus.unavailable', `The message broker has no queue ${queue}, although it was declared`);
+  }
+
+  /** Declares a queue with its dead-letter queue; calls for one queue at one time share the work. */
+  declare(queue: string): Promise<void> {
+    let declaring = this.declaring.get(queue);
+    if (!declaring) {
+      const done = () => this.declaring.delete(queue);
+      declaring = declareQueue(this.model, queue, this.deliveryLimit, this.log);
+      declaring.then(done, done);
+      this.declaring.set(queue, declaring);
+    }
+    return declaring;
+  }
+
+  /** The confirm channel; a new one when the broker has closed the last (it does on a message above its own limit). */
+  async openPublisher(): Promise<AmqpPublisher> {
+    const known = await this.publisher?.catch(() => null);
+    if (known && !known.isClosed()) return known;
+    this.publisher = AmqpPublisher.open(this.model);
+    return this.publisher;
+  }
+}

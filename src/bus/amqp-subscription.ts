@@ -1,0 +1,114 @@
+import type { Channel, ConsumeMessage } from 'amqplib';
+import { messageOf } from '../errors.js';
+import type { AmqpSession } from './amqp-session.js';
+import type { Subscription } from './bus.js';
+import type { BusLog } from './bus-log.js';
+import type { Delivery, MessageWorker } from './message-worker.js';
+
+const ATTACH_MS_FIRST = 100;
+const ATTACH_MS_MAX = 5_000;
+
+export interface AmqpSubscriptionOptions {
+  readonly queue: string;
+  readonly prefetch: number;
+  readonly onStopped: () => void;
+}
+
+/** A consumer that outlives channels, connections and the queue itself. */
+export class AmqpSubscription implements Subscription {
+  /** The channel that delivers to us; null while there is none. Acknowledgements of any other are void. */
+  private channel: Channel | null = null;
+  private consumerTag: string | null = null;
+  private timer: NodeJS.Timeout | null = null;
+  private failures = 0;
+  private isStopped = false;
+
+  constructor(
+    private readonly options: AmqpSubscriptionOptions,
+    private readonly worker: MessageWorker,
+    private readonly log: BusLog,
+  ) {}
+
+  /** Consumes over this connection; tries again for as long as the connection lives. Never throws. */
+  async attach(session: AmqpSession): Promise<void> {
+    if (this.isStopped || !session.isOpen()) return;
+    try {
+      await session.declare(this.options.queue);
+      await this.consume(session, await session.channel());
+      this.failures = 0;
+    } catch (error) {
+      this.failures += 1;
+      if (session.isOpen() && !this.isStopped) this.log('warn', 'cannot consume yet', this.fields(error));
+      this.attachLater(session);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    if (this.timer) clearTimeout(this.timer);
+    this.worker.hold();
+    // Errors here mean that the channel is gone, and with it the consumer.
+    if (this.channel && this.consumerTag) await this.channel.cancel(this.consumerTag).catch(() => undefined);
+    await this.worker.stop();
+    await this.leaveChannel();
+    this.options.onStopped();
+  }
+
+  private async consume(session: AmqpSession, channel: Channel): Promise<void> {
+    if (this.isStopped) return void (await channel.close());
+    this.channel = channel;
+    channel.on('close', () => {
+      if (this.channel === channel) this.channel = null;
+      this.attachLater(session);
+    });
+    await channel.prefetch(this.options.prefetch);
+    const { consumerTag } = await channel.consume(this.options.queue, (message) => {
+      if (message) this.worker.take(this.delivery(channel, message));
+      else this.onQueueDeleted();
+    });
+    this.consumerTag = consumerTag;
+    // Stopped while the broker was setting us up: `stop` did not know the tag yet.
+    if (this.isStopped) await this.leaveChannel();
+  }
+
+  private onQueueDeleted(): void {
+    this.log('warn', 'queue was deleted and is declared again', { queue: this.options.queue });
+    void this.leaveChannel();
+  }
+
+  private delivery(channel: Channel, message: ConsumeMessage): Delivery {
+    const answer = (send: () => void) => () => {
+      if (this.channel === channel) send();
+    };
+    return {
+      bytes: message.content,
+      messageId: (message.properties.messageId as string | undefined) ?? null,
+      deliveredBefore: Number(message.properties.headers?.['x-delivery-count'] ?? 0),
+      isLost: () => this.channel !== channel,
+      done: answer(() => channel.ack(message)),
+      giveBack: answer(() => channel.nack(message, false, true)),
+      bury: answer(() => channel.nack(message, false, false)),
+    };
+  }
+
+  /** Closing a channel gives back what it has delivered and we have not acknowledged. */
+  private async leaveChannel(): Promise<void> {
+    const channel = this.channel;
+    this.channel = null;
+    this.consumerTag = null;
+    await channel?.close().catch(() => undefined);
+  }
+
+  private attachLater(session: AmqpSession): void {
+    if (this.isStopped || this.timer || !session.isOpen()) return;
+    const delayMs = Math.min(ATTACH_MS_MAX, ATTACH_MS_FIRST * 2 ** this.failures);
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      void this.attach(session);
+    }, delayMs);
+  }
+
+  private fields(error: unknown): Record<string, unknown> {
+    return { queue: this.options.queue, reason: messageOf(error), failures: this.failures };
+  }
+}

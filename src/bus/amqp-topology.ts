@@ -1,0 +1,84 @@
+import type { Channel, ChannelModel, Options } from 'amqplib';
+import { messageOf } from '../errors.js';
+import { deadLetterQueue } from '../messages/routes.js';
+import type { BusLog } from './bus-log.js';
+import { DEAD_BYTES_MAX, DEAD_MESSAGES_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX } from './limits.js';
+
+/** RabbitMQ's answer to a queue declared again with other arguments. */
+const PRECONDITION_FAILED = 406;
+
+/**
+ * Declares a queue and its dead-letter queue. A queue that exists with other arguments (made by another version, or
+ * with another delivery limit) is used as it is, and the log says so: to refuse would stop a whole installation
+ * for a changed number.
+ */
+export async function declareQueue(
+  model: ChannelModel,
+  queue: string,
+  deliveryLimit: number,
+  log: BusLog,
+): Promise<void> {
+  await assertQueue(model, deadLetterQueue(queue), deadOptions(), log);
+  await assertQueue(model, queue, liveOptions(queue, deliveryLimit), log);
+}
+
+/**
+ * Replicated and on disk. A dead letter leaves the queue only when the dead-letter queue has it
+ * (`at-least-once`, which needs `reject-publish`: https://www.rabbitmq.com/docs/quorum-queues#dead-lettering).
+ */
+function liveOptions(queue: string, deliveryLimit: number): Options.AssertQueue {
+  return {
+    durable: true,
+    arguments: {
+      'x-queue-type': 'quorum',
+      'x-delivery-limit': deliveryLimit,
+      'x-dead-letter-exchange': '',
+      'x-dead-letter-routing-key': deadLetterQueue(queue),
+      'x-dead-letter-strategy': 'at-least-once',
+      'x-overflow': 'reject-publish',
+      'x-max-length': QUEUE_MESSAGES_MAX,
+      'x-max-length-bytes': QUEUE_BYTES_MAX,
+    },
+  };
+}
+
+/** On disk, but on one broker only: a replicated queue for each host's few dead letters would cost more than it saves. */
+function deadOptions(): Options.AssertQueue {
+  return {
+    durable: true,
+    arguments: {
+      'x-queue-type': 'classic',
+      'x-overflow': 'drop-head',
+      'x-max-length': DEAD_MESSAGES_MAX,
+      'x-max-length-bytes': DEAD_BYTES_MAX,
+    },
+  };
+}
+
+async function assertQueue(
+  model: ChannelModel,
+  queue: string,
+  options: Options.AssertQueue,
+  log: BusLog,
+): Promise<void> {
+  // A channel of its own: RabbitMQ closes the channel on which a declaration is refused.
+  const channel = await openChannel(model);
+  try {
+    await channel.assertQueue(queue, options);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== PRECONDITION_FAILED) throw error;
+    log('warn', 'queue exists with other arguments and is used as it is; delete it when empty to have it made anew', {
+      queue,
+      reason: messageOf(error),
+    });
+    return;
+  }
+  await channel.close();
+}
+
+/** A channel whose errors reach who uses it through the failed call and its `close` event, and never kill the process. */
+export async function openChannel(model: ChannelModel): Promise<Channel> {
+  const channel = await model.createChannel();
+  channel.on('error', () => undefined);
+  return channel;
+}

@@ -1,0 +1,41 @@
+import type { Envelope, MessageType } from '../messages/envelope.js';
+
+export interface ConsumeOptions {
+  /** How many messages may be in the handler at once. */
+  readonly prefetch: number;
+}
+
+export interface Subscription {
+  /** Takes no more messages; resolves when those in the handler have ended (acknowledged or returned). */
+  stop(): Promise<void>;
+}
+
+/**
+ * Resolves: the message is done (ack). Throws: it is tried again, and after the delivery limit goes to the queue's
+ * dead-letter queue. A message that is not a valid envelope never reaches a handler: it goes there at once.
+ */
+export type Handler = (message: Envelope) => Promise<void>;
+
+/**
+ * The port to the message broker: at-least-once delivery between rooms that share nothing else.
+ *
+ * Two implementations answer one contract test: RabbitMQ (`amqp.bus.ts`) and, for `berth all`, in-process
+ * (`in-process.bus.ts`).
+ */
+export abstract class Bus {
+  /**
+   * Sends one message to one queue, which is declared if need be. Resolves when the broker has it safely.
+   *
+   * @throws BerthError `message.invalid`, `message.too_large`, `bus.unavailable`
+   */
+  abstract publish<T extends MessageType>(queue: string, message: Envelope<T>): Promise<void>;
+
+  /** Starts to consume a queue, which is declared if need be; goes on across reconnects. */
+  abstract consume(queue: string, handler: Handler, options: ConsumeOptions): Promise<Subscription>;
+
+  /** Whether a message could be sent right now. */
+  abstract isReady(): boolean;
+
+  /** Stops all subscriptions, waits for what is in flight, closes the connection. */
+  abstract close(): Promise<void>;
+}

@@ -1,0 +1,86 @@
+/**
+ * Every error code of Berth, once. A code is `noun.reason`, is never changed and never reused; HTTP numbers
+ * live in `api/problem.filter.ts`, ack and nack in `bus`.
+ *
+ * Expected answers ("this host cannot serve") are returned values, not errors. What is thrown is a fault of the
+ * caller or of the world.
+ */
+export const ERROR_CODES = {
+  // the caller's input
+  'request.invalid': 'The request is not well formed.',
+  'request.too_large': 'The request is larger than the limit.',
+  'request.not_found': 'There is no such path.',
+  'request.method_not_allowed': 'The path exists, but not with this method.',
+  'idempotency.key_reused': 'The idempotency key was used before with another request.',
+  'address.invalid': 'The text is not a PCI address.',
+  'device_spec.invalid': 'A device_spec (whitelist) entry is not valid.',
+  'alias.invalid': 'An alias is not valid.',
+  'alias.unknown': 'No alias has this name.',
+  'alias.exists': 'An alias of this name exists already.',
+  'alias.read_only': 'The alias belongs to a configuration file and cannot be changed here.',
+  'alias.in_use': 'A flavor names the alias.',
+  'flavor.invalid': 'The flavor is not valid.',
+  'flavor.unknown': 'No flavor has this name or id.',
+  'flavor.exists': 'A flavor of this name exists already.',
+  'server.unknown': 'No server has this id.',
+  'server.invalid': 'The server request is not valid.',
+  'host.unknown': 'No host has this name or id.',
+  'device.unknown': 'No device has this id.',
+  'numa_policy.invalid': 'The NUMA affinity policy is not one of the four.',
+  'numa_policy.conflict': 'Flavor and image name different NUMA affinity policies.',
+  // settings
+  'settings.invalid': 'The configuration is not valid.',
+  // device life cycle
+  'device.invalid_status': 'The device is not in a status that allows this.',
+  'device.invalid_owner': 'Another server owns the device.',
+  'device.relative_in_use': 'A PF or VF of the same card is in use.',
+  // claims
+  'claim.conflict': 'The devices changed hands meanwhile.',
+  // the bus
+  'message.invalid': 'A message is not well formed.',
+  'message.too_large': 'A message is larger than the limit.',
+  'bus.unavailable': 'The message broker cannot be reached.',
+  // the host
+  'sysfs.unreadable': 'The sysfs tree cannot be read.',
+  'device.missing': 'The device is not on this host.',
+  'device.changed': 'The device at this address is another one than expected.',
+  'binding.failed': 'The kernel refused to bind the device.',
+  'binding.refused': 'The agent refuses to touch the device.',
+  'claim.released': 'The claim was released before.',
+  // the ledger
+  'database.unavailable': 'The database cannot be reached.',
+  'database.not_migrated': 'The database schema is not up to date.',
+  // ours
+  'internal.error': 'Berth has a bug.',
+} as const satisfies Record<string, string>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface ErrorDetails {
+  /** What the log may have and the client need not. */
+  readonly [key: string]: unknown;
+}
+
+/**
+ * A fault of the caller or of the world.
+ *
+ * @param code     one of {@link ERROR_CODES}
+ * @param message  safe for the client: names the field and the fix
+ * @param options  `cause` is the error behind it; `details` are machine-readable particulars
+ */
+export class BerthError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: ErrorDetails } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'BerthError';
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

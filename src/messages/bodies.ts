@@ -1,0 +1,209 @@
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  IsArray,
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsObject,
+  IsOptional,
+  IsString,
+  IsUUID,
+  Matches,
+  MaxLength,
+  Max,
+  Min,
+  ValidateIf,
+  ValidateNested,
+} from 'class-validator';
+import { DEVICE_TYPES, type DeviceType } from '../pci/device.js';
+import { HOST_NAME } from './routes.js';
+
+/** The most PCI functions one host may report (64 SR-IOV ports with 256 VFs each). */
+export const DEVICES_PER_HOST_MAX = 16_384;
+const NUMA_CELLS_MAX = 256;
+const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
+const HEX4 = /^[0-9a-f]{4}$/;
+
+/** `@IsOptional` treats undefined as fine; on the wire a field is there, or it is null. */
+const Nullable = (): PropertyDecorator => ValidateIf((_object, value) => value !== null);
+
+/** A nudge: the server's state in the ledger says what is to be done. */
+export class ServerNudge {
+  @IsUUID()
+  server_id: string;
+}
+
+export class WireLink {
+  @Nullable() @IsString() @MaxLength(64) current_speed: string | null;
+  @Nullable() @IsString() @MaxLength(64) max_speed: string | null;
+  @Nullable() @IsInt() @Min(0) @Max(1024) current_width: number | null;
+  @Nullable() @IsInt() @Min(0) @Max(1024) max_width: number | null;
+}
+
+export class WireSriov {
+  @IsInt() @Min(0) @Max(65_535) total_vfs: number;
+  @IsInt() @Min(0) @Max(65_535) num_vfs: number;
+}
+
+export class WireOffer {
+  @IsInt() @Min(0) @Max(100_000) entry: number;
+  /** Values are texts or null: checked where it is turned into an `Offer`. */
+  @IsObject() tags: Record<string, string | null>;
+  @Nullable() @IsString() @MaxLength(255) resource_class: string | null;
+  @IsArray() @ArrayMaxSize(256) @IsString({ each: true }) @MaxLength(255, { each: true }) traits: string[];
+}
+
+/** One PCI function as it travels; `wire-device.ts` turns it into a `ReportedDevice` and back. */
+export class WireDevice {
+  @Matches(ADDRESS) address: string;
+  @Matches(HEX4) vendor_id: string;
+  @Matches(HEX4) product_id: string;
+  @Matches(/^[0-9a-f]{6}$/) class_code: string;
+  @Nullable() @Matches(HEX4) subsystem_vendor_id: string | null;
+  @Nullable() @Matches(HEX4) subsystem_product_id: string | null;
+  @Nullable() @Matches(/^[0-9a-f]{2}$/) revision: string | null;
+  @IsIn(DEVICE_TYPES) device_type: DeviceType;
+  @Nullable() @Matches(ADDRESS) parent_address: string | null;
+  @Nullable() @IsInt() @Min(0) @Max(65_535) numa_node: number | null;
+  @Nullable() @IsString() @MaxLength(64) driver: string | null;
+  @Nullable() @IsInt() @Min(0) @Max(1_000_000) iommu_group: number | null;
+  @Nullable() @ValidateNested() @Type(() => WireSriov) sriov: WireSriov | null;
+  @IsArray() @ArrayMaxSize(64) @IsString({ each: true }) @MaxLength(64, { each: true }) netdevs: string[];
+  @IsArray() @ArrayMaxSize(32) @IsString({ each: true }) @MaxLength(32, { each: true }) pcie_path: string[];
+  @Nullable() @ValidateNested() @Type(() => WireLink) link: WireLink | null;
+  @IsArray() @ArrayMaxSize(16) @IsString({ each: true }) @MaxLength(32, { each: true }) reset_methods: string[];
+  @Nullable() @ValidateNested() @Type(() => WireOffer) offer: WireOffer | null;
+  @Nullable() @IsString() @MaxLength(500) not_offered: string | null;
+}
+
+export class WireNumaCell {
+  @IsInt() @Min(0) @Max(65_535) id: number;
+  @IsInt() @Min(0) @Max(65_536) cpus: number;
+  @IsInt() @Min(0) memory_mb: number;
+  @Nullable() @IsInt() @Min(0) @Max(65_535) socket: number | null;
+}
+
+/** What the host is, next to its devices. */
+export class WireHostFacts {
+  @IsInt() @Min(0) @Max(65_536) vcpus: number;
+  @IsInt() @Min(0) memory_mb: number;
+  @IsInt() @Min(0) disk_gb: number;
+  @IsArray()
+  @ArrayMaxSize(NUMA_CELLS_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => WireNumaCell)
+  numa_cells: WireNumaCell[];
+  @Nullable() @IsString() @MaxLength(255) kernel: string | null;
+  /** `live`: the machine's own kernel. `simulated`: a recorded tree whose kernel Berth plays. */
+  @IsIn(['live', 'simulated']) kernel_kind: 'live' | 'simulated';
+  /** A read-only agent looks and reports, and binds nothing. */
+  @IsBoolean() read_only: boolean;
+  @IsString() @MaxLength(64) agent_version: string;
+}
+
+export class WirePool {
+  @IsObject() key: Record<string, string | number | null>;
+  @IsInt() @Min(0) count: number;
+}
+
+/** What fences a message of an agent: a later epoch is a later life of the agent, a later sequence a later report. */
+export class AgentStamp {
+  @Matches(HOST_NAME) host: string;
+  /** Milliseconds since 1970 at the agent's start, or one more than its last epoch, whichever is greater. */
+  @IsInt() @Min(1) epoch: number;
+  /** Counts the reports of this epoch from 1. */
+  @IsInt() @Min(0) sequence: number;
+  /** SHA-256, hex, of the report's canonical content: see `content-hash.ts`. */
+  @Matches(/^[0-9a-f]{64}$/) hash: string;
+}
+
+/** A full, numbered statement of what a host has; never a delta. */
+export class AgentReport extends AgentStamp {
+  @ValidateNested() @Type(() => WireHostFacts) facts: WireHostFacts;
+  @IsArray()
+  @ArrayMaxSize(DEVICES_PER_HOST_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => WireDevice)
+  devices: WireDevice[];
+  @IsArray()
+  @ArrayMaxSize(DEVICES_PER_HOST_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => WirePool)
+  pools: WirePool[];
+}
+
+/** "I live, and nothing has changed since the report with this hash." */
+export class AgentHeartbeat extends AgentStamp {}
+
+export class PrepareTarget {
+  @Matches(ADDRESS) address: string;
+  /** The agent refuses when another card sits there now. */
+  @Matches(HEX4) vendor_id: string;
+  @Matches(HEX4) product_id: string;
+}
+
+/** Bind these devices for a claim. Idempotent: a prepared claim answers again as before. */
+export class PrepareDevices {
+  @IsUUID() claim_id: string;
+  @IsUUID() server_id: string;
+  @IsArray() @ArrayMaxSize(1024) @ValidateNested({ each: true }) @Type(() => PrepareTarget) devices: PrepareTarget[];
+}
+
+/** Give the claim's devices back to their drivers. Idempotent; a claim once released is never prepared again. */
+export class ReleaseDevices {
+  @IsUUID() claim_id: string;
+  @IsUUID() server_id: string;
+}
+
+/** Ask for a full report now. */
+export class RequestReport {
+  @IsOptional() @IsString() @MaxLength(500) reason?: string;
+}
+
+/** How a hypervisor takes one prepared device; libvirt XML and QEMU arguments are derived from it. */
+export class WireBinding {
+  @Matches(ADDRESS) address: string;
+  @IsString() @MaxLength(64) driver: string;
+  @Nullable() @IsString() @MaxLength(64) original_driver: string | null;
+  @Nullable() @IsInt() @Min(0) iommu_group: number | null;
+}
+
+export class DevicesPrepared {
+  @Matches(HOST_NAME) host: string;
+  @IsInt() @Min(1) epoch: number;
+  @IsUUID() claim_id: string;
+  @IsUUID() server_id: string;
+  @IsArray() @ArrayMaxSize(1024) @ValidateNested({ each: true }) @Type(() => WireBinding) bindings: WireBinding[];
+}
+
+/** Nothing is left bound: what had been done was undone. */
+export class PrepareFailed {
+  @Matches(HOST_NAME) host: string;
+  @IsInt() @Min(1) epoch: number;
+  @IsUUID() claim_id: string;
+  @IsUUID() server_id: string;
+  @IsString() @MaxLength(64) code: string;
+  @IsString() @MaxLength(2000) message: string;
+  @Nullable() @Matches(ADDRESS) address: string | null;
+  /** Which step failed: `check`, `unbind`, `driver_override`, `drivers_probe`, `read_back`. */
+  @Nullable() @IsString() @MaxLength(64) step: string | null;
+  @Nullable() @IsString() @MaxLength(32) errno: string | null;
+}
+
+export class ReleasedDevice {
+  @Matches(ADDRESS) address: string;
+  @IsIn(['restored', 'restored-other-driver', 'driverless', 'missing']) outcome: ReleaseOutcome;
+  @Nullable() @IsString() @MaxLength(64) driver: string | null;
+}
+
+export class DevicesReleased {
+  @Matches(HOST_NAME) host: string;
+  @IsInt() @Min(1) epoch: number;
+  @IsUUID() claim_id: string;
+  @IsUUID() server_id: string;
+  /** One line for each device: how it ended (`restored`, `restored-other-driver`, `driverless`, `missing`). */
+  @IsArray() @ArrayMaxSize(1024) @ValidateNested({ each: true }) @Type(() => ReleasedDevice) devices: ReleasedDevice[];
+}
+
+export type ReleaseOutcome = 'restored' | 'restored-other-driver' | 'driverless' | 'missing';

@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto';
+import { plainToInstance } from 'class-transformer';
+import { validateSync, type ValidationError } from 'class-validator';
+import { BerthError } from '../errors.js';
+import {
+  AgentHeartbeat,
+  AgentReport,
+  DevicesPrepared,
+  DevicesReleased,
+  PrepareDevices,
+  PrepareFailed,
+  ReleaseDevices,
+  RequestReport,
+  ServerNudge,
+} from './bodies.js';
+
+/** Every message type and the class that validates its body. A message is added here and in `routes.ts`. */
+const BODIES = {
+  'server.requested': ServerNudge,
+  'server.deleted': ServerNudge,
+  'agent.report': AgentReport,
+  'agent.heartbeat': AgentHeartbeat,
+  'devices.prepare': PrepareDevices,
+  'devices.release': ReleaseDevices,
+  'report.request': RequestReport,
+  'devices.prepared': DevicesPrepared,
+  'devices.prepare_failed': PrepareFailed,
+  'devices.released': DevicesReleased,
+} as const;
+
+export type MessageType = keyof typeof BODIES;
+export type MessageBody<T extends MessageType> = InstanceType<(typeof BODIES)[T]>;
+
+/** One message. A union over the types, so that `switch (envelope.type)` narrows the body. */
+export type Envelope<T extends MessageType = MessageType> = {
+  [K in T]: {
+    /** UUID; the same in every redelivery. */
+    readonly id: string;
+    readonly type: K;
+    /** ISO 8601. For people; no decision is made on it. */
+    readonly sent_at: string;
+    readonly body: MessageBody<K>;
+  };
+}[T];
+
+export function envelope<T extends MessageType>(type: T, body: MessageBody<T>, sentAt = new Date()): Envelope<T> {
+  return { id: randomUUID(), type, sent_at: sentAt.toISOString(), body } as Envelope<T>;
+}
+
+/**
+ * The bytes of a message.
+ *
+ * @param bytesMax the limit of one message in bytes
+ * @throws BerthError `message.too_large`
+ */
+export function encodeEnvelope(message: Envelope, bytesMax: number): Buffer {
+  const bytes = Buffer.from(JSON.stringify(message), 'utf8');
+  assertSize(bytes, bytesMax);
+  return bytes;
+}
+
+/**
+ * Reads and validates a message.
+ *
+ * @throws BerthError `message.too_large`, `message.invalid` (names the field)
+ */
+export function decodeEnvelope(bytes: Buffer, bytesMax: number): Envelope {
+  assertSize(bytes, bytesMax);
+  const raw = parseJson(bytes);
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw invalid('a message is a JSON object');
+  const { id, type, sent_at, body } = raw as Record<string, unknown>;
+  if (typeof id !== 'string' || !/^[0-9a-f-]{36}$/i.test(id)) throw invalid('id: a UUID is needed');
+  if (typeof type !== 'string' || !Object.hasOwn(BODIES, type)) {
+    throw invalid(`type: ${JSON.stringify(type)?.slice(0, 80)} is not a message type`);
+  }
+  if (typeof sent_at !== 'string' || Number.isNaN(Date.parse(sent_at))) throw invalid('sent_at: an ISO date is needed');
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid('body: an object is needed');
+  const instance = plainToInstance<object, object>(BODIES[type as MessageType], body);
+  const errors = validateSync(instance, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
+  if (errors.length > 0) throw invalid(`${type}: ${firstProblem(errors)}`);
+  return { id, type, sent_at, body: instance } as unknown as Envelope;
+}
+
+function assertSize(bytes: Buffer, bytesMax: number): void {
+  if (bytes.length > bytesMax) {
+    throw new BerthError('message.too_large', `A message of ${bytes.length} bytes is above the limit of ${bytesMax}`);
+  }
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new BerthError('message.invalid', 'A message is not JSON', { cause });
+  }
+}
+
+function invalid(problem: string): BerthError {
+  return new BerthError('message.invalid', problem);
+}
+
+/** The first problem in depth-first order, as `devices.3.vendor_id: …`. */
+function firstProblem(errors: readonly ValidationError[], path = ''): string {
+  const error = errors[0];
+  if (!error) return `${path}: invalid`;
+  const here = path ? `${path}.${error.property}` : error.property;
+  if (error.children && error.children.length > 0) return firstProblem(error.children, here);
+  return `${here}: ${Object.values(error.constraints ?? { invalid: 'is not valid' })[0]}`;
+}

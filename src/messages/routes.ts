@@ -1,0 +1,26 @@
+/**
+ * Where each message goes. Queues are durable quorum queues; each has its dead-letter queue `<name>.dead`.
+ *
+ *   scheduler ◄── berth.requests    server.requested, server.deleted        (relay, from the outbox)
+ *   scheduler ◄── berth.reports     agent.report, agent.heartbeat           (agents)
+ *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released   (agents)
+ *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, report.request  (relay)
+ */
+export const QUEUES = {
+  requests: 'berth.requests',
+  reports: 'berth.reports',
+  outcomes: 'berth.outcomes',
+} as const;
+
+/** The command queue of one host's agent. */
+export function agentQueue(hostName: string): string {
+  return `berth.agent.${hostName}`;
+}
+
+export function deadLetterQueue(queue: string): string {
+  return `${queue}.dead`;
+}
+
+/** Host names are DNS names: they become queue names and must not be able to name another queue. */
+export const HOST_NAME =
+  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i;

@@ -1,0 +1,97 @@
+import { BerthError } from '../errors.js';
+import type { ReportedDevice, Tags } from '../pci/device.js';
+import type { WireDevice } from './bodies.js';
+
+const TAGS_MAX = 64;
+const TAG_TEXT_MAX = 255;
+
+/** A device as it travels: snake_case, the field's own words. */
+export function toWireDevice(device: ReportedDevice): WireDevice {
+  return {
+    address: device.address,
+    vendor_id: device.vendorId,
+    product_id: device.productId,
+    class_code: device.classCode,
+    subsystem_vendor_id: device.subsystemVendorId,
+    subsystem_product_id: device.subsystemProductId,
+    revision: device.revision,
+    device_type: device.deviceType,
+    parent_address: device.parentAddress,
+    numa_node: device.numaNode,
+    driver: device.driver,
+    iommu_group: device.iommuGroup,
+    sriov: device.sriov && { total_vfs: device.sriov.totalVfs, num_vfs: device.sriov.numVfs },
+    netdevs: [...device.netdevs],
+    pcie_path: [...device.pciePath],
+    link: device.link && {
+      current_speed: device.link.currentSpeed,
+      max_speed: device.link.maxSpeed,
+      current_width: device.link.currentWidth,
+      max_width: device.link.maxWidth,
+    },
+    reset_methods: [...device.resetMethods],
+    offer: device.offer && {
+      entry: device.offer.entry,
+      tags: { ...device.offer.tags },
+      resource_class: device.offer.resourceClass,
+      traits: [...device.offer.traits],
+    },
+    not_offered: device.notOffered,
+  };
+}
+
+/**
+ * The device that travelled.
+ *
+ * @throws BerthError `message.invalid` when a tag is not a text or null
+ */
+export function fromWireDevice(wire: WireDevice): ReportedDevice {
+  return {
+    address: wire.address,
+    vendorId: wire.vendor_id,
+    productId: wire.product_id,
+    classCode: wire.class_code,
+    subsystemVendorId: wire.subsystem_vendor_id,
+    subsystemProductId: wire.subsystem_product_id,
+    revision: wire.revision,
+    deviceType: wire.device_type,
+    parentAddress: wire.parent_address,
+    numaNode: wire.numa_node,
+    driver: wire.driver,
+    iommuGroup: wire.iommu_group,
+    sriov: wire.sriov && { totalVfs: wire.sriov.total_vfs, numVfs: wire.sriov.num_vfs },
+    netdevs: wire.netdevs,
+    pciePath: wire.pcie_path,
+    link: wire.link && {
+      currentSpeed: wire.link.current_speed,
+      maxSpeed: wire.link.max_speed,
+      currentWidth: wire.link.current_width,
+      maxWidth: wire.link.max_width,
+    },
+    resetMethods: wire.reset_methods,
+    offer: wire.offer && {
+      entry: wire.offer.entry,
+      tags: checkedTags(wire.offer.tags, wire.address),
+      resourceClass: wire.offer.resource_class,
+      traits: wire.offer.traits,
+    },
+    notOffered: wire.not_offered,
+  };
+}
+
+function checkedTags(tags: Record<string, unknown>, address: string): Tags {
+  const entries = Object.entries(tags);
+  if (entries.length > TAGS_MAX) {
+    throw new BerthError('message.invalid', `device ${address}: more than ${TAGS_MAX} tags`);
+  }
+  for (const [name, value] of entries) {
+    const fits = value === null || (typeof value === 'string' && value.length <= TAG_TEXT_MAX);
+    if (!fits || name.length > TAG_TEXT_MAX) {
+      throw new BerthError(
+        'message.invalid',
+        `device ${address}: tag "${name.slice(0, 60)}" is not a short text or null`,
+      );
+    }
+  }
+  return Object.fromEntries(entries) as Tags;
+}

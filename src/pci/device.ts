@@ -1,0 +1,68 @@
+import type { Address } from './address.js';
+
+/** Nova's words, kept on the wire. */
+export const DEVICE_TYPES = ['type-PCI', 'type-PF', 'type-VF', 'vdpa'] as const;
+export type DeviceType = (typeof DEVICE_TYPES)[number];
+
+export interface PcieLink {
+  /** GT/s as the kernel prints it, e.g. `16.0 GT/s PCIe`; null when unknown. */
+  readonly currentSpeed: string | null;
+  readonly maxSpeed: string | null;
+  readonly currentWidth: number | null;
+  readonly maxWidth: number | null;
+}
+
+/** What the kernel says of one PCI function. Facts only; who owns it is the ledger's business. */
+export interface PciDevice {
+  readonly address: Address;
+  /** Four lower-case hex digits. */
+  readonly vendorId: string;
+  readonly productId: string;
+  /** Six lower-case hex digits: base class, sub-class, programming interface (`030200`). */
+  readonly classCode: string;
+  readonly subsystemVendorId: string | null;
+  readonly subsystemProductId: string | null;
+  readonly revision: string | null;
+  readonly deviceType: DeviceType;
+  /** Of a VF: its PF. */
+  readonly parentAddress: Address | null;
+  /** null when the platform does not say (the kernel's -1). */
+  readonly numaNode: number | null;
+  /** Name of the bound driver, null when there is none. */
+  readonly driver: string | null;
+  /** null when the host has no IOMMU, or has it off. */
+  readonly iommuGroup: number | null;
+  /** Of a PF. */
+  readonly sriov: { readonly totalVfs: number; readonly numVfs: number } | null;
+  /** Names of network interfaces on it. */
+  readonly netdevs: readonly string[];
+  /** From the host bridge down: `['pci0000:80', '0000:80:01.0']`; the device itself is left out. */
+  readonly pciePath: readonly string[];
+  readonly link: PcieLink | null;
+  /** The kernel's reset methods in its order of preference (`flr`, `pm`, `bus`, …). */
+  readonly resetMethods: readonly string[];
+}
+
+/** Tags that a device_spec entry gave: booleans are stored as the texts `true` and `false`, as Nova stores them. */
+export type Tags = Readonly<Record<string, string | null>>;
+
+/** What the whitelist made of a device. */
+export interface Offer {
+  /** Index of the device_spec entry that matched first. */
+  readonly entry: number;
+  readonly tags: Tags;
+  readonly resourceClass: string | null;
+  readonly traits: readonly string[];
+}
+
+/** A device and whether the host offers it: the unit of a report. */
+export interface ReportedDevice extends PciDevice {
+  /** null when the device is not offered; then `notOffered` says why. */
+  readonly offer: Offer | null;
+  readonly notOffered: string | null;
+}
+
+/** Bridges (class 06xx) are never handed out and do not make an IOMMU group unsafe. */
+export function isBridge(device: { readonly classCode: string }): boolean {
+  return device.classCode.startsWith('06');
+}

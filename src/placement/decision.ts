@@ -1,0 +1,63 @@
+import type { Address } from '../pci/address.js';
+
+/** Why a host cannot serve: for people in `message`, for programs in `code` and `details`. */
+export interface Reason {
+  /** `noun.reason`, e.g. `device.all_in_use`, `host.silent`, `vcpus.not_enough`. */
+  readonly code: string;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** One filter's "no" to one or more hosts that get it for the same reasons. */
+export interface HostRejection {
+  readonly filter: string;
+  /** Names, in name order; at most 20, `hostCount` has the full number. */
+  readonly hosts: readonly string[];
+  readonly hostCount: number;
+  readonly reasons: readonly Reason[];
+}
+
+export interface ChosenDevice {
+  readonly deviceId: string;
+  readonly address: Address;
+  /** null: a companion, taken because it shares the IOMMU group of a requested device. */
+  readonly alias: string | null;
+  /** Index into the request's `devices`; null for a companion. */
+  readonly requestIndex: number | null;
+}
+
+export interface HostScore {
+  readonly host: string;
+  readonly total: number;
+  /** Weigher → raw value, the value normalised to 0…1, and its weighted part of the total. */
+  readonly parts: Readonly<
+    Record<string, { readonly raw: number; readonly normalized: number; readonly weighted: number }>
+  >;
+}
+
+/** The answer "there". */
+export interface Placement {
+  readonly outcome: 'placed';
+  readonly hostId: string;
+  readonly hostName: string;
+  /** The host's generation that was decided on. */
+  readonly generation: number;
+  readonly devices: readonly ChosenDevice[];
+  /** Host NUMA nodes of the guest's cells, in order; null when nothing asked for affinity. */
+  readonly numaCells: readonly number[] | null;
+  /** The winner first, then runners-up; at most 10. */
+  readonly scores: readonly HostScore[];
+  readonly rejections: readonly HostRejection[];
+  readonly hostsConsidered: number;
+}
+
+/** The answer "nowhere", with why. */
+export interface Rejection {
+  readonly outcome: 'rejected';
+  /** One sentence that names the commonest cause. */
+  readonly message: string;
+  readonly rejections: readonly HostRejection[];
+  readonly hostsConsidered: number;
+}
+
+export type Decision = Placement | Rejection;

@@ -1,0 +1,109 @@
+import { aliasMatches } from '../pci/alias.js';
+import type { Address } from '../pci/address.js';
+import type { DeviceRequest } from './request.js';
+import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
+
+/**
+ * Isolation units that nothing tells apart, counted together: eight equal GPUs are one class of eight, and a decision
+ * never has to look at 8! orders of them.
+ *
+ * A unit is what can only be handed over whole: one device, or all offered devices of an IOMMU group.
+ */
+export interface DeviceClass {
+  /** Free units in address order; each lists its members in address order. */
+  readonly units: readonly (readonly SnapshotDevice[])[];
+  /** The first unit: what is true of its members is true of all units, but for addresses and ids. */
+  readonly members: readonly SnapshotDevice[];
+  /** PFs that are members; taking one excludes every VF of it. */
+  readonly pfs: readonly Address[];
+  /** PFs of VFs that are members; taking one excludes the PF. */
+  readonly parents: readonly Address[];
+  /** Whether the PF of its VFs could still be handed out whole: better not to break into it. */
+  readonly breaksFreePf: boolean;
+}
+
+const cache = new WeakMap<HostSnapshot, readonly DeviceClass[]>();
+
+/** The classes of what is free on a host, fewest tags first, then in address order. Computed once for each snapshot. */
+export function deviceClasses(host: HostSnapshot): readonly DeviceClass[] {
+  const known = cache.get(host);
+  if (known) return known;
+  const classes = classesOf(host);
+  cache.set(host, classes);
+  return classes;
+}
+
+/** Free: available, still there, and so is everything that has to come along. */
+export function isFree(device: SnapshotDevice): boolean {
+  return device.status === 'available' && !device.missing;
+}
+
+function classesOf(host: HostSnapshot): readonly DeviceClass[] {
+  const byAddress = new Map(host.devices.map((device) => [device.address, device]));
+  const pfsWithVfs = new Set(host.devices.map((device) => device.parentAddress));
+  const groups = new Map<string, SnapshotDevice[][]>();
+  const seen = new Set<Address>();
+  for (const device of host.devices) {
+    const unit = host.units.get(device.address);
+    if (!unit || unit.blockedBy !== null || seen.has(device.address)) continue;
+    unit.members.forEach((address) => seen.add(address));
+    const members = unit.members.map((address) => byAddress.get(address));
+    if (!members.every((member) => member !== undefined && isFree(member))) continue;
+    const key = members.map((member) => memberKey(member as SnapshotDevice, pfsWithVfs)).join('|');
+    const units = groups.get(key);
+    if (units) units.push(members as SnapshotDevice[]);
+    else groups.set(key, [members as SnapshotDevice[]]);
+  }
+  return [...groups.values()].map((units) => classFrom(units, byAddress, pfsWithVfs)).sort(fewestTagsFirst);
+}
+
+/** Two members with one key are interchangeable in every decision. */
+function memberKey(device: SnapshotDevice, pfsWithVfs: ReadonlySet<Address | null>): string {
+  const ownCard = pfsWithVfs.has(device.address) ? device.address : null;
+  return JSON.stringify([
+    device.vendorId,
+    device.productId,
+    device.deviceType,
+    device.numaNode,
+    device.parentAddress ?? ownCard,
+    device.resourceClass,
+    device.traits,
+    Object.entries(device.tags).sort(([a], [b]) => (a < b ? -1 : 1)),
+  ]);
+}
+
+function classFrom(
+  units: SnapshotDevice[][],
+  byAddress: ReadonlyMap<Address, SnapshotDevice>,
+  pfsWithVfs: ReadonlySet<Address | null>,
+): DeviceClass {
+  const members = units[0] as SnapshotDevice[];
+  const parents = members.flatMap((member) => (member.parentAddress === null ? [] : [member.parentAddress]));
+  return {
+    units,
+    members,
+    pfs: members.filter((member) => pfsWithVfs.has(member.address)).map((member) => member.address),
+    parents,
+    breaksFreePf: parents.some((parent) => byAddress.get(parent)?.status === 'available'),
+  };
+}
+
+function tagCount(group: DeviceClass): number {
+  return group.members.reduce((sum, member) => sum + Object.keys(member.tags).length, 0);
+}
+
+function fewestTagsFirst(a: DeviceClass, b: DeviceClass): number {
+  return tagCount(a) - tagCount(b);
+}
+
+/** Which members of a class's units satisfy a request: their positions. */
+export function matchingPositions(group: DeviceClass, request: DeviceRequest): number[] {
+  return group.members.flatMap((member, position) => (aliasMatches(request.specs, member) ? [position] : []));
+}
+
+/** How many free devices of a host satisfy a request, affinity left aside. An upper bound of what it can get. */
+export function freeCount(host: HostSnapshot, request: DeviceRequest): number {
+  let count = 0;
+  for (const group of deviceClasses(host)) count += matchingPositions(group, request).length * group.units.length;
+  return count;
+}

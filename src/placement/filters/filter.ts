@@ -1,0 +1,17 @@
+import type { Reason } from '../decision.js';
+import type { ExcludedHost, PlacementRequest } from '../request.js';
+import type { HostSnapshot, PlacementPolicy } from '../snapshot.js';
+
+export interface FilterContext {
+  readonly request: PlacementRequest;
+  readonly policy: PlacementPolicy;
+  readonly excluded: readonly ExcludedHost[];
+}
+
+/** May this host serve? `passes` is asked of every host, `explain` only of hosts that were turned down. */
+export interface Filter {
+  /** Nova's name, as it stands in `enabled_filters`. */
+  readonly name: string;
+  readonly passes: (host: HostSnapshot, context: FilterContext) => boolean;
+  readonly explain: (host: HostSnapshot, context: FilterContext) => readonly Reason[];
+}

@@ -1,0 +1,13 @@
+import { freeCount } from '../device-classes.js';
+import { explainDevices } from '../explain-devices.js';
+import type { Filter } from './filter.js';
+
+/**
+ * Enough free devices for every request taken alone: cheap, asked of every host. Whether they fit together is decided
+ * exactly by `fitHost`, on the hosts in the order of their weight, and reported under this name.
+ */
+export const pciPassthroughFilter: Filter = {
+  name: 'PciPassthroughFilter',
+  passes: (host, { request }) => request.devices.every((wanted) => freeCount(host, wanted) >= wanted.count),
+  explain: (host, { request }) => explainDevices(host, request.devices, null),
+};

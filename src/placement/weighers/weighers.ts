@@ -1,0 +1,29 @@
+import { freeCount, isFree } from '../device-classes.js';
+import type { PlacementRequest } from '../request.js';
+import type { HostSnapshot } from '../snapshot.js';
+
+/** How good is this host? More is better; the absolute size does not matter, values are normalised over the hosts. */
+export interface Weigher {
+  readonly name: string;
+  readonly defaultMultiplier: number;
+  readonly raw: (host: HostSnapshot, request: PlacementRequest) => number;
+}
+
+/**
+ * Nova's weighers. PCIWeigher looks at what is asked for: a server without devices is drawn to hosts without, one with
+ * devices to the host where the fewest of that kind would be left over, so that large sets stay whole. Its multiplier
+ * outweighs the other three together; in Nova, RAM, CPU and disk draw plain servers to big empty GPU hosts.
+ */
+export const WEIGHERS: readonly Weigher[] = [
+  { name: 'RAMWeigher', defaultMultiplier: 1, raw: ({ capacity, used }) => capacity.memoryMb - used.memoryMb },
+  { name: 'CPUWeigher', defaultMultiplier: 1, raw: ({ capacity, used }) => capacity.vcpus - used.vcpus },
+  { name: 'DiskWeigher', defaultMultiplier: 1, raw: ({ capacity, used }) => capacity.diskGb - used.diskGb },
+  { name: 'PCIWeigher', defaultMultiplier: 4, raw: pciRaw },
+];
+
+export const WEIGHER_NAMES: readonly string[] = WEIGHERS.map((weigher) => weigher.name);
+
+function pciRaw(host: HostSnapshot, request: PlacementRequest): number {
+  if (request.devices.length === 0) return -host.devices.filter(isFree).length;
+  return -request.devices.reduce((sum, wanted) => sum + freeCount(host, wanted) - wanted.count, 0);
+}

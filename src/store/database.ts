@@ -1,0 +1,82 @@
+import pg from 'pg';
+import { DataSource, type EntityManager } from 'typeorm';
+import { Ledger1763600000000 } from '../../migrations/1763600000000-ledger.js';
+import { BerthError, messageOf } from '../errors.js';
+import { AliasEntity, FlavorEntity } from './entities/catalog.entities.js';
+import { DeviceEntity, HostEntity } from './entities/inventory.entities.js';
+import {
+  AllocationEntity,
+  ClaimEntity,
+  DecisionEntity,
+  IdempotencyKeyEntity,
+  OutboxEntity,
+  ServerEntity,
+  ServerEventEntity,
+} from './entities/workload.entities.js';
+
+/** What a store runs its statements on: the pool, or a transaction. */
+export type Tx = EntityManager;
+
+const INT8_OID = 20;
+/** Our 64-bit columns (generations, epochs, transaction ids) stay far below 2^53. */
+pg.types.setTypeParser(INT8_OID, Number);
+
+const STATEMENT_TIMEOUT_MS = 30_000;
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000;
+
+/** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
+export function ledgerDataSource(url: string, poolMax: number): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url,
+    poolSize: poolMax,
+    applicationName: 'berth',
+    entities: [
+      HostEntity,
+      DeviceEntity,
+      AliasEntity,
+      FlavorEntity,
+      ServerEntity,
+      ClaimEntity,
+      AllocationEntity,
+      DecisionEntity,
+      ServerEventEntity,
+      OutboxEntity,
+      IdempotencyKeyEntity,
+    ],
+    migrations: [Ledger1763600000000],
+    migrationsTransactionMode: 'each',
+    synchronize: false,
+    extra: {
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      connectionTimeoutMillis: 10_000,
+    },
+    poolErrorHandler: () => undefined, // a lost idle connection is replaced; the next statement reports a real outage
+  });
+}
+
+/**
+ * Brings the schema up to date.
+ *
+ * @param url `postgres://…`
+ * @throws BerthError `database.unavailable`
+ */
+export async function migrate(url: string): Promise<void> {
+  const dataSource = ledgerDataSource(url, 2);
+  try {
+    await dataSource.initialize();
+    // two roles that start together must not migrate together
+    await dataSource.query(`SELECT pg_advisory_lock(hashtext('berth.migrate'))`);
+    await dataSource.runMigrations();
+  } catch (cause) {
+    throw new BerthError('database.unavailable', `Cannot migrate the database: ${messageOf(cause)}`, { cause });
+  } finally {
+    if (dataSource.isInitialized) await dataSource.destroy();
+  }
+}
+
+/** Runs `work` in one transaction: it is committed when `work` resolves, undone when it throws. */
+export function inTransaction<T>(dataSource: DataSource, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return dataSource.transaction(work);
+}

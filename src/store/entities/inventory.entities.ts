@@ -1,0 +1,59 @@
+import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
+import type { WireDevice, WireNumaCell } from '../../messages/bodies.js';
+
+@Entity('hosts')
+@Unique('hosts_name_key', ['name'])
+@Check('hosts_status_check', `status IN ('up', 'down')`)
+@Check('hosts_kernel_kind_check', `kernel_kind IN ('live', 'simulated')`)
+@Index('hosts_changed_xid_idx', ['changed_xid'])
+export class HostEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'hosts_pkey' }) id: string;
+  @Column('text') name: string;
+  @Column('text') status: 'up' | 'down';
+  @Column('boolean', { default: true }) enabled: boolean;
+  @Column('text', { nullable: true }) disabled_reason: string | null;
+  @Column('bigint') epoch: number;
+  @Column('bigint') report_sequence: number;
+  @Column('text') report_hash: string;
+  @Column('bigint', { default: 0 }) generation: number;
+  @Column('bigint', { default: () => '(pg_current_xact_id()::text)::bigint' }) changed_xid: number;
+  @Column('timestamptz') last_seen_at: Date;
+  @Column('integer') vcpus: number;
+  @Column('bigint') memory_mb: number;
+  @Column('bigint') disk_gb: number;
+  @Column('jsonb') numa_cells: WireNumaCell[];
+  @Column('text', { nullable: true }) kernel: string | null;
+  @Column('text') kernel_kind: 'live' | 'simulated';
+  @Column('boolean') read_only: boolean;
+  @Column('text') agent_version: string;
+  @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
+}
+
+@Entity('devices')
+@Unique('devices_host_address_key', ['host_id', 'address'])
+@Check(
+  'devices_status_check',
+  `status IN ('available', 'claimed', 'allocated', 'unclaimable', 'unavailable', 'removed')`,
+)
+@Index('devices_vendor_product_idx', ['vendor_id', 'product_id'])
+export class DeviceEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'devices_pkey' }) id: string;
+  @Column('uuid')
+  @ForeignKey(() => HostEntity, { name: 'devices_host_id_fkey' })
+  host_id: string;
+  @Column('text') address: string;
+  // Copies of what `facts` says, for filters and indexes; `inventory.store.ts` writes both in one place.
+  @Column('text') vendor_id: string;
+  @Column('text') product_id: string;
+  @Column('text') device_type: string;
+  @Column('integer', { nullable: true }) numa_node: number | null;
+  @Column('integer', { nullable: true }) iommu_group: number | null;
+  @Column('boolean') offered: boolean;
+  @Column('text') status: string;
+  @Column('jsonb') facts: WireDevice;
+  /** Of a device in use whose identity changed: applied when it is freed. */
+  @Column('jsonb', { nullable: true }) pending_facts: WireDevice | null;
+  /** Since when a device in use is not reported any more. */
+  @Column('timestamptz', { nullable: true }) missing_since: Date | null;
+  @Column('timestamptz', { default: () => 'now()' }) updated_at: Date;
+}

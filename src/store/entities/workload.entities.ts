@@ -1,0 +1,150 @@
+import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
+import type { WireBinding } from '../../messages/bodies.js';
+import type { ExcludedHost, PlacementRequest } from '../../placement/request.js';
+import { DeviceEntity, HostEntity } from './inventory.entities.js';
+
+export type ServerStatus = 'BUILD' | 'ACTIVE' | 'ERROR' | 'DELETING' | 'DELETED';
+export type TaskState = 'scheduling' | 'preparing' | 'releasing';
+export type ClaimStatus = 'claimed' | 'allocated' | 'releasing' | 'released';
+
+/** What went wrong, for the user. */
+export interface Fault {
+  readonly code: string;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** The flavor as it was when the server was created. */
+export interface FlavorSnapshot {
+  readonly id: string;
+  readonly name: string;
+  readonly vcpus: number;
+  readonly ram_mb: number;
+  readonly disk_gb: number;
+  readonly extra_specs: Readonly<Record<string, string>>;
+}
+
+@Entity('servers')
+@Check('servers_status_check', `status IN ('BUILD', 'ACTIVE', 'ERROR', 'DELETING', 'DELETED')`)
+@Check('servers_task_state_check', `task_state IN ('scheduling', 'preparing', 'releasing')`)
+@Index('servers_unfinished_idx', ['updated_at'], { where: `status IN ('BUILD', 'DELETING')` })
+@Index('servers_created_at_idx', ['created_at', 'id'])
+export class ServerEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'servers_pkey' }) id: string;
+  @Column('text') name: string;
+  @Column('text') project_id: string;
+  @Column('text') status: ServerStatus;
+  @Column('text', { nullable: true }) task_state: TaskState | null;
+  @Column('jsonb', { nullable: true }) flavor: FlavorSnapshot | null;
+  @Column('jsonb') request: PlacementRequest;
+  @Column('uuid', { nullable: true })
+  @ForeignKey(() => HostEntity, { name: 'servers_host_id_fkey' })
+  host_id: string | null;
+  @Column('integer', { default: 0 }) attempts: number;
+  @Column('jsonb', { default: [] }) excluded_hosts: ExcludedHost[];
+  @Column('jsonb', { nullable: true }) fault: Fault | null;
+  @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
+  @Column('timestamptz', { default: () => 'now()' }) updated_at: Date;
+}
+
+@Entity('claims')
+@Check('claims_status_check', `status IN ('claimed', 'allocated', 'releasing', 'released')`)
+@Index('claims_one_live_per_server', ['server_id'], { unique: true, where: `status IN ('claimed', 'allocated')` })
+@Index('claims_live_host_idx', ['host_id'], { where: `status <> 'released'` })
+@Index('claims_server_id_idx', ['server_id'])
+export class ClaimEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'claims_pkey' }) id: string;
+  @Column('uuid')
+  @ForeignKey(() => ServerEntity, { name: 'claims_server_id_fkey' })
+  server_id: string;
+  @Column('uuid')
+  @ForeignKey(() => HostEntity, { name: 'claims_host_id_fkey' })
+  host_id: string;
+  @Column('integer') attempt: number;
+  @Column('text') status: ClaimStatus;
+  @Column('integer') vcpus: number;
+  @Column('integer') memory_mb: number;
+  @Column('integer') disk_gb: number;
+  @Column('jsonb', { nullable: true }) numa_cells: number[] | null;
+  @Column('timestamptz', { nullable: true }) expires_at: Date | null;
+  @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
+  @Column('timestamptz', { default: () => 'now()' }) updated_at: Date;
+}
+
+@Entity('allocations')
+@Index('allocations_one_live_owner_per_device', ['device_id'], { unique: true, where: 'released_at IS NULL' })
+@Index('allocations_claim_id_idx', ['claim_id'])
+export class AllocationEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'allocations_pkey' }) id: string;
+  @Column('uuid')
+  @ForeignKey(() => ClaimEntity, { name: 'allocations_claim_id_fkey' })
+  claim_id: string;
+  @Column('uuid')
+  @ForeignKey(() => ServerEntity, { name: 'allocations_server_id_fkey' })
+  server_id: string;
+  @Column('uuid')
+  @ForeignKey(() => DeviceEntity, { name: 'allocations_device_id_fkey' })
+  device_id: string;
+  /** null: a companion, taken because it shares the IOMMU group of a requested device. */
+  @Column('text', { nullable: true }) alias: string | null;
+  @Column('integer', { nullable: true }) request_index: number | null;
+  @Column('jsonb', { nullable: true }) binding: WireBinding | null;
+  @Column('timestamptz', { nullable: true }) released_at: Date | null;
+  @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
+}
+
+@Entity('decisions')
+@Check('decisions_outcome_check', `outcome IN ('placed', 'rejected')`)
+@Index('decisions_server_id_idx', ['server_id', 'created_at'])
+export class DecisionEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'decisions_pkey' }) id: string;
+  @Column('uuid')
+  @ForeignKey(() => ServerEntity, { name: 'decisions_server_id_fkey' })
+  server_id: string;
+  @Column('integer') attempt: number;
+  @Column('text') outcome: 'placed' | 'rejected';
+  @Column('uuid', { nullable: true })
+  @ForeignKey(() => HostEntity, { name: 'decisions_host_id_fkey' })
+  host_id: string | null;
+  @Column('jsonb') record: Record<string, unknown>;
+  @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
+}
+
+@Entity('server_events')
+@Index('server_events_server_id_idx', ['server_id', 'id'])
+export class ServerEventEntity {
+  @PrimaryColumn('bigint', {
+    generated: 'identity',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'server_events_pkey',
+  })
+  id: number;
+  @Column('uuid')
+  @ForeignKey(() => ServerEntity, { name: 'server_events_server_id_fkey' })
+  server_id: string;
+  @Column('text') event: string;
+  @Column('text') message: string;
+  @Column('timestamptz', { default: () => 'clock_timestamp()' }) created_at: Date;
+}
+
+@Entity('outbox')
+export class OutboxEntity {
+  @PrimaryColumn('bigint', {
+    generated: 'identity',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'outbox_pkey',
+  })
+  id: number;
+  @Column('text') queue: string;
+  @Column('jsonb') message: Record<string, unknown>;
+  @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
+}
+
+@Entity('idempotency_keys')
+export class IdempotencyKeyEntity {
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'idempotency_keys_pkey' }) project_id: string;
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'idempotency_keys_pkey' }) key: string;
+  @Column('text') request_hash: string;
+  @Column('text') resource_id: string;
+  @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
+}

@@ -1,0 +1,197 @@
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { connect } from 'amqplib';
+
+import { beforeDeath, endChild, freePort, run, spawnTied } from './processes.js';
+import { findRabbitMq, IMAGE, type RabbitMqSource } from './rabbitmq-programs.js';
+
+/** A RabbitMQ of the tests' own, on 127.0.0.1, with nothing in it. */
+export interface TestRabbitMq {
+  readonly url: string;
+  /** Ends it as a power cut would; the url refuses connections until `restart`. */
+  kill9(): Promise<void>;
+  /** Starts it again on the same port and data; resolves when it takes connections. */
+  restart(): Promise<void>;
+  /** Ends it and deletes its data. */
+  stop(): Promise<void>;
+}
+
+const USER = 'guest';
+const READY_TIMEOUT_MS = 180_000;
+const READY_POLL_MS = 150;
+const STARTS_MAX = 3;
+const LOG_TAIL_LINES = 25;
+
+/**
+ * Starts a new RabbitMQ, from programs that it finds or installs; several may run side by side.
+ *
+ * @throws Error with what was tried, or with the end of the log
+ */
+export async function startRabbitMq(): Promise<TestRabbitMq> {
+  const source = await findRabbitMq();
+  for (let attempt = 1; ; attempt += 1) {
+    const access = { port: await freePort(), password: randomBytes(12).toString('hex') };
+    const broker = source.kind === 'programs' ? await localBroker(source, access) : containerBroker(source, access);
+    try {
+      await broker.restart();
+      return broker;
+    } catch (error) {
+      await broker.stop();
+      // Somebody may have taken one of the ports meanwhile.
+      if (attempt === STARTS_MAX) throw error;
+    }
+  }
+}
+
+interface Access {
+  readonly port: number;
+  readonly password: string;
+}
+
+function urlOf({ port, password }: Access): string {
+  return `amqp://${USER}:${password}@127.0.0.1:${port}`;
+}
+
+async function localBroker(
+  source: Extract<RabbitMqSource, { kind: 'programs' }>,
+  access: Access,
+): Promise<TestRabbitMq> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'berth-rabbitmq-'));
+  const forget = beforeDeath(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  const ports = { epmd: await freePort(), distribution: await freePort() };
+  const environment = environmentOf(folder, ports);
+  writeFileSync(path.join(folder, 'rabbitmq.conf'), configurationOf(access));
+  writeFileSync(path.join(folder, 'enabled_plugins'), '[].\n');
+
+  let epmd: ChildProcess | null = null;
+  let server: ChildProcess | null = null;
+  const url = urlOf(access);
+  return {
+    url,
+    async restart() {
+      epmd ??= spawnTied([source.epmd, '-port', String(ports.epmd), '-address', '127.0.0.1'], {
+        stdio: 'ignore',
+        env: environment,
+      });
+      if (server !== null) await endChild(server, 'SIGTERM');
+      server = spawnServer(source.server, folder, environment);
+      await waitUntilReady(url, server, folder);
+    },
+    async kill9() {
+      if (server !== null) await endChild(server, 'SIGKILL');
+    },
+    async stop() {
+      if (server !== null) await endChild(server, 'SIGTERM');
+      if (epmd !== null) await endChild(epmd, 'SIGKILL');
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+      forget();
+    },
+  };
+}
+
+/** Everything private: folders, ports, Erlang's name service and cookie, no settings of the machine's own RabbitMQ. */
+function environmentOf(folder: string, ports: { epmd: number; distribution: number }): NodeJS.ProcessEnv {
+  return {
+    PATH: `/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:${process.env['PATH'] ?? ''}`,
+    LANG: 'C.UTF-8',
+    HOME: folder,
+    ERL_EPMD_PORT: String(ports.epmd),
+    ERL_EPMD_ADDRESS: '127.0.0.1',
+    RABBITMQ_NODENAME: `berth-${randomBytes(4).toString('hex')}@localhost`,
+    RABBITMQ_DIST_PORT: String(ports.distribution),
+    RABBITMQ_CONF_ENV_FILE: path.join(folder, 'none.conf'),
+    RABBITMQ_CONFIG_FILE: path.join(folder, 'rabbitmq.conf'),
+    RABBITMQ_ADVANCED_CONFIG_FILE: path.join(folder, 'none.config'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: path.join(folder, 'enabled_plugins'),
+    RABBITMQ_MNESIA_BASE: path.join(folder, 'data'),
+    RABBITMQ_LOG_BASE: path.join(folder, 'log'),
+    RABBITMQ_GENERATED_CONFIG_DIR: path.join(folder, 'config'),
+    RABBITMQ_PID_FILE: path.join(folder, 'pid'),
+    // Makes the script become the server instead of staying its parent, so that a signal reaches the right process;
+    // -noinput takes back the shell that this would open.
+    RABBITMQ_ALLOW_INPUT: '1',
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-noinput -kernel inet_dist_use_interface {127,0,0,1}',
+  };
+}
+
+function configurationOf({ port, password }: Access): string {
+  return [
+    'listeners.tcp = none',
+    `listeners.tcp.local = 127.0.0.1:${port}`,
+    `default_user = ${USER}`,
+    `default_pass = ${password}`,
+    'vm_memory_high_watermark.absolute = 1GB',
+    'disk_free_limit.absolute = 50MB',
+    'log.console = true',
+    '',
+  ].join('\n');
+}
+
+function spawnServer(script: string, folder: string, env: NodeJS.ProcessEnv): ChildProcess {
+  const log = openSync(path.join(folder, 'server.log'), 'a');
+  try {
+    return spawnTied([script], { cwd: folder, env, stdio: ['ignore', log, log] });
+  } finally {
+    closeSync(log);
+  }
+}
+
+async function waitUntilReady(url: string, server: ChildProcess | null, folder: string | null): Promise<void> {
+  const deadline = Date.now() + READY_TIMEOUT_MS;
+  let refusal: unknown = null;
+  while (Date.now() < deadline) {
+    try {
+      const connection = await connect(url);
+      await connection.close();
+      return;
+    } catch (error) {
+      refusal = error;
+    }
+    if (server !== null && (server.exitCode !== null || server.signalCode !== null)) break;
+    await sleep(READY_POLL_MS);
+  }
+  const tail = folder === null ? '' : `\n${tailOf(path.join(folder, 'server.log'))}`;
+  throw new Error(`RabbitMQ did not start (${String(refusal)}).${tail}`);
+}
+
+function tailOf(file: string): string {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
+}
+
+function containerBroker({ engine }: Extract<RabbitMqSource, { kind: 'container' }>, access: Access): TestRabbitMq {
+  const name = `berth-test-${randomBytes(6).toString('hex')}`;
+  const url = urlOf(access);
+  let isMade = false;
+  return {
+    url,
+    async restart() {
+      const login = ['-e', `RABBITMQ_DEFAULT_USER=${USER}`, '-e', `RABBITMQ_DEFAULT_PASS=${access.password}`];
+      const made = [
+        'run',
+        '-d',
+        '--name',
+        name,
+        '--hostname',
+        'berth',
+        '-p',
+        `127.0.0.1:${access.port}:5672`,
+        ...login,
+        IMAGE,
+      ];
+      await run(engine, isMade ? ['restart', name] : made, { timeout: 600_000 });
+      isMade = true;
+      await waitUntilReady(url, null, null);
+    },
+    async kill9() {
+      await run(engine, ['kill', '--signal', 'KILL', name]);
+    },
+    async stop() {
+      await run(engine, ['rm', '--force', '--volumes', name]).catch(() => undefined);
+    },
+  };
+}

@@ -1,0 +1,105 @@
+import type { DeviceType } from '../../src/pci/device.js';
+import { isolationUnits } from '../../src/pci/iommu.js';
+import type { AliasSpec, NumaPolicy } from '../../src/pci/alias.js';
+import type { DeviceRequest, PlacementRequest } from '../../src/placement/request.js';
+import type { HostSnapshot, PlacementPolicy, SnapshotDevice } from '../../src/placement/snapshot.js';
+
+export interface DeviceSketch extends Partial<SnapshotDevice> {
+  readonly address: string;
+  /** `10de:1bb0`. */
+  readonly ids?: string;
+  readonly group?: number | null;
+  readonly driver?: string | null;
+}
+
+/** A host of sketched devices, up and roomy. Each device has an IOMMU group of its own unless the sketch says another. */
+export function aHost(name: string, devices: readonly DeviceSketch[], more: Partial<HostSnapshot> = {}): HostSnapshot {
+  const whole = devices.map((sketch) => aDevice(name, sketch));
+  const units = isolationUnits(
+    devices.map((sketch, index) => ({
+      address: sketch.address,
+      iommuGroup: sketch.group === undefined ? index : sketch.group,
+      classCode: '030000',
+      driver: sketch.driver ?? null,
+      deviceType: sketch.deviceType ?? 'type-PCI',
+      parentAddress: sketch.parentAddress ?? null,
+      offered: true,
+    })),
+  );
+  return {
+    id: `id-${name}`,
+    name,
+    generation: 1,
+    status: 'up',
+    enabled: true,
+    disabledReason: null,
+    numaCells: [
+      { id: 0, cpus: 32, memoryMb: 65_536, socket: 0 },
+      { id: 1, cpus: 32, memoryMb: 65_536, socket: 1 },
+    ],
+    capacity: { vcpus: 64, memoryMb: 131_072, diskGb: 1000 },
+    used: { vcpus: 0, memoryMb: 0, diskGb: 0 },
+    devices: whole,
+    units,
+    ...more,
+  };
+}
+
+function aDevice(host: string, sketch: DeviceSketch): SnapshotDevice {
+  const [vendorId = '', productId = ''] = (sketch.ids ?? '10de:1bb0').split(':');
+  return {
+    id: `${host}/${sketch.address}`,
+    vendorId,
+    productId,
+    deviceType: 'type-PCI' as DeviceType,
+    parentAddress: null,
+    numaNode: 0,
+    tags: {},
+    resourceClass: null,
+    traits: [],
+    status: 'available',
+    owner: null,
+    missing: false,
+    ...sketch,
+  };
+}
+
+/** `wants('gpu', 2, '10de:1bb0')`. */
+export function wants(
+  alias: string,
+  count: number,
+  ids: string,
+  more: { deviceType?: DeviceType; numaPolicy?: NumaPolicy } = {},
+): DeviceRequest {
+  const [vendorId = null, productId = null] = ids.split(':');
+  const spec: AliasSpec = {
+    vendorId,
+    productId,
+    deviceType: more.deviceType ?? 'type-PCI',
+    resourceClass: null,
+    traits: [],
+    liveMigratable: null,
+  };
+  return { alias, count, specs: [spec], numaPolicy: more.numaPolicy ?? 'legacy' };
+}
+
+export function aRequest(devices: readonly DeviceRequest[], more: Partial<PlacementRequest> = {}): PlacementRequest {
+  return {
+    serverName: 'vm',
+    projectId: 'default',
+    vcpus: 1,
+    memoryMb: 512,
+    diskGb: 0,
+    devices,
+    guestCells: null,
+    ...more,
+  };
+}
+
+export const POLICY: PlacementPolicy = {
+  filters: ['ComputeFilter', 'CoreFilter', 'RamFilter', 'DiskFilter', 'NUMATopologyFilter', 'PciPassthroughFilter'],
+  weigherMultipliers: {},
+  cpuAllocationRatio: 1,
+  ramAllocationRatio: 1,
+  diskAllocationRatio: 1,
+};
