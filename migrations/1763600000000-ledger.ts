@@ -54,6 +54,7 @@ const UP = [
      vendor_id text NOT NULL,
      product_id text NOT NULL,
      device_type text NOT NULL,
+     parent_address text,
      numa_node integer,
      iommu_group integer,
      offered boolean NOT NULL,

@@ -16,20 +16,17 @@ export interface OutgoingMessage {
 export class AmqpPublisher {
   private readonly returned = new Set<string>();
   private lastNumber = 0;
-  private closed = false;
 
   private constructor(private readonly channel: ConfirmChannel) {
     channel.on('error', () => undefined);
-    channel.on('close', () => (this.closed = true));
     channel.on('return', (message: Message) => this.returned.add(String(message.properties.correlationId)));
   }
 
-  static async open(model: ChannelModel): Promise<AmqpPublisher> {
-    return new AmqpPublisher(await model.createConfirmChannel());
-  }
-
-  isClosed(): boolean {
-    return this.closed;
+  /** @param onClose called once, when the channel can send no more */
+  static async open(model: ChannelModel, onClose: () => void): Promise<AmqpPublisher> {
+    const channel = await model.createConfirmChannel();
+    channel.on('close', onClose);
+    return new AmqpPublisher(channel);
   }
 
   /**

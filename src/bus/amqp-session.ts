@@ -73,10 +73,12 @@ export class AmqpSession {
   }
 
   /** The confirm channel; a new one when the broker has closed the last (it does on a message above its own limit). */
-  async openPublisher(): Promise<AmqpPublisher> {
-    const known = await this.publisher?.catch(() => null);
-    if (known && !known.isClosed()) return known;
-    this.publisher = AmqpPublisher.open(this.model);
+  openPublisher(): Promise<AmqpPublisher> {
+    if (!this.publisher) {
+      const forget = () => (this.publisher = null);
+      this.publisher = AmqpPublisher.open(this.model, forget);
+      this.publisher.catch(forget);
+    }
     return this.publisher;
   }
 }

@@ -73,7 +73,8 @@ function locate(sysfsRoot: string, address: Address, problems: string[]): { dir:
   }
   const dir = resolve(dirname(entry), target);
   const inside = relative(resolve(sysfsRoot, 'devices'), dir);
-  if (inside === '' || inside.startsWith('..') || isAbsolute(inside)) throw new Unusable('its link leads out of devices/');
+  if (inside === '' || inside.startsWith('..') || isAbsolute(inside))
+    throw new Unusable('its link leads out of devices/');
   if (basename(dir) !== address) throw new Unusable(`its link leads to ${basename(dir).slice(0, 60)}`);
   const hops = inside.split(sep).slice(0, -1).filter(isHop);
   if (hops.length > PATH_MAX) problems.push(`its PCIe path has more than ${PATH_MAX} hops; the rest is left out`);
@@ -179,7 +180,8 @@ function netdevsOf(from: DeviceDir): string[] {
   const found = holders.flatMap((name) => namesBelow(from, name === 'net' ? name : join(name, 'net')));
   const usable = found.filter((name) => NAME.test(name));
   if (usable.length < found.length) from.problems.push('net has an entry that is not an interface name');
-  if (usable.length > NETDEVS_MAX) from.problems.push(`net has more than ${NETDEVS_MAX} interfaces; the rest is left out`);
+  if (usable.length > NETDEVS_MAX)
+    from.problems.push(`net has more than ${NETDEVS_MAX} interfaces; the rest is left out`);
   return usable.sort().slice(0, NETDEVS_MAX);
 }
 

@@ -1,3 +1,5 @@
+// class-transformer's decorators in bodies.ts need it, in whatever order rooms are loaded.
+import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { plainToInstance } from 'class-transformer';
 import { validateSync, type ValidationError } from 'class-validator';
@@ -13,6 +15,10 @@ import {
   RequestReport,
   ServerNudge,
 } from './bodies.js';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Every message type and the class that validates its body. A message is added here and in `routes.ts`. */
 const BODIES = {
@@ -48,14 +54,15 @@ export function envelope<T extends MessageType>(type: T, body: MessageBody<T>, s
 }
 
 /**
- * The bytes of a message.
+ * The bytes of a message, after the check that the receiver will make: a message that cannot be read is the sender's
+ * bug, and is found there. (Some 60 µs for each device of a report.)
  *
  * @param bytesMax the limit of one message in bytes
- * @throws BerthError `message.too_large`
+ * @throws BerthError `message.too_large`, `message.invalid` (names the field)
  */
-export function encodeEnvelope(message: Envelope, bytesMax: number): Buffer {
+export function encodeEnvelope<T extends MessageType>(message: Envelope<T>, bytesMax: number): Buffer {
   const bytes = Buffer.from(JSON.stringify(message), 'utf8');
-  assertSize(bytes, bytesMax);
+  decodeEnvelope(bytes, bytesMax);
   return bytes;
 }
 
@@ -69,16 +76,31 @@ export function decodeEnvelope(bytes: Buffer, bytesMax: number): Envelope {
   const raw = parseJson(bytes);
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw invalid('a message is a JSON object');
   const { id, type, sent_at, body } = raw as Record<string, unknown>;
-  if (typeof id !== 'string' || !/^[0-9a-f-]{36}$/i.test(id)) throw invalid('id: a UUID is needed');
+  if (typeof id !== 'string' || !UUID.test(id)) throw invalid('id: a UUID is needed');
   if (typeof type !== 'string' || !Object.hasOwn(BODIES, type)) {
     throw invalid(`type: ${JSON.stringify(type)?.slice(0, 80)} is not a message type`);
   }
-  if (typeof sent_at !== 'string' || Number.isNaN(Date.parse(sent_at))) throw invalid('sent_at: an ISO date is needed');
+  if (typeof sent_at !== 'string' || !ISO_TIME.test(sent_at) || Number.isNaN(Date.parse(sent_at))) {
+    throw invalid('sent_at: an ISO 8601 time is needed');
+  }
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid('body: an object is needed');
-  const instance = plainToInstance<object, object>(BODIES[type as MessageType], body);
+  return { id, type, sent_at, body: checkedBody(type as MessageType, body) } as unknown as Envelope;
+}
+
+function checkedBody(type: MessageType, body: object): object {
+  const instance = instanceOf(type, body);
   const errors = validateSync(instance, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
   if (errors.length > 0) throw invalid(`${type}: ${firstProblem(errors)}`);
-  return { id, type, sent_at, body: instance } as unknown as Envelope;
+  return instance;
+}
+
+function instanceOf(type: MessageType, body: object): object {
+  try {
+    return plainToInstance<object, object>(BODIES[type], body);
+  } catch (cause) {
+    // class-transformer recurses: a body nested thousands of levels deep exhausts the stack.
+    throw new BerthError('message.invalid', `${type}: the body cannot be read; is it nested too deeply?`, { cause });
+  }
 }
 
 function assertSize(bytes: Buffer, bytesMax: number): void {
@@ -89,9 +111,9 @@ function assertSize(bytes: Buffer, bytesMax: number): void {
 
 function parseJson(bytes: Buffer): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(UTF8.decode(bytes));
   } catch (cause) {
-    throw new BerthError('message.invalid', 'A message is not JSON', { cause });
+    throw new BerthError('message.invalid', 'A message is not JSON in UTF-8', { cause });
   }
 }
 

@@ -48,19 +48,19 @@ export const ROOT_PORT_WITHOUT_ACS: Card = {
   acs: false,
 };
 
-const PLX = { vendorId: '10b5', productId: '9797', classCode: '060400', revision: 'aa', driver: 'pcieport' } as const;
+const PEX = { vendorId: '1000', productId: 'c010', classCode: '060400', revision: 'b0', driver: 'pcieport' } as const;
 
 export const SWITCH_UPSTREAM = card({
-  ...PLX,
-  name: 'PLX PEX 9797 switch, upstream port',
+  ...PEX,
+  name: 'Broadcom PEX880xx PCIe Gen 4 switch, upstream port',
   link: { speed: 16, width: 16 },
   resetMethods: ['bus'],
   port: 'upstream',
 });
 
 export const SWITCH_DOWNSTREAM = card({
-  ...PLX,
-  name: 'PLX PEX 9797 switch, downstream port',
+  ...PEX,
+  name: 'Broadcom PEX880xx PCIe Gen 4 switch, downstream port',
   link: { speed: 16, width: 16 },
   resetMethods: ['bus'],
   acs: true,

@@ -38,6 +38,7 @@ export function writeFunction(tree: TreeBuilder, facts: FunctionFacts): void {
   writeIdentity(tree, facts);
   writeState(tree, facts);
   writeRegions(tree, facts);
+  tree.dir(`${facts.directory}/link`);
   if (facts.card.link !== null) writeLink(tree, facts, facts.card.link);
   if (facts.card.resetMethods.length > 0) {
     tree.file(`${facts.directory}/reset`, '', 0o200);
@@ -187,7 +188,7 @@ function writeSriov(tree: TreeBuilder, { directory, card, virtualFunctions, phys
   for (const [index, target] of virtualFunctions.entries()) tree.link(`${directory}/virtfn${index}`, target);
 }
 
-function writeLinks(tree: TreeBuilder, { directory, address, driver, iommuGroup }: FunctionFacts): void {
+function writeLinks(tree: TreeBuilder, { directory, address, card, driver, iommuGroup }: FunctionFacts): void {
   tree.link(`${directory}/subsystem`, 'sys/bus/pci');
   tree.link(`sys/bus/pci/devices/${address}`, directory);
   if (driver !== null) {
@@ -201,5 +202,8 @@ function writeLinks(tree: TreeBuilder, { directory, address, driver, iommuGroup 
   tree.link(`${group}/devices/${address}`, directory);
   tree.link(`${IOMMU_DIRECTORY}/devices/${address}`, directory);
   tree.attribute(`${group}/type`, 'identity', 0o644);
-  tree.attribute(`${group}/reserved_regions`, '0x00000000fee00000 0x00000000feefffff msi');
+  const interrupts = '0x00000000fee00000 0x00000000feefffff msi';
+  // The ISA bridge keeps the first 16 MiB for DMA of old.
+  const legacy = card.classCode.startsWith('0601') ? '0x0000000000000000 0x0000000000ffffff direct-relaxable\n' : '';
+  tree.attribute(`${group}/reserved_regions`, `${legacy}${interrupts}`);
 }

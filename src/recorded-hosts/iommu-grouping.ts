@@ -1,4 +1,4 @@
-import type { PlacedFunction } from './layout.js';
+import type { PlacedFunction } from './placed-function.js';
 
 /**
  * Numbers the IOMMU groups as the kernel does (`pci_device_group`), function after function in the given order.

@@ -1,30 +1,10 @@
 import type { Card, HostDescription, RootDescription, SlotDescription } from './description.js';
 import { groupFunctions } from './iommu-grouping.js';
-
-/** One function, where the description puts it. */
-export interface PlacedFunction {
-  readonly address: string;
-  readonly bus: number;
-  /** From the tree's root: `sys/devices/pci0000:80/0000:80:02.0/0000:83:00.0`. */
-  readonly directory: string;
-  readonly card: Card;
-  readonly driver: string | null;
-  readonly numaNode: number | null;
-  /** Of a bridge: the buses behind it. */
-  readonly behind: { readonly secondary: number; readonly subordinate: number } | null;
-  /** The bridge above it; null on a root bus. */
-  readonly above: PlacedFunction | null;
-  /** Of a VF. */
-  readonly physicalFunction: PlacedFunction | null;
-  readonly vfs: number;
-  readonly vfDriver: string | null;
-  readonly vfIndex: number | null;
-  readonly interfaceName: string | null;
-}
+import type { PlacedFunction } from './placed-function.js';
 
 export interface PlacedHost {
   readonly description: HostDescription;
-  /** Sorted by address. */
+  /** In the order in which the kernel found them: root after root, in each by address, the VFs last. */
   readonly functions: readonly PlacedFunction[];
   /** IOMMU group by address; empty without an IOMMU. */
   readonly groups: ReadonlyMap<string, number>;
@@ -36,8 +16,8 @@ export function placeHost(description: HostDescription): PlacedHost {
   const physical = perRoot.flat();
   const virtual = physical.flatMap(virtualFunctionsOf);
   // The kernel met the VFs last: their drivers made them.
-  const groups = description.iommu ? groupFunctions([...physical, ...virtual]) : new Map<string, number>();
-  return { description, functions: byAddress([...physical, ...virtual]), groups };
+  const functions = [...physical, ...virtual];
+  return { description, functions, groups: description.iommu ? groupFunctions(functions) : new Map<string, number>() };
 }
 
 function placeRoot(root: RootDescription): PlacedFunction[] {

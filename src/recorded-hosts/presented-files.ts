@@ -68,7 +68,7 @@ export function writeNvme(
       dev: `246:${facts.index}`,
       kato: 0,
     },
-    ...{ firmware_rev: '1.0     ', model: 'NVMe controller'.padEnd(40), serial: name.padEnd(20), state: 'live' },
+    ...{ firmware_rev: '1.0     ', model: 'NVMe controller'.padEnd(40), state: 'live' },
     ...{ numa_node: facts.numaNode ?? -1, queue_count: 3, sqsize: 1023, transport: 'pcie' },
     ...{ subsysnqn: `nqn.2014-08.org.nvmexpress:${name}` },
   };

@@ -18,9 +18,15 @@ const MODULES = /^sys\/module(\/[^/]+(\/drivers(\/pci:[^/]+)?)?|\/vfio[^/]*(\/.*
 const PCI = /^sys\/(devices\/pci[^/]*|bus\/pci|kernel\/iommu_groups)(\/.*)?$/;
 const ABOVE = /^(sys|sys\/(bus|devices|kernel|devices\/system))$/;
 
-/** Many, changing, and of no use to a scheduler; `firmware_node` leads out of what is recorded. */
+/**
+ * Many, changing, and of no use to a scheduler; `firmware_node` leads out of what is recorded; serial numbers and disks
+ * are nobody's business.
+ */
 const LEFT_OUT = new Set(
-  'power statistics queues wakeup hugepages cache cpufreq cpuidle msi_irqs firmware_node sound drm graphics'.split(' '),
+  [
+    'power statistics queues wakeup hugepages cache cpufreq cpuidle msi_irqs firmware_node sound drm graphics',
+    'block serial wwid uuid nguid eui hostnqn hostid',
+  ].flatMap((names) => names.split(' ')),
 );
 const LEFT_OUT_BELOW_DEVICES = /^(aer_.*|.*:pcie\d+|ata\d+|usb\d+|i2c-\d+|ieee80211)$/;
 

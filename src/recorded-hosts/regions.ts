@@ -1,5 +1,5 @@
 import type { Bar } from './description.js';
-import type { PlacedFunction } from './layout.js';
+import type { PlacedFunction } from './placed-function.js';
 
 /** Where the three kinds of region begin; a host of any size fits. */
 const PORTS_START = 0x1000;

@@ -47,72 +47,66 @@ function startOf(node: unknown, otherwise = 0): number {
 
 type Expected = 'value' | 'key' | 'colon' | 'comma';
 
+const WANTED: Readonly<Record<Expected, string>> = {
+  value: 'a value',
+  key: 'a key in double quotes',
+  colon: '":" after the key',
+  comma: '"," or the end',
+};
+
 const TOKEN =
-  /[ \t\r\n]*(?:([{}[\]:,])|("(?:[^"\\\u0000-\u001f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*")|((?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.])))/y;
+  /[ \t\r\n]*([{}[\]:,]|"(?:[^"\\\u0000-\u001f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"|(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![\w.]))/y;
+
+interface JsonState {
+  /** What closes the objects and lists that are open, outermost first. */
+  readonly open: string[];
+  expected: Expected;
+  last: string;
+}
 
 /** The first place at which the text cannot go on as JSON: engines word this differently, and some leave the place out. */
 function findJsonFault(text: string): { offset: number; problem: string } {
-  const open: string[] = [];
-  let expected: Expected = 'value';
-  let mayClose = false;
-  let last = '';
-  const token = new RegExp(TOKEN);
+  const state: JsonState = { open: [], expected: 'value', last: '' };
+  const pattern = new RegExp(TOKEN);
   for (;;) {
-    const from = token.lastIndex;
-    const match = token.exec(text);
-    if (!match) return faultAt(text, from, expected);
-    const [whole, sign, word, literal] = match;
-    const fault = {
-      offset: from + whole.trimStart().length * 0 + (whole.length - whole.trimStart().length),
-      problem: '',
-    };
-    if (open.length === 0 && expected === 'comma')
-      return { ...fault, problem: 'there is more after the value; remove it' };
-    if (sign === '}' || sign === ']') {
-      if (open.pop() !== sign || (expected !== 'comma' && !mayClose))
-        return { ...fault, problem: closingFault(sign, last) };
-      expected = 'comma';
-    } else if (sign === '{' || sign === '[') {
-      if (expected !== 'value') return { ...fault, problem: `${wanted(expected)} is missing before "${sign}"` };
-      open.push(sign === '{' ? '}' : ']');
-      expected = sign === '{' ? 'key' : 'value';
-    } else if (sign === ':' || sign === ',') {
-      if (expected !== (sign === ':' ? 'colon' : 'comma'))
-        return { ...fault, problem: `"${sign}" where ${wanted(expected)} should be` };
-      expected = sign === ',' && open.at(-1) === '}' ? 'key' : 'value';
-    } else {
-      const fits = expected === 'value' || (expected === 'key' && word !== undefined);
-      if (!fits)
-        return { ...fault, problem: `${wanted(expected)} is missing before ${(word ?? literal ?? '').slice(0, 40)}` };
-      expected = expected === 'key' ? 'colon' : 'comma';
-    }
-    mayClose = sign === '{' || sign === '[';
-    last = sign ?? '';
+    const from = pattern.lastIndex;
+    const match = pattern.exec(text);
+    if (!match) return faultAt(text, from, state.expected);
+    const [whole, token = ''] = match;
+    const problem = takeToken(state, token);
+    if (problem !== null) return { offset: from + whole.length - token.length, problem };
+    state.last = token;
   }
 }
 
+function takeToken(state: JsonState, token: string): string | null {
+  const { open, expected, last } = state;
+  if (open.length === 0 && expected === 'comma') return 'there is more after the value; remove it';
+  if (token === '}' || token === ']') {
+    const empty = last === '{' || last === '[';
+    if (open.pop() !== token) return `"${token}" does not close what is open here`;
+    if (expected !== 'comma' && !empty) return `${WANTED[expected]} is missing between "${last}" and "${token}"`;
+    state.expected = 'comma';
+  } else if (token === ':' || token === ',') {
+    if (expected !== (token === ':' ? 'colon' : 'comma')) return `"${token}" where ${WANTED[expected]} should be`;
+    state.expected = token === ',' && open.at(-1) === '}' ? 'key' : 'value';
+  } else {
+    const fits = expected === 'value' || (expected === 'key' && token.startsWith('"'));
+    if (!fits) return `${WANTED[expected]} is missing before ${token.slice(0, 40)}`;
+    if (token === '{' || token === '[') open.push(token === '{' ? '}' : ']');
+    state.expected = token === '{' ? 'key' : token === '[' ? 'value' : expected === 'key' ? 'colon' : 'comma';
+  }
+  return null;
+}
+
 function faultAt(text: string, from: number, expected: Expected): { offset: number; problem: string } {
-  const rest = text.slice(from);
-  const offset = from + (rest.length - rest.trimStart().length);
+  const offset = text.length - text.slice(from).trimStart().length;
   const at = text[offset];
-  if (at === undefined)
-    return { offset: text.trimEnd().length, problem: `the text ends where ${wanted(expected)} should be` };
+  if (at === undefined) {
+    return { offset: text.trimEnd().length, problem: `the text ends where ${WANTED[expected]} should be` };
+  }
   if (at === "'") return { offset, problem: 'single quotes; JSON wants double quotes (")' };
   if (at === '"') return { offset, problem: 'a text in quotes that does not end, or has a wrong \\ in it' };
   const word = /^[^\s,:{}[\]"']{1,40}/.exec(text.slice(offset, offset + 40))?.[0] ?? at;
-  return { offset, problem: `${word} where ${wanted(expected)} should be; texts stand in double quotes` };
-}
-
-function closingFault(sign: string, last: string): string {
-  return last === ',' ? `a comma too many before "${sign}"` : `"${sign}" does not close what is open here`;
-}
-
-function wanted(expected: Expected): string {
-  const words = {
-    value: 'a value',
-    key: 'a key in double quotes',
-    colon: '":" after the key',
-    comma: '"," or the end',
-  };
-  return words[expected];
+  return { offset, problem: `${word} where ${WANTED[expected]} should be; texts stand in double quotes` };
 }

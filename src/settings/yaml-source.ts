@@ -40,7 +40,7 @@ export function gatherYaml(name: string, text: string, gathered: Gathered): void
   const lines = new LineCounter();
   let document: Document.Parsed;
   try {
-    document = parseDocument(text, { lineCounter: lines, prettyErrors: false, maxAliasCount: 100 } as object);
+    document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   } catch {
     gathered.problems.push(`${name}:1: cannot be read as YAML: it is nested too deeply`);
     return;

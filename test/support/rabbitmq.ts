@@ -22,7 +22,7 @@ export interface TestRabbitMq {
 }
 
 const USER = 'guest';
-const READY_TIMEOUT_MS = 180_000;
+const READY_TIMEOUT_MS = 120_000;
 const READY_POLL_MS = 150;
 const STARTS_MAX = 3;
 const LOG_TAIL_LINES = 25;
@@ -43,10 +43,13 @@ export async function startRabbitMq(): Promise<TestRabbitMq> {
     } catch (error) {
       await broker.stop();
       // Somebody may have taken one of the ports meanwhile.
-      if (attempt === STARTS_MAX) throw error;
+      if (!(error instanceof EarlyEndError) || attempt === STARTS_MAX) throw error;
     }
   }
 }
+
+/** The server ended instead of starting. */
+class EarlyEndError extends Error {}
 
 interface Access {
   readonly port: number;
@@ -121,7 +124,6 @@ function environmentOf(folder: string, ports: { epmd: number; distribution: numb
 
 function configurationOf({ port, password }: Access): string {
   return [
-    'listeners.tcp = none',
     `listeners.tcp.local = 127.0.0.1:${port}`,
     `default_user = ${USER}`,
     `default_pass = ${password}`,
@@ -152,15 +154,19 @@ async function waitUntilReady(url: string, server: ChildProcess | null, folder: 
     } catch (error) {
       refusal = error;
     }
-    if (server !== null && (server.exitCode !== null || server.signalCode !== null)) break;
+    if (server !== null && (server.exitCode !== null || server.signalCode !== null)) {
+      throw new EarlyEndError(`RabbitMQ ended with ${server.exitCode ?? server.signalCode}.${tailOf(folder)}`);
+    }
     await sleep(READY_POLL_MS);
   }
-  const tail = folder === null ? '' : `\n${tailOf(path.join(folder, 'server.log'))}`;
-  throw new Error(`RabbitMQ did not start (${String(refusal)}).${tail}`);
+  const waited = `${READY_TIMEOUT_MS / 1000} s`;
+  throw new Error(`RabbitMQ did not take connections within ${waited} (${String(refusal)}).${tailOf(folder)}`);
 }
 
-function tailOf(file: string): string {
-  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
+function tailOf(folder: string | null): string {
+  if (folder === null) return '';
+  const log = readFileSync(path.join(folder, 'server.log'), 'utf8');
+  return `\n${log.trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n')}`;
 }
 
 function containerBroker({ engine }: Extract<RabbitMqSource, { kind: 'container' }>, access: Access): TestRabbitMq {

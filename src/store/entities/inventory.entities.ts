@@ -46,6 +46,7 @@ export class DeviceEntity {
   @Column('text') vendor_id: string;
   @Column('text') product_id: string;
   @Column('text') device_type: string;
+  @Column('text', { nullable: true }) parent_address: string | null;
   @Column('integer', { nullable: true }) numa_node: number | null;
   @Column('integer', { nullable: true }) iommu_group: number | null;
   @Column('boolean') offered: boolean;

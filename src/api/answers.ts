@@ -1,0 +1,24 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiExtraModels, ApiResponse, getSchemaPath } from '@nestjs/swagger';
+import { Problem } from './problem.js';
+
+const MEANINGS: Readonly<Record<number, string>> = {
+  400: 'The request is not valid; `errors` names the fields.',
+  404: 'There is no such thing.',
+  409: 'The state of things does not allow it.',
+  422: 'The idempotency key was used with another request.',
+};
+
+/** OpenAPI's word of the problems that a path answers, beside 503 that every path may answer. */
+export function ApiProblems(...statuses: readonly number[]): MethodDecorator & ClassDecorator {
+  return applyDecorators(
+    ApiExtraModels(Problem),
+    ...[...statuses, 503].map((status) =>
+      ApiResponse({
+        status,
+        description: MEANINGS[status] ?? 'The database cannot be reached; try again.',
+        content: { 'application/problem+json': { schema: { $ref: getSchemaPath(Problem) } } },
+      }),
+    ),
+  );
+}

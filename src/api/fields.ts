@@ -1,0 +1,123 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import {
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsNotEmpty,
+  IsOptional,
+  IsString,
+  IsUUID,
+  Length,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+} from 'class-validator';
+
+/** Decorators of request fields: what is checked and what OpenAPI says are written once, together. */
+
+export const NAME_LENGTH_MAX = 255;
+export const VCPUS_MAX = 65_536;
+export const RAM_MB_MAX = 2_000_000_000;
+export const DISK_GB_MAX = 2_000_000_000;
+
+/** No control characters, and no halves of surrogate pairs: the database has no text for them. */
+export const PLAIN_TEXT = /^[^\p{Cc}\p{Cs}]*$/u;
+
+interface FieldOptions {
+  readonly description?: string;
+  readonly example?: unknown;
+  readonly optional?: boolean;
+}
+
+/** A text of 1 to `max` characters that is not blank. */
+export function TextField(options: FieldOptions & { readonly max?: number } = {}): PropertyDecorator {
+  const max = options.max ?? NAME_LENGTH_MAX;
+  return applyDecorators(
+    ...described(options, { type: String, minLength: 1, maxLength: max }),
+    IsString({ message: 'has to be a text' }),
+    Length(1, max, { message: `has to have 1 to ${max} characters` }),
+    Matches(PLAIN_TEXT, { message: 'has a control character in it; remove it' }),
+    Matches(/\S/, { message: 'is blank' }),
+  );
+}
+
+/** A whole number from `min` to `max`. */
+export function CountField(options: FieldOptions & { readonly min: number; readonly max: number }): PropertyDecorator {
+  const { min, max } = options;
+  const message = `has to be a whole number from ${min} to ${max}`;
+  return applyDecorators(
+    ...described(options, { type: 'integer', minimum: min, maximum: max }),
+    IsInt({ message }),
+    Min(min, { message }),
+    Max(max, { message }),
+  );
+}
+
+/** One of some words. */
+export function WordField(options: FieldOptions & { readonly words: readonly string[] }): PropertyDecorator {
+  return applyDecorators(
+    ...described(options, { type: String, enum: [...options.words] }),
+    IsIn([...options.words], { message: `has to be one of ${options.words.join(', ')}` }),
+  );
+}
+
+/** A query parameter with a whole number; `limit=10`, not `limit=1e1`. */
+export function CountParameter(options: FieldOptions & { readonly min: number; readonly max: number }): PropertyDecorator {
+  return applyDecorators(
+    Transform(({ value }: { value: unknown }) =>
+      typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value,
+    ),
+    CountField({ ...options, optional: true }),
+  );
+}
+
+/** A query parameter that is `true` or `false`. */
+export function FlagParameter(options: FieldOptions = {}): PropertyDecorator {
+  return applyDecorators(
+    Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value)),
+    ...described({ ...options, optional: true }, { type: Boolean }),
+    IsBoolean({ message: 'has to be true or false' }),
+  );
+}
+
+/** A query parameter with four hex digits, in any case. */
+export function HexIdParameter(options: FieldOptions = {}): PropertyDecorator {
+  return applyDecorators(
+    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value)),
+    ...described({ ...options, optional: true }, { type: String, pattern: '^[0-9a-fA-F]{4}$' }),
+    Matches(/^[0-9a-f]{4}$/, { message: 'has to be four hex digits, like 10de' }),
+  );
+}
+
+/** A query parameter with an id of ours. */
+export function IdParameter(options: FieldOptions = {}): PropertyDecorator {
+  return applyDecorators(
+    ...described({ ...options, optional: true }, { type: String, format: 'uuid' }),
+    IsUUID(undefined, { message: 'has to be a UUID' }),
+  );
+}
+
+/** A query parameter with a text. */
+export function TextParameter(options: FieldOptions = {}): PropertyDecorator {
+  return applyDecorators(
+    ...described({ ...options, optional: true }, { type: String, maxLength: NAME_LENGTH_MAX }),
+    IsString({ message: 'is given more than once' }),
+    IsNotEmpty({ message: 'is empty' }),
+    MaxLength(NAME_LENGTH_MAX, { message: `has more than ${NAME_LENGTH_MAX} characters` }),
+    Matches(PLAIN_TEXT, { message: 'has a control character in it' }),
+  );
+}
+
+function described(options: FieldOptions, schema: ApiPropertyOptions): PropertyDecorator[] {
+  const { description, example, optional } = options;
+  const property = {
+    ...schema,
+    required: !optional,
+    ...(description === undefined ? {} : { description }),
+    ...(example === undefined ? {} : { example }),
+  } as ApiPropertyOptions;
+  return [ApiProperty(property), ...(optional ? [IsOptional()] : [])];
+}

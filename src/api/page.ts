@@ -1,0 +1,35 @@
+import { CountParameter, TextParameter } from './fields.js';
+
+const LIMIT_MAX = 1_000_000;
+
+/** The part of a query that pages. */
+export class PageQuery {
+  @CountParameter({ min: 1, max: LIMIT_MAX, description: 'How many to answer; 100 when left out.' })
+  limit?: number;
+  @TextParameter({ description: 'Where the page before ended; `next` has it.' })
+  marker?: string;
+}
+
+/**
+ * One page out of `limit + 1` rows: the surplus row only tells that there is more.
+ *
+ * @param path the list's path, e.g. `/v1/devices`
+ * @param markerOf what the next page begins after
+ * @returns `next` is null on the last page; it repeats the filters of `query`
+ */
+export function pageOf<T>(
+  rows: readonly T[],
+  list: { readonly path: string; readonly query: PageQuery; readonly limit: number },
+  markerOf: (row: T) => string,
+): { readonly items: readonly T[]; readonly next: string | null } {
+  const items = rows.slice(0, list.limit);
+  const last = items.at(-1);
+  if (rows.length <= list.limit || last === undefined) return { items, next: null };
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(list.query)) {
+    if (name !== 'marker' && name !== 'limit') parameters.append(name, String(value));
+  }
+  parameters.append('limit', String(list.limit));
+  parameters.append('marker', markerOf(last));
+  return { items, next: `${list.path}?${parameters.toString()}` };
+}

@@ -1,0 +1,50 @@
+import { ApiProperty } from '@nestjs/swagger';
+import type { ErrorCode } from '../errors.js';
+
+export class FieldProblemView {
+  @ApiProperty({ type: String, example: 'specs[0].vendor_id' }) readonly field: string;
+  @ApiProperty({ type: String }) readonly problem: string;
+}
+
+/** RFC 9457, with our `code`. */
+export class Problem {
+  @ApiProperty({ type: String, example: 'urn:berth:problem:alias.unknown' }) readonly type: string;
+  @ApiProperty({ type: String, example: 'No alias has this name.' }) readonly title: string;
+  @ApiProperty({ type: 'integer', example: 400 }) readonly status: number;
+  @ApiProperty({ type: String, description: 'What is wrong here, and how to mend it.' }) readonly detail: string;
+  @ApiProperty({ type: String, example: 'alias.unknown' }) readonly code: ErrorCode;
+  @ApiProperty({ type: [FieldProblemView], required: false }) readonly errors?: readonly FieldProblemView[];
+}
+
+/** HTTP numbers of codes. A code that is not here is a request's fault, 400. */
+const STATUS_OF: Partial<Record<ErrorCode, number>> = {
+  'request.too_large': 413,
+  'request.not_found': 404,
+  'request.method_not_allowed': 405,
+  'idempotency.key_reused': 422,
+  'alias.unknown': 404,
+  'alias.exists': 409,
+  'alias.read_only': 409,
+  'alias.in_use': 409,
+  'flavor.unknown': 404,
+  'flavor.exists': 409,
+  'server.unknown': 404,
+  'host.unknown': 404,
+  'device.unknown': 404,
+  'claim.conflict': 409,
+  'database.unavailable': 503,
+  'database.not_migrated': 503,
+  'bus.unavailable': 503,
+  'settings.invalid': 500,
+  'internal.error': 500,
+};
+
+/**
+ * The HTTP number of a code.
+ *
+ * @param inField whether a field of the request names what is unknown: then the request is at fault, not the path
+ */
+export function statusOf(code: ErrorCode, inField: boolean): number {
+  const status = STATUS_OF[code] ?? 400;
+  return inField && status === 404 ? 400 : status;
+}

@@ -1,0 +1,2 @@
+/** The project of everything, until requests carry an identity. */
+export const PROJECT_ID = 'default';

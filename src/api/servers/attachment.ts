@@ -1,0 +1,39 @@
+import { XMLBuilder } from 'fast-xml-parser';
+import { type Address, parseAddress } from '../../pci/address.js';
+
+const xml = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: '@', suppressEmptyNode: true });
+
+/**
+ * libvirt's `<hostdev>` for one PCI function.
+ *
+ * `managed='no'`, because Berth has bound the device to its driver before the server is ACTIVE and gives it back after
+ * the server's end; libvirt must do neither. Only a device_spec entry that says `managed: true` gets `managed='yes'`.
+ */
+export function libvirtHostdev(address: Address, managed: boolean): string {
+  const { domain, bus, slot, function: fn } = parseAddress(address);
+  return xml.build({
+    hostdev: {
+      '@mode': 'subsystem',
+      '@type': 'pci',
+      '@managed': managed ? 'yes' : 'no',
+      driver: { '@name': 'vfio' },
+      source: {
+        address: { '@domain': hex(domain, 4), '@bus': hex(bus, 2), '@slot': hex(slot, 2), '@function': hex(fn, 1) },
+      },
+    },
+  });
+}
+
+/** QEMU's arguments for one PCI function. */
+export function qemuArguments(address: Address): string[] {
+  return ['-device', `vfio-pci,host=${address}`];
+}
+
+/** The file by which user space drives the IOMMU group; null without a group. */
+export function vfioGroupFile(iommuGroup: number | null): string | null {
+  return iommuGroup === null ? null : `/dev/vfio/${iommuGroup}`;
+}
+
+function hex(value: number, digits: number): string {
+  return `0x${value.toString(16).padStart(digits, '0')}`;
+}

@@ -1,0 +1,117 @@
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Bus } from '../bus/bus.js';
+import { BerthError } from '../errors.js';
+import { agentQueue, HOST_NAME } from '../messages/routes.js';
+import type { AgentSettings } from '../settings/settings.js';
+import type { AgentLog } from './agent-log.js';
+import { CommandConsumer } from './command.consumer.js';
+import { Journal } from './journal.js';
+import { liveKernel, type SysfsWrite } from './kernel.js';
+import { Reporter } from './reporter.js';
+import { simulatedKernel } from './simulated-kernel.js';
+import { scanHost } from './sysfs-scanner.js';
+
+/** Commands side by side: one that waits for a program to let go of a device must not hold up the others. */
+const PREFETCH = 8;
+/** A write to sysfs can block for as long as a program holds the device; the process ends all the same. */
+const STOP_TIMEOUT_MS = 10_000;
+
+export interface AgentOptions {
+  readonly settings: AgentSettings;
+  readonly bus: Bus;
+  readonly log: AgentLog;
+}
+
+export interface AgentStatus {
+  readonly host: string;
+  readonly epoch: number;
+  readonly ready: boolean;
+  /** What is missing to be ready, each a sentence. */
+  readonly problems: readonly string[];
+}
+
+export interface RunningAgent {
+  readonly host: string;
+  status(): AgentStatus;
+  /** Takes no more commands, finishes those under way (for ten seconds at most), sends nothing more. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the agent of one host: reports it and carries out commands for it. A process may run several, each with a
+ * state directory of its own.
+ *
+ * @throws BerthError `settings.invalid` when the host's name cannot be one; the system's error when the state directory
+ *   cannot be used; what the bus throws when the command queue cannot be consumed
+ */
+export async function startAgent({ settings, bus, log }: AgentOptions): Promise<RunningAgent> {
+  const host = hostNameOf(settings);
+  const journal = await Journal.open(settings.stateDir, log);
+  const epoch = await journal.nextEpoch(Date.now());
+  const reporter = new Reporter({
+    host,
+    epoch,
+    scan: () => scanHost(settings, journal.originals()),
+    bus,
+    log,
+    scanIntervalMs: settings.scanIntervalMs,
+    heartbeatIntervalMs: settings.heartbeatIntervalMs,
+  });
+  const commands = new CommandConsumer({
+    host,
+    epoch,
+    readOnly: settings.readOnly,
+    bus,
+    binder: { sysfsRoot: settings.sysfsRoot, write: kernelOf(settings), journal, log },
+    reportFully: () => reporter.reportFully(),
+    lookAgain: () => reporter.lookAgain(),
+  });
+  commands.resume();
+  // Before the first report: who is told of the host may send it commands at once.
+  const subscription = await bus.consume(agentQueue(host), (message) => commands.handle(message), {
+    prefetch: PREFETCH,
+  });
+  await reporter.start();
+  log('info', 'Agent started', { host, epoch, sysfsRoot: settings.sysfsRoot, kernel: settings.kernel });
+  return {
+    host,
+    status: () => statusOf(host, epoch, reporter, bus),
+    stop: () => stopped(host, log, [subscription.stop(), reporter.stop()]),
+  };
+}
+
+function hostNameOf(settings: AgentSettings): string {
+  const name = (settings.host ?? hostname()).toLowerCase();
+  if (HOST_NAME.test(name)) return name;
+  throw new BerthError('settings.invalid', `agent.host: "${name.slice(0, 80)}" is not a DNS name; set another`);
+}
+
+function kernelOf({ kernel, sysfsRoot, readOnly }: AgentSettings): SysfsWrite {
+  if (readOnly) return refuseWrite;
+  return kernel === 'live' ? liveKernel(sysfsRoot) : simulatedKernel(sysfsRoot);
+}
+
+/** The consumer refuses commands before this; it is the second bolt. */
+async function refuseWrite(path: string): Promise<void> {
+  throw new BerthError('binding.refused', `read_only is set; ${path} is not written`);
+}
+
+function statusOf(host: string, epoch: number, reporter: Reporter, bus: Bus): AgentStatus {
+  const { scanProblem, reportsSent } = reporter.status();
+  const problems = [
+    ...(scanProblem === null ? [] : [scanProblem]),
+    ...(bus.isReady() ? [] : ['the message broker cannot be reached']),
+    ...(reportsSent > 0 ? [] : ['no report was sent yet']),
+  ];
+  return { host, epoch, ready: problems.length === 0, problems };
+}
+
+async function stopped(host: string, log: AgentLog, ends: readonly Promise<void>[]): Promise<void> {
+  const timeout = new AbortController();
+  const late = delay(STOP_TIMEOUT_MS, 'late' as const, { signal: timeout.signal }).catch(() => 'aborted' as const);
+  const end = await Promise.race([Promise.all(ends), late]);
+  timeout.abort();
+  if (end === 'late') log('warn', 'Agent stopped with work under way; it is finished after the next start', { host });
+  else log('info', 'Agent stopped', { host });
+}

@@ -1,0 +1,139 @@
+import type { Bus } from '../bus/bus.js';
+import { messageOf } from '../errors.js';
+import type { PrepareDevices, ReleaseDevices } from '../messages/bodies.js';
+import { envelope, type Envelope } from '../messages/envelope.js';
+import { QUEUES } from '../messages/routes.js';
+import { BindingError } from './binding-error.js';
+import { KeyedQueue } from './keyed-queue.js';
+import { prepareDevices, releaseDevices, resumeReleases, type BinderHost } from './vfio-binder.js';
+
+export interface CommandContext {
+  readonly host: string;
+  readonly epoch: number;
+  readonly readOnly: boolean;
+  readonly bus: Bus;
+  readonly binder: BinderHost;
+  /** Ask for a full report; resolves when it is sent. */
+  readonly reportFully: () => Promise<void>;
+  /** Drivers have changed: look again soon. */
+  readonly lookAgain: () => void;
+}
+
+/**
+ * Carries out the centre's commands. Every command is answered before it is acknowledged, and every one may come again:
+ * a crash between the two only makes the answer come twice.
+ *
+ * What a crash leaves of a prepare is not touched at the next start: the command was not acknowledged, comes again and
+ * finishes it; or the centre has given the claim up and sends its release, which undoes it. What it leaves of a release
+ * is finished at the start, because nothing else can become of it.
+ */
+export class CommandConsumer {
+  private readonly queue = new KeyedQueue();
+  /** Devices of claims whose prepare is under way, which the journal may not know yet. */
+  private readonly preparing = new Map<string, readonly string[]>();
+
+  constructor(private readonly context: CommandContext) {}
+
+  /** Begins to finish releases that a crash interrupted; does not wait for them, as a device may still be held open. */
+  resume(): void {
+    const { binder, lookAgain, readOnly } = this.context;
+    const left = binder.journal.claims().filter((claim) => claim.state === 'releasing');
+    if (left.length === 0 || readOnly) return;
+    const keys = left.flatMap((claim) => this.keysOf(claim.claimId));
+    void this.queue
+      .run([...new Set(keys)], () => resumeReleases(binder))
+      .then(lookAgain)
+      .catch((error: unknown) =>
+        binder.log('error', 'Interrupted releases are not finished', { problem: messageOf(error) }),
+      );
+  }
+
+  /** Throws only when the command should come again. */
+  async handle(message: Envelope): Promise<void> {
+    switch (message.type) {
+      case 'devices.prepare':
+        return this.prepare(message.body);
+      case 'devices.release':
+        return this.release(message.body);
+      case 'report.request':
+        return this.context.reportFully();
+      default:
+        this.context.binder.log('warn', 'A message that is no command was dropped', { type: message.type });
+    }
+  }
+
+  private async prepare(order: PrepareDevices): Promise<void> {
+    const addresses = order.devices.map((device) => device.address);
+    this.preparing.set(order.claim_id, addresses);
+    try {
+      await this.queue.run([...new Set([order.claim_id, ...addresses])], () => this.prepareAndAnswer(order));
+    } finally {
+      this.preparing.delete(order.claim_id);
+    }
+    this.context.lookAgain();
+  }
+
+  private async prepareAndAnswer(order: PrepareDevices): Promise<void> {
+    const answer = await this.prepared(order);
+    await this.context.bus.publish(QUEUES.outcomes, answer);
+    const { log } = this.context.binder;
+    const fields = { host: this.context.host, claimId: order.claim_id, serverId: order.server_id };
+    if (answer.type === 'devices.prepared') log('info', 'Devices are prepared', fields);
+    else log('warn', 'Devices could not be prepared', { ...fields, problem: answer.body.message });
+  }
+
+  private async prepared(order: PrepareDevices): Promise<Envelope<'devices.prepared' | 'devices.prepare_failed'>> {
+    try {
+      this.assertMayBind();
+      const targets = order.devices;
+      const bindings = await prepareDevices(this.context.binder, {
+        claimId: order.claim_id,
+        serverId: order.server_id,
+        targets,
+      });
+      return envelope('devices.prepared', { ...this.signature(order), bindings });
+    } catch (error) {
+      // Anything else is a fault of the agent (its disk, a bug): the command comes again.
+      if (!(error instanceof BindingError)) throw error;
+      return envelope('devices.prepare_failed', {
+        ...this.signature(order),
+        code: error.code,
+        message: error.message.slice(0, 2000),
+        address: error.address,
+        step: error.step,
+        errno: error.errno,
+      });
+    }
+  }
+
+  private async release(order: ReleaseDevices): Promise<void> {
+    await this.queue.run(this.keysOf(order.claim_id), async () => {
+      const { binder, bus, host } = this.context;
+      if (binder.journal.claim(order.claim_id)) this.assertMayBind();
+      const devices = await releaseDevices(binder, order.claim_id);
+      await bus.publish(QUEUES.outcomes, envelope('devices.released', { ...this.signature(order), devices }));
+      const outcomes = devices.map(({ address, outcome }) => `${address} ${outcome}`);
+      binder.log('info', 'Devices are released', { host, claimId: order.claim_id, outcomes });
+    });
+    this.context.lookAgain();
+  }
+
+  /** The claim and its devices, so that nothing else touches these meanwhile. */
+  private keysOf(claimId: string): string[] {
+    const recorded = this.context.binder.journal.claim(claimId)?.devices.map((device) => device.address);
+    return [...new Set([claimId, ...(this.preparing.get(claimId) ?? []), ...(recorded ?? [])])];
+  }
+
+  private assertMayBind(): void {
+    if (!this.context.readOnly) return;
+    throw new BindingError('binding.refused', 'this agent only looks: read_only is set', {
+      address: null,
+      step: 'check',
+    });
+  }
+
+  private signature(order: { readonly claim_id: string; readonly server_id: string }) {
+    const { host, epoch } = this.context;
+    return { host, epoch, claim_id: order.claim_id, server_id: order.server_id };
+  }
+}

@@ -1,0 +1,101 @@
+import { BerthError, messageOf } from '../errors.js';
+import { normalizeAddress, type Address } from '../pci/address.js';
+
+/** A device as it was before the agent touched it. */
+export interface DeviceRecord {
+  readonly address: Address;
+  readonly vendorId: string;
+  readonly productId: string;
+  /** null: it had none. `vfio-pci`: another tool had bound it, and it stays so. */
+  readonly originalDriver: string | null;
+  readonly originalNetdevs: readonly string[];
+  /** What an operator had written to `driver_override`; null: nothing. */
+  readonly originalOverride: string | null;
+}
+
+/** `preparing` → `prepared` → `releasing`, or straight from `preparing` to `releasing` when a step failed. */
+export interface ClaimRecord {
+  readonly claimId: string;
+  readonly serverId: string;
+  readonly state: 'preparing' | 'prepared' | 'releasing';
+  readonly devices: readonly DeviceRecord[];
+}
+
+export interface JournalState {
+  readonly version: 1;
+  /** Of the agent's last life. */
+  readonly epoch: number;
+  readonly claims: readonly ClaimRecord[];
+  /** Ids of claims that are never prepared again, oldest first. */
+  readonly released: readonly string[];
+}
+
+export const EMPTY_JOURNAL: JournalState = { version: 1, epoch: 0, claims: [], released: [] };
+
+const STATES: readonly unknown[] = ['preparing', 'prepared', 'releasing'] satisfies ClaimRecord['state'][];
+
+/** The journal in a file's text, or what is wrong with it. */
+export function readJournal(
+  text: string,
+): { readonly state: JournalState; readonly problem: null } | { readonly state: null; readonly problem: string } {
+  try {
+    return { state: journalOf(JSON.parse(text)), problem: null };
+  } catch (error) {
+    return { state: null, problem: messageOf(error) };
+  }
+}
+
+function journalOf(value: unknown): JournalState {
+  const { version, epoch, claims, released } = objectOf(value, 'journal');
+  if (version !== 1) throw broken('version is not 1');
+  if (!Number.isSafeInteger(epoch) || (epoch as number) < 0) throw broken('epoch is not a number');
+  return {
+    version,
+    epoch: epoch as number,
+    claims: listOf(claims, 'claims').map(claimOf),
+    released: listOf(released, 'released').map((id) => textOf(id, 'released')),
+  };
+}
+
+function claimOf(value: unknown): ClaimRecord {
+  const { claimId, serverId, state, devices } = objectOf(value, 'claim');
+  if (!STATES.includes(state)) throw broken(`claim state ${JSON.stringify(state)} is not known`);
+  return {
+    claimId: textOf(claimId, 'claimId'),
+    serverId: textOf(serverId, 'serverId'),
+    state: state as ClaimRecord['state'],
+    devices: listOf(devices, 'devices').map(deviceOf),
+  };
+}
+
+function deviceOf(value: unknown): DeviceRecord {
+  const { address, vendorId, productId, originalDriver, originalNetdevs, originalOverride } = objectOf(value, 'device');
+  return {
+    // An address becomes part of a path to write to.
+    address: normalizeAddress(textOf(address, 'address')),
+    vendorId: textOf(vendorId, 'vendorId'),
+    productId: textOf(productId, 'productId'),
+    originalDriver: originalDriver === null ? null : textOf(originalDriver, 'originalDriver'),
+    originalNetdevs: listOf(originalNetdevs, 'originalNetdevs').map((name) => textOf(name, 'originalNetdevs')),
+    originalOverride: originalOverride === null ? null : textOf(originalOverride, 'originalOverride'),
+  };
+}
+
+function objectOf(value: unknown, what: string): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw broken(`${what} is not an object`);
+}
+
+function listOf(value: unknown, what: string): unknown[] {
+  if (Array.isArray(value)) return value;
+  throw broken(`${what} is not a list`);
+}
+
+function textOf(value: unknown, what: string): string {
+  if (typeof value === 'string') return value;
+  throw broken(`${what} is not a text`);
+}
+
+function broken(problem: string): BerthError {
+  return new BerthError('internal.error', `the journal is damaged: ${problem}`);
+}

@@ -1,0 +1,159 @@
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Address } from '../pci/address.js';
+import type { AgentLog } from './agent-log.js';
+import { EMPTY_JOURNAL, readJournal, type ClaimRecord, type JournalState } from './journal-state.js';
+import type { OriginalState } from './sysfs-scanner.js';
+import { errnoOf } from './sysfs-read.js';
+
+/** A release that is older than this many others is forgotten: its prepare is no longer under way by then. */
+const TOMBSTONES_MAX = 10_000;
+const FILE = 'journal.json';
+
+/**
+ * What the agent has done to this host's devices, on disk before it does it.
+ *
+ * Invariant: a device that the agent has touched is in a claim here, with the driver it had before.
+ * Invariant: a claim that is released, or whose prepare was given up, has a tombstone before its devices are touched again.
+ */
+export class Journal {
+  private state: JournalState;
+  private writing: Promise<void> = Promise.resolve();
+
+  private constructor(
+    private readonly stateDir: string,
+    state: JournalState,
+  ) {
+    this.state = state;
+  }
+
+  /**
+   * Reads the journal, or begins one. A file that is not a journal is set aside and shouted about: what it knew of bound
+   * devices is lost to the agent, not to whoever reads the file.
+   *
+   * @throws the system's error when the directory cannot be read or written
+   */
+  static async open(stateDir: string, log: AgentLog): Promise<Journal> {
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    return new Journal(stateDir, await load(join(stateDir, FILE), log));
+  }
+
+  /** The next life's number: later than the last, and the clock's where that is later still. */
+  async nextEpoch(now: number): Promise<number> {
+    const epoch = Math.max(this.state.epoch + 1, now);
+    await this.update((state) => ({ ...state, epoch }));
+    return epoch;
+  }
+
+  claims(): readonly ClaimRecord[] {
+    return this.state.claims;
+  }
+
+  claim(claimId: string): ClaimRecord | null {
+    return this.state.claims.find((claim) => claim.claimId === claimId) ?? null;
+  }
+
+  isReleased(claimId: string): boolean {
+    return this.state.released.includes(claimId);
+  }
+
+  /** The claim that holds the device, null when none does. */
+  holderOf(address: Address): ClaimRecord | null {
+    return this.state.claims.find((claim) => claim.devices.some((device) => device.address === address)) ?? null;
+  }
+
+  /** How the devices were that the agent holds. */
+  originals(): Map<Address, OriginalState> {
+    const devices = this.state.claims.flatMap((claim) => claim.devices);
+    return new Map(
+      devices.map((device) => [device.address, { driver: device.originalDriver, netdevs: device.originalNetdevs }]),
+    );
+  }
+
+  /** Before the first write to a device of the claim. */
+  begin(claim: Omit<ClaimRecord, 'state'>): Promise<void> {
+    return this.put({ ...claim, state: 'preparing' });
+  }
+
+  /** All devices of the claim are bound. */
+  async finish(claimId: string): Promise<void> {
+    const claim = this.claim(claimId);
+    if (claim) await this.put({ ...claim, state: 'prepared' });
+  }
+
+  /** From here on the claim can only go. A claim that is not known has its tombstone all the same. */
+  beginRelease(claimId: string): Promise<void> {
+    return this.update((state) => ({
+      ...state,
+      claims: state.claims.map((claim) => (claim.claimId === claimId ? { ...claim, state: 'releasing' } : claim)),
+      released: [...state.released.filter((id) => id !== claimId), claimId].slice(-TOMBSTONES_MAX),
+    }));
+  }
+
+  /** The claim's devices are given back. */
+  endRelease(claimId: string): Promise<void> {
+    return this.update((state) => ({
+      ...state,
+      claims: state.claims.filter((claim) => claim.claimId !== claimId),
+    }));
+  }
+
+  private put(claim: ClaimRecord): Promise<void> {
+    return this.update((state) => ({
+      ...state,
+      claims: [...state.claims.filter((other) => other.claimId !== claim.claimId), claim],
+    }));
+  }
+
+  /** One change after the other; what is in memory is what is on disk. */
+  private update(change: (state: JournalState) => JournalState): Promise<void> {
+    const done = this.writing.then(async () => {
+      const next = change(this.state);
+      await writeSafely(this.stateDir, next);
+      this.state = next;
+    });
+    this.writing = done.catch(() => undefined);
+    return done;
+  }
+}
+
+async function load(path: string, log: AgentLog): Promise<JournalState> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return EMPTY_JOURNAL;
+    throw error;
+  }
+  const reading = readJournal(text);
+  if (reading.state) return reading.state;
+  const aside = `${path}.corrupt-${Date.now()}`;
+  await rename(path, aside);
+  log('error', 'The journal was not usable and is set aside; devices it held bound are not given back by themselves', {
+    problem: reading.problem,
+    aside,
+  });
+  return EMPTY_JOURNAL;
+}
+
+/** After a power cut there is either the old journal or the new one, whole. */
+async function writeSafely(stateDir: string, state: JournalState): Promise<void> {
+  const path = join(stateDir, FILE);
+  const temporary = `${path}.new`;
+  await withFile(temporary, 'w', async (file) => {
+    await file.writeFile(JSON.stringify(state));
+    await file.sync();
+  });
+  await rename(temporary, path);
+  // The rename is durable when the directory is.
+  await withFile(stateDir, 'r', (directory) => directory.sync());
+}
+
+async function withFile(path: string, flags: string, use: (file: Awaited<ReturnType<typeof open>>) => Promise<void>) {
+  const file = await open(path, flags, 0o600);
+  try {
+    await use(file);
+  } finally {
+    await file.close();
+  }
+}

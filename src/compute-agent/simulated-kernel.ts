@@ -1,0 +1,157 @@
+import { existsSync, lstatSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
+import { errnoError, resolveAttribute, SYSFS_VALUE_MAX, type Attribute, type SysfsWrite } from './kernel.js';
+import { attach, detach, driverThatTakes, probe } from './simulated-kernel-drivers.js';
+import { repair } from './simulated-kernel-repair.js';
+import { setVirtualFunctions } from './simulated-kernel-sriov.js';
+import { loadVfioPci, SimulatedTree } from './simulated-kernel-tree.js';
+
+/**
+ * A **simulated** kernel: answers writes to a recorded or generated tree as Linux 6.1 does, errno by errno, and changes
+ * the tree's files as sysfs would change. Nothing is bound in reality.
+ *
+ * What it knows is in the tree (and in `.simulated-kernel` below its root), so it goes on where it was after a restart
+ * of the process, also when that was killed in the middle of a write. One process at a time may write to a tree.
+ *
+ * Not simulated: waiting for a device's user, group viability, `new_id`, `remove`, `rescan`, mediated devices.
+ */
+export function simulatedKernel(sysfsRoot: string): SysfsWrite {
+  loadVfioPci(sysfsRoot); // as if by modprobe at boot; a driver's directory is there from then on
+  let turn: Promise<unknown> = Promise.resolve();
+  let tree: Promise<SimulatedTree> | null = null;
+  return (path, value) => {
+    const write = turn.then(async () => {
+      const attribute = await resolveAttribute(sysfsRoot, path);
+      tree ??= openTree(attribute.root);
+      await answer(await tree.catch(forget), attribute, path, value);
+    });
+    // A kernel has locks; here one write waits for the other.
+    turn = write.catch(() => undefined);
+    return write;
+  };
+
+  function forget(error: unknown): never {
+    tree = null;
+    throw error;
+  }
+}
+
+async function openTree(root: string): Promise<SimulatedTree> {
+  const tree = await SimulatedTree.open(root);
+  await repair(tree);
+  return tree;
+}
+
+const DRIVER_FILE = /^bus\/pci\/drivers\/([^/]+)$/;
+const DEVICE_DIRECTORY = /(?:^|\/)([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$/;
+
+async function answer(tree: SimulatedTree, attribute: Attribute, path: string, value: string): Promise<void> {
+  checkFile(attribute, path);
+  if (value === '') return; // no write(2) happens: nothing changes, and nothing fails
+  if (value.length > SYSFS_VALUE_MAX) throw errnoError('EINVAL', 'simulated kernel: the value is too long', path);
+  const directory = relative(attribute.root, attribute.directory);
+  const driver = DRIVER_FILE.exec(directory)?.[1];
+  const device = DEVICE_DIRECTORY.exec(directory)?.[1];
+  const text = value.replace(/\n$/, ''); // sysfs forgives one newline at the end
+  if (directory === 'bus/pci') return writeToBus(tree, attribute, text, path);
+  if (driver !== undefined) return writeToDriver(tree, { driver, name: attribute.name, text, path });
+  if (device !== undefined) return writeToDevice(tree, attribute, { device, text, path });
+  throw errnoError('ENOTSUP', 'simulated kernel: writes to this attribute are not simulated', path);
+}
+
+function checkFile({ directory, name }: Attribute, path: string): void {
+  const file = join(directory, name);
+  // A shell's open has O_CREAT, and sysfs lets nobody create files.
+  if (!existsSync(file)) throw errnoError('EACCES', 'simulated kernel: there is no such attribute', path);
+  const stat = lstatSync(file);
+  if (stat.isDirectory()) throw errnoError('EISDIR', 'simulated kernel: this is a directory', path);
+  if (stat.isSymbolicLink()) throw errnoError('ELOOP', 'simulated kernel: this is a link', path);
+  if ((stat.mode & 0o222) === 0) throw errnoError('EACCES', 'simulated kernel: the attribute is read-only', path);
+}
+
+async function writeToBus(
+  tree: SimulatedTree,
+  { directory, name }: Attribute,
+  text: string,
+  path: string,
+): Promise<void> {
+  if (name === 'drivers_autoprobe') return writeFile(join(directory, name), `${flag(text, path)}\n`);
+  if (name !== 'drivers_probe') {
+    throw errnoError('ENOTSUP', 'simulated kernel: writes to this attribute are not simulated', path);
+  }
+  const device = await tree.device(text);
+  if (device === null) throw errnoError('ENODEV', 'simulated kernel: there is no such device', path);
+  if (device.driver !== null) return;
+  const driver = driverThatTakes(tree, device);
+  // The kernel does not tell whether the driver wanted the device: one reads the `driver` link afterwards.
+  if (driver !== null && (await probe(tree, device, driver)) === null) await attach(tree, device, driver);
+}
+
+interface DriverWrite {
+  readonly driver: string;
+  readonly name: string;
+  readonly text: string;
+  readonly path: string;
+}
+
+async function writeToDriver(tree: SimulatedTree, { driver, name, text, path }: DriverWrite): Promise<void> {
+  const device = await tree.device(text);
+  if (name === 'unbind') {
+    if (device?.driver !== driver) throw errnoError('ENODEV', `simulated kernel: ${driver} has no such device`, path);
+    return detach(tree, device);
+  }
+  if (name !== 'bind') throw errnoError('ENOTSUP', `simulated kernel: ${name} is not simulated`, path);
+  if (device === null || driverThatTakes(tree, device) !== driver) {
+    throw errnoError('ENODEV', `simulated kernel: ${driver} does not match such a device`, path);
+  }
+  if (device.driver !== null) throw errnoError('EBUSY', `simulated kernel: ${device.driver} has the device`, path);
+  const refusal = await probe(tree, device, driver);
+  if (refusal !== null) throw errnoError(refusal.code, `simulated kernel: ${refusal.why}`, path);
+  await attach(tree, device, driver);
+}
+
+async function writeToDevice(
+  tree: SimulatedTree,
+  attribute: Attribute,
+  { device: address, text, path }: { readonly device: string; readonly text: string; readonly path: string },
+): Promise<void> {
+  const file = join(attribute.directory, attribute.name);
+  switch (attribute.name) {
+    case 'driver_override':
+      return writeFile(file, text === '' ? '(null)\n' : `${text}\n`);
+    case 'sriov_drivers_autoprobe':
+    case 'd3cold_allowed':
+    case 'msi_bus':
+    case 'broken_parity_status':
+      return writeFile(file, `${flag(text, path)}\n`);
+    case 'sriov_numvfs': {
+      const device = await tree.device(address);
+      if (device === null) throw errnoError('ENODEV', 'simulated kernel: there is no such device', path);
+      return setVirtualFunctions(tree, device, { text, path });
+    }
+    case 'reset_method':
+      return setResetMethod(file, text, path);
+    case 'reset':
+      if (flag(text, path) === 0) throw errnoError('EINVAL', 'simulated kernel: only 1 resets', path);
+      return;
+    default:
+      throw errnoError('ENOTSUP', `simulated kernel: ${basename(file)} is not simulated`, path);
+  }
+}
+
+async function setResetMethod(file: string, text: string, path: string): Promise<void> {
+  const known = new Set((await readFile(file, 'utf8')).split(/\s+/));
+  const wanted = text.split(/\s+/).filter((method) => method !== '');
+  if (!wanted.every((method) => known.has(method))) {
+    throw errnoError('EINVAL', 'simulated kernel: the device has no such reset method', path);
+  }
+  await writeFile(file, `${wanted.join(' ')}\n`);
+}
+
+/** The kernel's kstrtobool. */
+function flag(text: string, path: string): 0 | 1 {
+  if (/^([1yt]|on)/i.test(text)) return 1;
+  if (/^([0nf]|off)/i.test(text)) return 0;
+  throw errnoError('EINVAL', 'simulated kernel: the value is 0 or 1', path);
+}

@@ -1,0 +1,431 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, readlink, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { afterEach, describe, expect, it } from 'vitest';
+import { eightGpuHost, sriovNicHost, temporaryHost, type HostOnDisk } from '../../test/support/hosts.js';
+import { contentHash } from '../messages/content-hash.js';
+import { decodeEnvelope, encodeEnvelope, envelope } from '../messages/envelope.js';
+import { toWireDevice } from '../messages/wire-device.js';
+import { parseDeviceSpecs } from '../pci/device-spec.js';
+import type { PciDevice } from '../pci/device.js';
+import * as cards from '../recorded-hosts/cards.js';
+import { bridge, device, type HostDescription } from '../recorded-hosts/description.js';
+import { scanHost, type HostScan, type ScanSettings } from './sysfs-scanner.js';
+
+const NO_RESOURCES = { vcpus: null, memoryMb: null, diskGb: null };
+const removals: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const remove of removals.splice(0)) await remove();
+});
+
+async function onDisk(host: Parameters<typeof temporaryHost>[0]): Promise<HostOnDisk> {
+  const [written, remove] = await temporaryHost(host);
+  removals.push(remove);
+  return written;
+}
+
+function scan(host: HostOnDisk, more: Partial<ScanSettings> = {}): Promise<HostScan> {
+  return scanHost({
+    sysfsRoot: host.sysfs,
+    procRoot: host.proc,
+    stateDir: host.directory,
+    kernel: 'simulated',
+    readOnly: false,
+    deviceSpecs: [],
+    resources: NO_RESOURCES,
+    ...more,
+  });
+}
+
+function specs(...entries: object[]) {
+  return parseDeviceSpecs(entries, 'test');
+}
+
+describe('recorded trees', () => {
+  type Row = Record<string, string | number | null> & { net: string[] };
+  const FIXTURE = new URL('../../test/fixtures/recorded-devices.json', import.meta.url);
+
+  async function recorded(tree: string): Promise<Row[]> {
+    const { columns, trees } = JSON.parse(await readFile(FIXTURE, 'utf8')) as {
+      columns: string[];
+      trees: Record<string, unknown[][]>;
+    };
+    return (trees[tree] ?? []).map(
+      (row) => Object.fromEntries(row.map((value, index) => [columns[index], value])) as Row,
+    );
+  }
+
+  const hex = (text: unknown): string | null => (typeof text === 'string' ? text.slice(2) : null);
+  const known = (value: unknown, unknown: unknown): unknown => (value === unknown ? null : value);
+
+  function expected(row: Row): Partial<PciDevice> {
+    const total = row['sriov_totalvfs'] as number | null;
+    return {
+      address: row['address'] as string,
+      vendorId: hex(row['vendor']) as string,
+      productId: hex(row['device']) as string,
+      classCode: hex(row['class']) as string,
+      revision: hex(row['revision']),
+      subsystemVendorId: hex(row['subsystem_vendor']),
+      subsystemProductId: hex(row['subsystem_device']),
+      deviceType: row['physfn'] !== null ? 'type-VF' : total === null ? 'type-PCI' : 'type-PF',
+      parentAddress: row['physfn'] as string | null,
+      numaNode: known(row['numa_node'], -1) as number | null,
+      driver: row['driver'] as string | null,
+      iommuGroup: row['iommu_group'] as number | null,
+      sriov: total === null ? null : { totalVfs: total, numVfs: row['sriov_numvfs'] as number },
+      netdevs: row.net,
+      pciePath: (row['path'] as string).split('/').slice(2, -1),
+      resetMethods: row['reset_method'] === null ? [] : (row['reset_method'] as string).split(' '),
+      link:
+        row['max_link_speed'] === null
+          ? null
+          : {
+              currentSpeed: known(row['current_link_speed'], 'Unknown') as string | null,
+              maxSpeed: known(row['max_link_speed'], 'Unknown') as string | null,
+              currentWidth: known(Number(row['current_link_width']), 255) as number | null,
+              maxWidth: known(Number(row['max_link_width']), 255) as number | null,
+            },
+    };
+  }
+
+  const TREES = ['small', 'full', 'full-active', 'accel', 'accel-active', 'legacy', 'noiommu', 'host'];
+
+  it.each(TREES)('%s: every function is as the kernel showed it', async (tree) => {
+    const rows = await recorded(tree);
+    const { devices, problems } = await scan(await onDisk(tree), { resources: { vcpus: 1, memoryMb: 1, diskGb: 1 } });
+    expect(rows.length).toBeGreaterThan(5);
+    expect(devices.map((found) => found.address)).toEqual(rows.map((row) => row['address']));
+    for (const [index, row] of rows.entries()) {
+      const want = expected(row);
+      // "Unknown" speed and width on both ends is no link at all
+      const link = want.link && Object.values(want.link).some((value) => value !== null) ? want.link : null;
+      expect(devices[index]).toMatchObject({ ...want, link });
+    }
+    expect(problems).toEqual([]);
+  });
+
+  it('tells NUMA cells, memory and kernel', async () => {
+    const { facts } = await scan(await onDisk('full'));
+    expect(facts).toMatchObject({ vcpus: 2, kernel: '6.1.0-56-amd64', kernel_kind: 'simulated', disk_gb: 0 });
+    expect(facts.numa_cells.map(({ id, cpus }) => [id, cpus])).toEqual([
+      [0, 1],
+      [1, 1],
+    ]);
+    expect(facts.memory_mb).toBe(facts.numa_cells.reduce((total, cell) => total + cell.memory_mb, 0));
+    expect(facts.numa_cells[0]?.memory_mb).toBe(Math.floor(724_264 / 1024));
+  });
+
+  it('gives a report that the message room accepts, the same one each time', async () => {
+    const host = await onDisk('accel-active');
+    const [first, second] = [await scan(host), await scan(host)];
+    const content = { facts: first.facts, devices: first.devices.map(toWireDevice) };
+    const hash = contentHash(content);
+    expect(contentHash({ facts: second.facts, devices: second.devices.map(toWireDevice) })).toBe(hash);
+    const message = envelope('agent.report', { host: 'a', epoch: 1, sequence: 1, hash, ...content, pools: [] });
+    expect(decodeEnvelope(encodeEnvelope(message, 1e7), 1e7).type).toBe('agent.report');
+  });
+});
+
+describe('facts of the host', () => {
+  it('finds sockets of a generated host, and settings win', async () => {
+    const host = await onDisk(eightGpuHost('g'));
+    const { facts } = await scan(host);
+    expect(facts.numa_cells).toEqual([
+      { id: 0, cpus: 64, memory_mb: 524_288, socket: 0 },
+      { id: 1, cpus: 64, memory_mb: 524_288, socket: 1 },
+    ]);
+    expect(facts.vcpus).toBe(128);
+    const told = await scan(host, { resources: { vcpus: 12, memoryMb: 34, diskGb: 56 } });
+    expect(told.facts).toMatchObject({ vcpus: 12, memory_mb: 34, disk_gb: 56 });
+  });
+
+  it('falls back to /proc, and measures the disk of a live host', async () => {
+    const host = await onDisk(sriovNicHost('n'));
+    await rm(join(host.sysfs, 'devices/system'), { recursive: true });
+    await writeFile(join(host.proc, 'cpuinfo'), 'processor\t: 0\nmodel: x\n\nprocessor\t: 1\nmodel: x\n');
+    await writeFile(join(host.proc, 'meminfo'), 'MemTotal:        2048000 kB\nMemFree: 1 kB\n');
+    const { facts } = await scan(host, { kernel: 'live' });
+    expect(facts).toMatchObject({ vcpus: 2, memory_mb: 2000, numa_cells: [], kernel_kind: 'live' });
+    expect(facts.disk_gb).toBeGreaterThan(0);
+  });
+
+  it('survives a host that tells nothing, and says so', async () => {
+    const host = await onDisk('small');
+    await rm(join(host.sysfs, 'devices/system'), { recursive: true });
+    await rm(host.proc, { recursive: true });
+    const { facts, problems } = await scan(host);
+    expect(facts).toMatchObject({ vcpus: 0, memory_mb: 0, kernel: null });
+    expect(problems.map(({ address }) => address)).toEqual([null, null]);
+    expect(problems[0]?.problem).toContain('agent.resources.vcpus');
+  });
+
+  it.each([
+    ['cpulist', 'zero to nine', { cpus: 0, socket: null }],
+    ['cpulist', '5-2', { cpus: 0, socket: null }],
+    ['cpulist', '0-999999', { cpus: 0, socket: null }],
+    ['meminfo', 'Node 0 MemFree: 1 kB', { memory_mb: 0 }],
+    ['meminfo', 'x'.repeat(70_000), { memory_mb: 0 }],
+  ])('takes a NUMA node whose %s is garbage (%#)', async (file, text, cell) => {
+    const host = await onDisk('full');
+    await rm(join(host.sysfs, `devices/system/node/node0/${file}`));
+    await writeFile(join(host.sysfs, `devices/system/node/node0/${file}`), text);
+    const { facts, problems } = await scan(host);
+    expect(facts.numa_cells[0]).toMatchObject({ id: 0, ...cell });
+    expect(facts.numa_cells[1]).toMatchObject({ id: 1, cpus: 1 });
+    expect(problems.map(({ problem }) => problem).join()).toContain(`node0/${file}`);
+  });
+});
+
+describe('what is offered', () => {
+  it('applies the whitelist and says why not', async () => {
+    const host = await onDisk(eightGpuHost('g'));
+    const { devices } = await scan(host, { deviceSpecs: specs({ vendor_id: '10de' }) });
+    const offered = devices.filter((found) => found.offer !== null);
+    expect(offered).toHaveLength(8);
+    expect(offered.every((found) => found.notOffered === null && found.offer?.entry === 0)).toBe(true);
+    expect(devices.find((found) => found.classCode === '060400')?.notOffered).toContain('bridges');
+  });
+
+  it('offers nothing of a host it only looks at, and says so', async () => {
+    const host = await onDisk(eightGpuHost('g'));
+    const { devices, facts } = await scan(host, { readOnly: true, deviceSpecs: specs({ vendor_id: '10de' }) });
+    expect(facts.read_only).toBe(true);
+    expect(devices.filter((found) => found.offer !== null)).toEqual([]);
+    const gpu = devices.find((found) => found.vendorId === '10de');
+    expect(gpu?.notOffered).toBe('this agent only looks: read_only is set');
+  });
+
+  it('goes on offering what an entry by driver or devname names, while the agent has it bound', async () => {
+    const host = await onDisk('small');
+    const nic = '0000:01:00.0';
+    await unlink(join(host.sysfs, 'devices/pci0000:00/0000:00:04.0', nic, 'driver'));
+    await rm(join(host.sysfs, 'devices/pci0000:00/0000:00:04.0', nic, 'net'), { recursive: true });
+    const originals = new Map([[nic, { driver: 'e1000e', netdevs: ['eth1'] }]]);
+    for (const entry of [{ devname: 'eth1' }, { driver: 'e1000e', vendor_id: '8086' }]) {
+      const settings = { ...settingsOf(host), deviceSpecs: specs(entry) };
+      const bound = (await scanHost(settings, originals)).devices.find((found) => found.address === nic);
+      expect(bound).toMatchObject({ driver: null, netdevs: [], notOffered: null });
+      const unknown = (await scanHost(settings)).devices.find((found) => found.address === nic);
+      expect(unknown?.offer).toBeNull();
+    }
+  });
+
+  function settingsOf(host: HostOnDisk): ScanSettings {
+    const { sysfs: sysfsRoot, proc: procRoot, directory: stateDir } = host;
+    return {
+      sysfsRoot,
+      procRoot,
+      stateDir,
+      kernel: 'simulated',
+      readOnly: false,
+      deviceSpecs: [],
+      resources: NO_RESOURCES,
+    };
+  }
+});
+
+describe('trees that are not as they should be', () => {
+  const VICTIM = '0000:22:00.0';
+  const DIR = `devices/pci0000:20/0000:20:01.0/${VICTIM}`;
+
+  type Damage = (sysfs: string, dir: string) => Promise<void>;
+  const put =
+    (name: string, content: string | Uint8Array): Damage =>
+    async (_sysfs, dir) => {
+      await rm(join(dir, name), { recursive: true, force: true });
+      await writeFile(join(dir, name), content);
+    };
+  const point =
+    (name: string, target: string): Damage =>
+    async (_sysfs, dir) => {
+      await rm(join(dir, name), { recursive: true, force: true });
+      await symlink(target, join(dir, name));
+    };
+  const entry =
+    (act: (path: string, sysfs: string) => Promise<unknown>): Damage =>
+    async (sysfs) => {
+      const path = join(sysfs, 'bus/pci/devices', VICTIM);
+      await unlink(path);
+      await act(path, sysfs);
+    };
+
+  const LEFT_OUT: readonly [string, Damage, RegExp][] = [
+    ['no vendor', (_sysfs, dir) => unlink(join(dir, 'vendor')), /vendor is missing/],
+    ['an empty vendor', put('vendor', ''), /vendor is ""/],
+    ['a vendor that is gone', put('vendor', '0xffff\n'), /gone or dead/],
+    ['a decimal device id', put('device', '4318\n'), /device is "4318"/],
+    ['a long device id', put('device', '0x10de0\n'), /device is "0x10de0"/],
+    ['a garbage class', put('class', 'video\n'), /class is "video"/],
+    ['a short class', put('class', '0x0302\n'), /class is "0x0302"/],
+    ['a huge class', put('class', '0'.repeat(1_000_000)), /class is larger than 4096 bytes/],
+    ['binary junk for a vendor', put('vendor', new Uint8Array([0, 255, 1, 254])), /vendor is not text/],
+    [
+      'a vendor that is a directory',
+      async (_s, dir) => {
+        await unlink(join(dir, 'vendor'));
+        await mkdir(join(dir, 'vendor'));
+      },
+      /vendor cannot be read: EISDIR/,
+    ],
+    ['a vendor that is a loop of links', point('vendor', 'vendor'), /vendor cannot be read: ELOOP/],
+    ['a vendor that leads out of the tree', point('vendor', '/etc/hostname'), /vendor cannot be read: ELOOP/],
+    ['a VF without its PF', point('physfn', '../nowhere'), /physfn does not name its PF/],
+    ['a physfn that is a file', put('physfn', '0000:22:00.0'), /physfn does not name its PF/],
+    ['an entry that is a file', entry((path) => writeFile(path, 'x')), /ENOTDIR/],
+    ['an entry that leads to nowhere', entry((path) => symlink(`../../../devices/none/${VICTIM}`, path)), /ENOENT/],
+    ['an entry that is a loop', entry((path) => symlink(VICTIM, path)), /leads out of devices/],
+    ['an entry that leads out of the tree', entry((path) => symlink('/etc', path)), /leads out of devices/],
+    [
+      'an entry that leads to another device',
+      entry((path) => symlink('../../../devices/pci0000:20/0000:20:00.0', path)),
+      /leads to 0000:20:00\.0/,
+    ],
+    [
+      'a device directory in a loop',
+      async (sysfs, dir) => {
+        await rm(dir, { recursive: true });
+        await symlink(join(sysfs, DIR), dir);
+      },
+      /ELOOP/,
+    ],
+  ];
+
+  it.each(LEFT_OUT)('leave out a device with %s, and only that', async (_name, damage, reason) => {
+    const host = await onDisk('full');
+    const before = (await scan(host)).devices.length;
+    await damage(host.sysfs, join(host.sysfs, DIR));
+    const { devices, problems } = await scan(host);
+    expect(devices).toHaveLength(before - 1);
+    expect(devices.some((found) => found.address === VICTIM)).toBe(false);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]?.address).toBe(VICTIM);
+    expect(problems[0]?.problem).toMatch(/^left out: /);
+    expect(problems[0]?.problem).toMatch(reason);
+  });
+
+  const KEPT: readonly [string, Damage, Partial<PciDevice>, RegExp][] = [
+    ['a garbage NUMA node', put('numa_node', 'left\n'), { numaNode: null }, /numa_node is "left"/],
+    ['a huge NUMA node', put('numa_node', '99999999999999\n'), { numaNode: null }, /numa_node/],
+    ['a garbage revision', put('revision', '0xZZ\n'), { revision: null }, /revision/],
+    [
+      'a subsystem of junk',
+      put('subsystem_vendor', new Uint8Array(300)),
+      { subsystemVendorId: null },
+      /subsystem_vendor is not text/,
+    ],
+    ['a driver that is a file', put('driver', 'nvme'), { driver: null }, /driver is not a link/],
+    ['a driver without a name', point('driver', '../drivers/a b'), { driver: null }, /driver leads to "a b"/],
+    [
+      'a group that is no number',
+      point('iommu_group', '../groups/seven'),
+      { iommuGroup: null },
+      /iommu_group is "seven"/,
+    ],
+    [
+      'a garbage number of VFs',
+      put('sriov_totalvfs', '-3\n'),
+      { sriov: null, deviceType: 'type-PCI' },
+      /sriov_totalvfs/,
+    ],
+    ['a width beyond all links', put('max_link_width', '70000\n'), {}, /max_link_width/],
+    ['a speed of garbage', put('current_link_speed', 'fast\n'), {}, /current_link_speed/],
+    [
+      'reset methods of garbage',
+      put('reset_method', 'flr <b> bus\n'),
+      { resetMethods: ['flr', 'bus'] },
+      /reset_method/,
+    ],
+    ['a net that is a file', put('net', 'eth0'), { netdevs: [] }, /net cannot be read: ENOTDIR/],
+  ];
+
+  it.each(KEPT)('keep a device with %s, without that fact', async (_name, damage, facts, reason) => {
+    const host = await onDisk('full');
+    await damage(host.sysfs, join(host.sysfs, DIR));
+    const { devices, problems } = await scan(host);
+    expect(devices.find((found) => found.address === VICTIM)).toMatchObject({ vendorId: '1b36', ...facts });
+    expect(problems).toEqual([{ address: VICTIM, problem: expect.stringMatching(reason) as string }]);
+  });
+
+  it('take a driver and a group whose directories are not there', async () => {
+    const host = await onDisk('full');
+    await rm(join(host.sysfs, 'bus/pci/drivers'), { recursive: true });
+    const { devices, problems } = await scan(host);
+    expect(devices.find((found) => found.address === VICTIM)?.driver).toBe('nvme');
+    expect(problems).toEqual([]);
+  });
+
+  it('name entries that are no addresses', async () => {
+    const host = await onDisk('small');
+    for (const name of ['README', '0000:0A:00.0', '0000:00:99.0']) {
+      await symlink('../../../devices/pci0000:00/0000:00:02.0', join(host.sysfs, 'bus/pci/devices', name));
+    }
+    const { devices, problems } = await scan(host);
+    expect(devices).toHaveLength(8);
+    expect(problems.map(({ problem }) => problem)).toEqual(Array(3).fill('left out: its name is not a PCI address'));
+  });
+
+  it('do not hang the agent with a named pipe', async () => {
+    const host = await onDisk('full');
+    await unlink(join(host.sysfs, DIR, 'vendor'));
+    execFileSync('mkfifo', [join(host.sysfs, DIR, 'vendor')]);
+    const { problems } = await scan(host);
+    expect(problems[0]?.problem).toContain('left out: vendor');
+  });
+
+  it('without bus/pci/devices are an error that names the setting', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'berth-none-'));
+    removals.push(() => rm(directory, { recursive: true }));
+    const host = { directory, sysfs: join(directory, 'sys'), proc: join(directory, 'proc') };
+    await expect(scan(host)).rejects.toMatchObject({
+      code: 'sysfs.unreadable',
+      message: expect.stringContaining('agent.sysfs_root') as string,
+    });
+    await mkdir(join(host.sysfs, 'bus/pci/devices'), { recursive: true });
+    expect((await scan(host)).devices).toEqual([]);
+    expect(existsSync(host.proc)).toBe(false);
+  });
+
+  it('keep a PCI domain of five digits in its path', async () => {
+    const host = await onDisk('small');
+    const vmd = 'devices/pci0000:00/0000:00:05.0/pci10000:00/10000:01:00.0';
+    await mkdir(join(host.sysfs, vmd), { recursive: true });
+    for (const [name, text] of [
+      ['vendor', '0x8086'],
+      ['device', '0x0a54'],
+      ['class', '0x010802'],
+    ] as const) {
+      await writeFile(join(host.sysfs, vmd, name), `${text}\n`);
+    }
+    await symlink(`../../../${vmd}`, join(host.sysfs, 'bus/pci/devices/10000:01:00.0'));
+    const found = (await scan(host)).devices.at(-1);
+    expect(found).toMatchObject({
+      address: '10000:01:00.0',
+      pciePath: ['pci0000:00', '0000:00:05.0', 'pci10000:00'],
+      driver: null,
+      iommuGroup: null,
+    });
+    expect(await readlink(join(host.sysfs, 'bus/pci/devices/10000:01:00.0'))).toContain('pci10000');
+  });
+});
+
+it('reads a host with 8 GPUs and 256 VFs in well under a second', async () => {
+  const host = await onDisk(manyVfs());
+  const started = performance.now();
+  const { devices, problems } = await scan(host, { deviceSpecs: specs({ vendor_id: '10de' }, { vendor_id: '8086' }) });
+  const elapsed = performance.now() - started;
+  expect(devices.filter((found) => found.deviceType === 'type-VF').length).toBeGreaterThanOrEqual(256);
+  expect(problems).toEqual([]);
+  expect(elapsed).toBeLessThan(1500);
+});
+
+function manyVfs(): HostDescription {
+  const gpus = eightGpuHost('many');
+  const nic = (slot: string, bus: number) =>
+    bridge(slot, cards.ROOT_PORT, bus, [device('00.0', cards.X710, { vfs: 64 })]);
+  const children = ['00.0', '01.0', '02.0', '03.0'].map((slot, index) => nic(slot, 0xd1 + index));
+  return { ...gpus, roots: [...gpus.roots, { bus: 0xd0, numaNode: 1, children }] };
+}

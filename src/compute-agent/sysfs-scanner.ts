@@ -1,0 +1,105 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { BerthError } from '../errors.js';
+import { DEVICES_PER_HOST_MAX, type WireHostFacts } from '../messages/bodies.js';
+import { compareAddresses, type Address } from '../pci/address.js';
+import { hostContext, offerDevice, type DeviceSpec, type HostContext } from '../pci/device-spec.js';
+import { isBridge, type PciDevice, type ReportedDevice } from '../pci/device.js';
+import { PCI_DEVICES, readDevice } from './device-reader.js';
+import { readHostFacts, type FactsSettings } from './host-facts.js';
+import { errnoOf } from './sysfs-read.js';
+
+/** Devices read in one go; between them other work of the process has its turn. */
+const DEVICES_PER_TURN = 32;
+const READ_ONLY_REASON = 'this agent only looks: read_only is set';
+const NOT_OFFERED_LENGTH_MAX = 500;
+
+export interface ScanSettings extends FactsSettings {
+  readonly deviceSpecs: readonly DeviceSpec[];
+}
+
+/** How a device was before the agent bound it: what the whitelist is matched against. */
+export interface OriginalState {
+  readonly driver: string | null;
+  readonly netdevs: readonly string[];
+}
+
+export interface ScanProblem {
+  /** null: the host itself. */
+  readonly address: Address | null;
+  readonly problem: string;
+}
+
+export interface HostScan {
+  readonly facts: WireHostFacts;
+  /** In address order. */
+  readonly devices: readonly ReportedDevice[];
+  /** What was left out or is not known, and why. */
+  readonly problems: readonly ScanProblem[];
+}
+
+/**
+ * Reads a host: its facts, its PCI functions, and which of them the whitelist offers. The tree is data of others: whatever
+ * is wrong with one device is a problem of that device. Links are read, never walked, because sysfs has cycles.
+ *
+ * @param originals devices that the agent holds bound: a whitelist entry by `driver` or `devname` goes on to match them
+ * @throws BerthError `sysfs.unreadable` when there is no `bus/pci/devices` to read
+ */
+export async function scanHost(
+  settings: ScanSettings,
+  originals: ReadonlyMap<Address, OriginalState> = new Map(),
+): Promise<HostScan> {
+  const problems: ScanProblem[] = [];
+  const found = await readDevices(settings.sysfsRoot, deviceNames(settings.sysfsRoot, problems), problems);
+  const { facts, problems: ofHost } = await readHostFacts(settings);
+  problems.push(...ofHost.map((problem) => ({ address: null, problem })));
+  const unbound = found.map((device) => ({ ...device, ...originals.get(device.address) }));
+  const context = hostContext(unbound);
+  const devices = found.map((device, index) => ({
+    ...device,
+    ...offered(settings, unbound[index] ?? device, context),
+  }));
+  return { facts, devices, problems };
+}
+
+function deviceNames(sysfsRoot: string, problems: ScanProblem[]): string[] {
+  const path = join(sysfsRoot, PCI_DEVICES);
+  let names: string[];
+  try {
+    names = readdirSync(path).sort(compareAddresses);
+  } catch (cause) {
+    throw new BerthError('sysfs.unreadable', `${path} cannot be read: ${errnoOf(cause)}; check agent.sysfs_root`, {
+      cause,
+    });
+  }
+  if (names.length > DEVICES_PER_HOST_MAX) {
+    const left = names.length - DEVICES_PER_HOST_MAX;
+    problems.push({
+      address: null,
+      problem: `${left} devices above the limit of ${DEVICES_PER_HOST_MAX} are left out`,
+    });
+  }
+  return names.slice(0, DEVICES_PER_HOST_MAX);
+}
+
+async function readDevices(sysfsRoot: string, names: readonly string[], problems: ScanProblem[]): Promise<PciDevice[]> {
+  const devices: PciDevice[] = [];
+  for (const [index, name] of names.entries()) {
+    if (index > 0 && index % DEVICES_PER_TURN === 0) await nextTurn();
+    const reading = readDevice(sysfsRoot, name);
+    if (reading.device) devices.push(reading.device);
+    problems.push(...reading.problems.map((problem) => ({ address: name.slice(0, 64), problem })));
+  }
+  return devices;
+}
+
+function offered(
+  settings: ScanSettings,
+  device: PciDevice,
+  context: HostContext,
+): Pick<ReportedDevice, 'offer' | 'notOffered'> {
+  if (settings.readOnly && !isBridge(device)) return { offer: null, notOffered: READ_ONLY_REASON };
+  const answer = offerDevice(settings.deviceSpecs, device, context);
+  return { offer: answer.offer, notOffered: answer.notOffered?.slice(0, NOT_OFFERED_LENGTH_MAX) ?? null };
+}

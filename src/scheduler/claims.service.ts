@@ -1,0 +1,113 @@
+import { Injectable, Logger } from '@nestjs/common';
+import type { DevicesPrepared, DevicesReleased, PrepareFailed } from '../messages/bodies.js';
+import { envelope } from '../messages/envelope.js';
+import { agentQueue } from '../messages/routes.js';
+import type { SchedulerSettings } from '../settings/settings.js';
+import {
+  beginRelease,
+  confirmClaim,
+  deleteWhenReleased,
+  finishRelease,
+  lockClaim,
+  readUnreleasedClaims,
+  sendRelease,
+  tryElsewhere,
+  type LockedClaim,
+} from '../store/claim-outcomes.store.js';
+import type { Tx } from '../store/database.js';
+import { Ledger } from '../store/ledger.js';
+import { addToOutbox } from '../store/outbox.store.js';
+
+/** Carries claims on when their agent answers, when it does not, and when their server is deleted. Every step is idempotent. */
+@Injectable()
+export class ClaimsService {
+  private readonly log = new Logger(ClaimsService.name);
+
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly settings: SchedulerSettings,
+  ) {}
+
+  async prepared(outcome: DevicesPrepared): Promise<void> {
+    await this.ledger.transaction(async (tx) => {
+      const claim = await lockClaim(tx, outcome.claim_id);
+      if (claim?.status === 'allocated') return;
+      if (claim?.status === 'claimed' && claim.serverStatus === 'BUILD') {
+        await confirmClaim(tx, claim, outcome.bindings);
+      } else if (claim?.status === 'claimed') {
+        await beginRelease(tx, claim);
+      } else {
+        // the claim was given up meanwhile, but the agent has bound the devices: it must not keep them
+        await releaseAgain(tx, outcome);
+      }
+    });
+    this.log.log({ message: 'prepared', host: outcome.host, server_id: outcome.server_id, claim_id: outcome.claim_id });
+  }
+
+  async prepareFailed(outcome: PrepareFailed): Promise<void> {
+    this.log.warn({ ...outcome, message: 'prepare failed', problem: outcome.message });
+    await this.ledger.transaction(async (tx) => {
+      const claim = await lockClaim(tx, outcome.claim_id);
+      if (!claim || claim.status === 'released') return;
+      await finishRelease(tx, claim);
+      const where = outcome.address === null ? '' : ` ${outcome.address}`;
+      const details = { address: outcome.address, step: outcome.step, errno: outcome.errno, host: outcome.host };
+      await tryElsewhere(
+        tx,
+        claim,
+        { code: outcome.code, message: `Preparing${where} failed: ${outcome.message}`, details },
+        this.settings.attemptsMax,
+      );
+    });
+  }
+
+  async released(outcome: DevicesReleased): Promise<void> {
+    await this.ledger.transaction(async (tx) => {
+      const claim = await lockClaim(tx, outcome.claim_id);
+      if (claim?.status === 'releasing') await finishRelease(tx, claim);
+    });
+    this.log.log({ message: 'released', host: outcome.host, server_id: outcome.server_id, claim_id: outcome.claim_id });
+  }
+
+  /** A server was deleted: everything that it holds is given back; it is gone when that is done. */
+  async serverDeleted(serverId: string): Promise<void> {
+    const claimIds = await readUnreleasedClaims(this.ledger.pool, serverId);
+    await this.ledger.transaction((tx) => deleteWhenReleased(tx, serverId));
+    for (const claimId of claimIds) {
+      await this.ledger.transaction(async (tx) => {
+        const claim = await lockClaim(tx, claimId);
+        if (claim?.serverStatus === 'DELETING' && isLive(claim)) await beginRelease(tx, claim);
+      });
+    }
+  }
+
+  /** The agent did not answer in time: the server is tried elsewhere; the devices stay taken until the agent gives them back. */
+  async expire(claimId: string): Promise<void> {
+    await this.ledger.transaction(async (tx) => {
+      const claim = await lockClaim(tx, claimId);
+      if (claim?.status !== 'claimed') return;
+      await beginRelease(tx, claim);
+      const seconds = Math.round(this.settings.claimTimeoutMs / 1000);
+      const message = `The agent of host ${claim.hostName} did not prepare the devices within ${seconds} s.`;
+      await tryElsewhere(tx, claim, { code: 'claim.expired', message, details: {} }, this.settings.attemptsMax);
+      this.log.warn({ message: 'claim expired', host: claim.hostName, server_id: claim.serverId, claim_id: claimId });
+    });
+  }
+
+  /** Asks again for a release that nobody has answered yet. */
+  async remindRelease(claimId: string): Promise<void> {
+    await this.ledger.transaction(async (tx) => {
+      const claim = await lockClaim(tx, claimId);
+      if (claim?.status === 'releasing') await sendRelease(tx, claim);
+    });
+  }
+}
+
+function isLive(claim: LockedClaim): boolean {
+  return claim.status === 'claimed' || claim.status === 'allocated';
+}
+
+async function releaseAgain(tx: Tx, outcome: DevicesPrepared): Promise<void> {
+  const body = { claim_id: outcome.claim_id, server_id: outcome.server_id };
+  await addToOutbox(tx, [{ queue: agentQueue(outcome.host), message: envelope('devices.release', body) }]);
+}

@@ -1,0 +1,47 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { Bus } from '../bus/bus.js';
+import type { SchedulerSettings } from '../settings/settings.js';
+import { Ledger } from '../store/ledger.js';
+import { SnapshotCache } from '../store/snapshot.store.js';
+import { ClaimsService } from './claims.service.js';
+import { InventoryService } from './inventory.service.js';
+import { OutboxRelay } from './outbox-relay.js';
+import { SchedulerConsumer } from './scheduler.consumer.js';
+import { SchedulingService } from './scheduling.service.js';
+import { SweepsService } from './sweeps.service.js';
+
+/** The scheduler's room. `rooms` are the registered store and bus that it shares with the process. */
+@Module({})
+export class SchedulerModule {
+  static register(settings: SchedulerSettings, rooms: readonly DynamicModule[]): DynamicModule {
+    return {
+      module: SchedulerModule,
+      imports: [...rooms],
+      providers: [
+        {
+          provide: SchedulingService,
+          useFactory: (ledger: Ledger, cache: SnapshotCache) => new SchedulingService(ledger, cache, settings),
+          inject: [Ledger, SnapshotCache],
+        },
+        {
+          provide: ClaimsService,
+          useFactory: (ledger: Ledger) => new ClaimsService(ledger, settings),
+          inject: [Ledger],
+        },
+        {
+          provide: OutboxRelay,
+          useFactory: (ledger: Ledger, bus: Bus) => new OutboxRelay(ledger, bus, settings),
+          inject: [Ledger, Bus],
+        },
+        {
+          provide: SweepsService,
+          useFactory: (ledger: Ledger, claims: ClaimsService) => new SweepsService(ledger, claims, settings),
+          inject: [Ledger, ClaimsService],
+        },
+        InventoryService,
+        SchedulerConsumer,
+      ],
+      exports: [SchedulingService],
+    };
+  }
+}

@@ -1,0 +1,82 @@
+import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { messageOf } from '../errors.js';
+import type { SchedulerSettings } from '../settings/settings.js';
+import { readExpiredClaims, takeSlowReleases } from '../store/claim-outcomes.store.js';
+import { silenceHosts } from '../store/inventory.store.js';
+import { Ledger } from '../store/ledger.js';
+import { dropOldIdempotencyKeys, nudgeUnfinished } from '../store/unfinished.store.js';
+import { ClaimsService } from './claims.service.js';
+
+const PER_SWEEP_MAX = 500;
+
+/**
+ * Repairs what lost messages left undone. Each sweep does what the message would have done, is idempotent, and is safe
+ * to run in several schedulers at once.
+ */
+@Injectable()
+export class SweepsService implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly log = new Logger(SweepsService.name);
+  private timer: NodeJS.Timeout | null = null;
+  private running: Promise<void> = Promise.resolve();
+  private stopped = false;
+
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly claims: ClaimsService,
+    private readonly settings: SchedulerSettings,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.next();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopped = true;
+    if (this.timer) clearTimeout(this.timer);
+    await this.running;
+  }
+
+  private next(): void {
+    if (this.stopped) return;
+    this.timer = setTimeout(() => {
+      this.running = this.sweep().finally(() => this.next());
+    }, this.settings.sweepIntervalMs);
+  }
+
+  /** Runs every sweep once; one that fails does not keep the others from running. */
+  async sweep(): Promise<void> {
+    await this.attempt('expired claims', () => this.expireClaims());
+    await this.attempt('slow releases', () => this.remindReleases());
+    await this.attempt('unfinished servers', () => this.nudgeServers());
+    await this.attempt('silent hosts', () => this.silenceHosts());
+    await this.attempt('idempotency keys', () => dropOldIdempotencyKeys(this.ledger.pool));
+  }
+
+  private async attempt(sweep: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.log.warn({ message: 'sweep failed', sweep, problem: messageOf(error) });
+    }
+  }
+
+  private async expireClaims(): Promise<void> {
+    for (const id of await readExpiredClaims(this.ledger.pool, PER_SWEEP_MAX)) await this.claims.expire(id);
+  }
+
+  private async remindReleases(): Promise<void> {
+    const ids = await takeSlowReleases(this.ledger.pool, this.settings.claimTimeoutMs / 2, PER_SWEEP_MAX);
+    for (const id of ids) await this.claims.remindRelease(id);
+  }
+
+  private async nudgeServers(): Promise<void> {
+    const afterMs = Math.max(this.settings.claimTimeoutMs / 2, 2 * this.settings.sweepIntervalMs);
+    const count = await this.ledger.transaction((tx) => nudgeUnfinished(tx, Math.round(afterMs), PER_SWEEP_MAX));
+    if (count > 0) this.log.warn({ message: 'servers waited for a scheduler', count });
+  }
+
+  private async silenceHosts(): Promise<void> {
+    const names = await this.ledger.transaction((tx) => silenceHosts(tx, this.settings.hostSilentAfterMs));
+    for (const host of names) this.log.warn({ message: 'host is silent', host });
+  }
+}

@@ -1,0 +1,88 @@
+import { compareAddresses, type Address } from '../pci/address.js';
+import type { DeviceType } from '../pci/device.js';
+import { transition, type DeviceEvent, type DeviceState, type DeviceStatus } from '../pci/device-state.js';
+import type { Tx } from './database.js';
+
+/** The states of one host's devices in the ledger, inside a transaction that holds the host's row. */
+export class HostDeviceStates {
+  private readonly states: Map<Address, DeviceState>;
+  private readonly ids: ReadonlyMap<Address, string>;
+  private readonly changed = new Set<Address>();
+
+  constructor(rows: readonly DeviceStateRow[]) {
+    const sorted = [...rows].sort((a, b) => compareAddresses(a.address, b.address));
+    this.ids = new Map(sorted.map((row) => [row.address, row.id]));
+    this.states = new Map(sorted.map((row) => [row.address, stateOf(row)]));
+  }
+
+  /** @throws BerthError as `transition` does */
+  apply(event: DeviceEvent, address: Address, ownerId: string | null): void {
+    for (const state of transition(this.states, event, address, ownerId)) {
+      this.states.set(state.address, state);
+      this.changed.add(state.address);
+    }
+  }
+
+  status(address: Address): DeviceStatus | undefined {
+    return this.states.get(address)?.status;
+  }
+
+  /** Device id and new status of everything that changed. */
+  changes(): { id: string; status: DeviceStatus }[] {
+    return [...this.changed].map((address) => ({
+      id: this.ids.get(address) as string,
+      status: (this.states.get(address) as DeviceState).status,
+    }));
+  }
+}
+
+interface DeviceStateRow {
+  readonly id: string;
+  readonly host_id: string;
+  readonly address: Address;
+  readonly device_type: DeviceType;
+  readonly parent_address: Address | null;
+  readonly status: DeviceStatus;
+  readonly owner_id: string | null;
+}
+
+/** Reads the states of all devices of these hosts, offered or not: a PF that is not offered is its VFs' relative too. */
+export async function readDeviceStates(tx: Tx, hostIds: readonly string[]): Promise<Map<string, HostDeviceStates>> {
+  const rows = (await tx.query(
+    `SELECT d.id, d.host_id, d.address, d.device_type, d.parent_address, d.status, a.server_id AS owner_id
+       FROM devices d LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
+      WHERE d.host_id = ANY($1)`,
+    [hostIds],
+  )) as DeviceStateRow[];
+  return new Map(hostIds.map((hostId) => [hostId, new HostDeviceStates(rows.filter((row) => row.host_id === hostId))]));
+}
+
+export async function writeDeviceStates(tx: Tx, states: Iterable<HostDeviceStates>): Promise<void> {
+  const changes = [...states].flatMap((state) => state.changes());
+  if (changes.length === 0) return;
+  await tx.query(
+    `UPDATE devices d SET status = c.status, updated_at = now()
+       FROM unnest($1::uuid[], $2::text[]) AS c(id, status) WHERE d.id = c.id`,
+    [changes.map((change) => change.id), changes.map((change) => change.status)],
+  );
+}
+
+/** Raises the generation of hosts: whoever decided on an older one has to look again. */
+export async function touchHosts(tx: Tx, hosts: readonly { id: string; by: number }[]): Promise<void> {
+  if (hosts.length === 0) return;
+  await tx.query(
+    `UPDATE hosts h SET generation = h.generation + c.by, changed_xid = (pg_current_xact_id()::text)::bigint
+       FROM unnest($1::uuid[], $2::int[]) AS c(id, by) WHERE h.id = c.id`,
+    [hosts.map((host) => host.id), hosts.map((host) => host.by)],
+  );
+}
+
+function stateOf(row: DeviceStateRow): DeviceState {
+  return {
+    address: row.address,
+    deviceType: row.device_type,
+    parentAddress: row.parent_address,
+    status: row.status,
+    ownerId: row.owner_id,
+  };
+}

@@ -1,0 +1,246 @@
+import type { WireDevice, WireNumaCell } from '../messages/bodies.js';
+import type { AliasSpec } from '../pci/alias.js';
+import type { DeviceType, Tags } from '../pci/device.js';
+import type { DeviceStatus } from '../pci/device-state.js';
+import type { Tx } from './database.js';
+
+/** What people are shown of hosts and devices: read only, joined for the eye. Writers use `inventory.store.ts`. */
+export interface HostRow {
+  readonly id: string;
+  readonly name: string;
+  readonly status: 'up' | 'down';
+  readonly enabled: boolean;
+  readonly disabled_reason: string | null;
+  readonly generation: number;
+  readonly last_seen_at: Date;
+  readonly vcpus: number;
+  readonly memory_mb: number;
+  readonly disk_gb: number;
+  readonly numa_cells: WireNumaCell[];
+  readonly kernel: string | null;
+  readonly kernel_kind: 'live' | 'simulated';
+  readonly read_only: boolean;
+  readonly agent_version: string;
+  readonly used_vcpus: number;
+  readonly used_memory_mb: number;
+  readonly used_disk_gb: number;
+  readonly devices_reported: number;
+  readonly devices_offered: number;
+  readonly devices_available: number;
+  readonly created_at: Date;
+}
+
+export interface DeviceRow {
+  readonly id: string;
+  readonly host_id: string;
+  readonly host_name: string;
+  readonly kernel_kind: 'live' | 'simulated';
+  readonly address: string;
+  readonly offered: boolean;
+  readonly status: DeviceStatus;
+  readonly facts: WireDevice;
+  readonly pending_facts: WireDevice | null;
+  readonly missing_since: Date | null;
+  readonly updated_at: Date;
+  readonly server_id: string | null;
+  readonly server_name: string | null;
+  readonly alias: string | null;
+}
+
+/** What the pools of a host are made from. */
+export interface PoolDeviceRow {
+  readonly host_name: string;
+  readonly address: string;
+  readonly vendor_id: string;
+  readonly product_id: string;
+  readonly device_type: DeviceType;
+  readonly numa_node: number | null;
+  readonly parent_address: string | null;
+  readonly tags: Tags;
+  readonly status: DeviceStatus;
+  readonly missing: boolean;
+}
+
+export interface HostFilter {
+  /** Name or id. */
+  readonly host: string | null;
+  readonly status: 'up' | 'down' | null;
+}
+
+export interface DeviceFilter {
+  /** Name or id of a host. */
+  readonly host: string | null;
+  readonly vendorId: string | null;
+  readonly productId: string | null;
+  readonly deviceType: string | null;
+  readonly status: string | null;
+  readonly offered: boolean | null;
+  readonly numaNode: number | null;
+  readonly iommuGroup: number | null;
+  readonly serverId: string | null;
+  /** Offered devices that any of these takes. */
+  readonly aliasSpecs: readonly AliasSpec[] | null;
+}
+
+const HOST_COLUMNS = `
+  h.id, h.name, h.status, h.enabled, h.disabled_reason, h.generation, h.last_seen_at, h.vcpus, h.memory_mb, h.disk_gb,
+  h.numa_cells, h.kernel, h.kernel_kind, h.read_only, h.agent_version, h.created_at`;
+
+/** Hosts in name order, after the name `after`. */
+export async function listHosts(
+  tx: Tx,
+  filter: HostFilter,
+  page: { readonly after: string | null; readonly limit: number },
+): Promise<HostRow[]> {
+  return tx.query(
+    `SELECT ${HOST_COLUMNS},
+            coalesce(used.vcpus, 0) AS used_vcpus, coalesce(used.memory_mb, 0) AS used_memory_mb,
+            coalesce(used.disk_gb, 0) AS used_disk_gb,
+            d.reported AS devices_reported, d.offered AS devices_offered, d.available AS devices_available
+     FROM (
+       SELECT * FROM hosts
+       WHERE ($1::text IS NULL OR name = $1 OR id::text = lower($1))
+         AND ($2::text IS NULL OR status = $2)
+         AND ($3::text IS NULL OR name > $3)
+       ORDER BY name LIMIT $4
+     ) h
+     LEFT JOIN LATERAL (
+       SELECT sum(vcpus) AS vcpus, sum(memory_mb) AS memory_mb, sum(disk_gb) AS disk_gb
+       FROM claims WHERE host_id = h.id AND status <> 'released'
+     ) used ON true
+     LEFT JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE status <> 'removed') AS reported,
+              count(*) FILTER (WHERE offered AND status <> 'removed') AS offered,
+              count(*) FILTER (WHERE offered AND status = 'available' AND missing_since IS NULL) AS available
+       FROM devices WHERE host_id = h.id
+     ) d ON true
+     ORDER BY h.name`,
+    [filter.host, filter.status, page.after, page.limit],
+  );
+}
+
+/** By name or id. */
+export async function findHost(tx: Tx, nameOrId: string): Promise<HostRow | null> {
+  const rows = await listHosts(tx, { host: nameOrId, status: null }, { after: null, limit: 1 });
+  return rows[0] ?? null;
+}
+
+const NAMES_MAX = 1000;
+
+/** For suggestions. */
+export async function hostNames(tx: Tx): Promise<string[]> {
+  const rows = await tx.query<{ name: string }[]>(`SELECT name FROM hosts ORDER BY name LIMIT ${NAMES_MAX}`);
+  return rows.map((row) => row.name);
+}
+
+const DEVICES = `
+  SELECT d.id, d.host_id, h.name AS host_name, h.kernel_kind, d.address, d.offered, d.status, d.facts, d.pending_facts,
+         d.missing_since, d.updated_at, s.id AS server_id, s.name AS server_name, a.alias
+  FROM devices d
+  JOIN hosts h ON h.id = d.host_id
+  LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
+  LEFT JOIN servers s ON s.id = a.server_id`;
+
+/** Devices in order of host name and address, after the device with the id `after`. */
+export async function listDevices(
+  tx: Tx,
+  filter: DeviceFilter,
+  page: { readonly after: string | null; readonly limit: number },
+): Promise<DeviceRow[]> {
+  const conditions = new Conditions();
+  if (filter.host !== null) conditions.add((p) => `(h.name = ${p} OR h.id::text = lower(${p}))`, filter.host);
+  if (filter.vendorId !== null) conditions.add((p) => `d.vendor_id = ${p}`, filter.vendorId);
+  if (filter.productId !== null) conditions.add((p) => `d.product_id = ${p}`, filter.productId);
+  if (filter.deviceType !== null) conditions.add((p) => `d.device_type = ${p}`, filter.deviceType);
+  if (filter.status !== null) conditions.add((p) => `d.status = ${p}`, filter.status);
+  if (filter.offered !== null) conditions.add((p) => `d.offered = ${p}`, filter.offered);
+  if (filter.numaNode !== null) conditions.add((p) => `d.numa_node = ${p}`, filter.numaNode);
+  if (filter.iommuGroup !== null) conditions.add((p) => `d.iommu_group = ${p}`, filter.iommuGroup);
+  if (filter.serverId !== null) conditions.add((p) => `s.id = ${p}::uuid`, filter.serverId);
+  if (filter.aliasSpecs !== null) conditions.add(anySpecTakes, JSON.stringify(filter.aliasSpecs.map(comparable)));
+  if (page.after !== null) conditions.add(comesAfter, page.after);
+  const limit = conditions.parameter(page.limit);
+  return tx.query(`${DEVICES} ${conditions.where()} ORDER BY h.name, length(d.address), d.address LIMIT ${limit}`, [
+    ...conditions.values,
+  ]);
+}
+
+export async function findDevice(tx: Tx, id: string): Promise<DeviceRow | null> {
+  const rows = await tx.query<DeviceRow[]>(`${DEVICES} WHERE d.id = $1`, [id]);
+  return rows[0] ?? null;
+}
+
+/** Offered devices of these hosts, in order of host name and address. */
+export async function listPoolDevices(tx: Tx, hostIds: readonly string[]): Promise<PoolDeviceRow[]> {
+  return tx.query(
+    `SELECT h.name AS host_name, d.address, d.vendor_id, d.product_id, d.device_type, d.numa_node,
+            d.facts ->> 'parent_address' AS parent_address, d.facts #> '{offer,tags}' AS tags, d.status,
+            d.missing_since IS NOT NULL AS missing
+     FROM devices d JOIN hosts h ON h.id = d.host_id
+     WHERE d.host_id = ANY($1) AND d.offered AND d.status <> 'removed'
+     ORDER BY h.name, length(d.address), d.address`,
+    [hostIds],
+  );
+}
+
+/** WHERE, grown one condition at a time. */
+class Conditions {
+  readonly values: unknown[] = [];
+  private readonly texts: string[] = [];
+
+  add(text: (parameter: string) => string, value: unknown): void {
+    this.texts.push(text(this.parameter(value)));
+  }
+
+  parameter(value: unknown): string {
+    this.values.push(value);
+    return `$${this.values.length}`;
+  }
+
+  where(): string {
+    return this.texts.length === 0 ? '' : `WHERE ${this.texts.join(' AND ')}`;
+  }
+}
+
+/** `h.name >=` alone lets the database begin at the marker's host. */
+function comesAfter(parameter: string): string {
+  const marker = (columns: string): string =>
+    `(SELECT ${columns} FROM devices md JOIN hosts mh ON mh.id = md.host_id WHERE md.id = ${parameter}::uuid)`;
+  return `h.name >= ${marker('mh.name')}
+    AND (h.name, length(d.address), d.address) > ${marker('mh.name, length(md.address), md.address')}`;
+}
+
+interface ComparableSpec {
+  readonly vendor_id: string | null;
+  readonly product_id: string | null;
+  readonly device_types: readonly string[];
+  readonly resource_class: string | null;
+  readonly traits: readonly string[];
+  readonly live_migratable: string | null;
+}
+
+function comparable(spec: AliasSpec): ComparableSpec {
+  return {
+    vendor_id: spec.vendorId,
+    product_id: spec.productId,
+    device_types: spec.deviceType === null ? ['type-PCI', 'type-VF'] : [spec.deviceType],
+    resource_class: spec.resourceClass,
+    traits: spec.traits,
+    live_migratable: spec.liveMigratable === null ? null : String(spec.liveMigratable),
+  };
+}
+
+/** The rules of `deviceSatisfies` in `pci/alias.ts`, in SQL so that pages stay pages; a test holds the two together. */
+function anySpecTakes(parameter: string): string {
+  return `d.offered AND EXISTS (
+    SELECT 1 FROM jsonb_to_recordset(${parameter}::jsonb) AS spec(
+      vendor_id text, product_id text, device_types jsonb, resource_class text, traits jsonb, live_migratable text)
+    WHERE (spec.vendor_id IS NULL OR spec.vendor_id = d.vendor_id)
+      AND (spec.product_id IS NULL OR spec.product_id = d.product_id)
+      AND d.device_type <> 'vdpa' AND spec.device_types ? d.device_type
+      AND d.facts #>> '{offer,tags,remote_managed}' IS DISTINCT FROM 'true'
+      AND (spec.resource_class IS NULL OR spec.resource_class =
+        coalesce(d.facts #>> '{offer,resource_class}', upper('CUSTOM_PCI_' || d.vendor_id || '_' || d.product_id)))
+      AND d.facts #> '{offer,traits}' @> spec.traits
+      AND (spec.live_migratable IS NULL OR spec.live_migratable = d.facts #>> '{offer,tags,live_migratable}'))`;
+}

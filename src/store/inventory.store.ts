@@ -1,0 +1,222 @@
+import { randomUUID } from 'node:crypto';
+import type { AgentReport, AgentStamp, WireDevice } from '../messages/bodies.js';
+import { fromWireDevice, toWireDevice } from '../messages/wire-device.js';
+import type { ReportedDevice } from '../pci/device.js';
+import type { DeviceStatus } from '../pci/device-state.js';
+import { reconcileInventory, type Reconciliation } from '../pci/reconcile-inventory.js';
+import type { Tx } from './database.js';
+import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
+
+export type Absorbed =
+  /** `staleEpoch`: a former life of the agent still speaks. */
+  | { readonly outcome: 'ignored'; readonly why: 'stale_epoch' | 'stale_sequence' }
+  | { readonly outcome: 'absorbed'; readonly hostId: string; readonly reconciliation: Reconciliation };
+
+interface KnownRow {
+  readonly id: string;
+  readonly address: string;
+  readonly status: DeviceStatus;
+  readonly facts: WireDevice;
+  readonly missing_since: Date | null;
+  readonly in_use: boolean;
+}
+
+/**
+ * Takes in a host's full report: the host's facts, and its devices as `reconcileInventory` sorts them. What is older
+ * than what the ledger has (epoch, then sequence) is ignored. The same report twice changes nothing.
+ */
+export async function absorbReport(tx: Tx, report: AgentReport): Promise<Absorbed> {
+  await insertHost(tx, report);
+  const [host] = (await tx.query(`SELECT id, epoch, report_sequence FROM hosts WHERE name = $1 FOR UPDATE`, [
+    report.host,
+  ])) as [{ id: string; epoch: number; report_sequence: number }];
+  if (host.epoch > report.epoch) return { outcome: 'ignored', why: 'stale_epoch' };
+  if (host.epoch === report.epoch && host.report_sequence > report.sequence) {
+    return { outcome: 'ignored', why: 'stale_sequence' };
+  }
+  const known = await readKnown(tx, host.id);
+  const reported = report.devices.map(fromWireDevice);
+  const reconciliation = reconcileInventory(
+    known.map((row) => ({ device: fromWireDevice(row.facts), status: row.status, inUse: row.in_use })),
+    reported,
+  );
+  await updateHost(tx, host.id, report);
+  await writeDevices(tx, host.id, known, reported, reconciliation);
+  await moveStates(tx, host.id, reconciliation);
+  await touchHosts(tx, [{ id: host.id, by: 1 }]);
+  return { outcome: 'absorbed', hostId: host.id, reconciliation };
+}
+
+/** A host is known from its first report on. Epoch 0: any report is newer. */
+async function insertHost(tx: Tx, report: AgentReport): Promise<void> {
+  await tx.query(
+    `INSERT INTO hosts (id, name, status, epoch, report_sequence, report_hash, last_seen_at, vcpus, memory_mb, disk_gb,
+                        numa_cells, kernel, kernel_kind, read_only, agent_version)
+     VALUES ($1, $2, 'up', 0, 0, '', now(), 0, 0, 0, '[]', NULL, $3, $4, $5) ON CONFLICT (name) DO NOTHING`,
+    [randomUUID(), report.host, report.facts.kernel_kind, report.facts.read_only, report.facts.agent_version],
+  );
+}
+
+async function updateHost(tx: Tx, hostId: string, { facts, ...stamp }: AgentReport): Promise<void> {
+  await tx.query(
+    `UPDATE hosts SET status = 'up', epoch = $2, report_sequence = $3, report_hash = $4, last_seen_at = now(),
+            vcpus = $5, memory_mb = $6, disk_gb = $7, numa_cells = $8::jsonb, kernel = $9, kernel_kind = $10,
+            read_only = $11, agent_version = $12
+      WHERE id = $1`,
+    [
+      hostId,
+      stamp.epoch,
+      stamp.sequence,
+      stamp.hash,
+      facts.vcpus,
+      facts.memory_mb,
+      facts.disk_gb,
+      JSON.stringify(facts.numa_cells),
+      facts.kernel,
+      facts.kernel_kind,
+      facts.read_only,
+      facts.agent_version,
+    ],
+  );
+}
+
+async function readKnown(tx: Tx, hostId: string): Promise<KnownRow[]> {
+  return (await tx.query(
+    `SELECT d.id, d.address, d.status, d.facts, d.missing_since, a.id IS NOT NULL AS in_use
+       FROM devices d LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
+      WHERE d.host_id = $1`,
+    [hostId],
+  )) as KnownRow[];
+}
+
+/** Writes every device that is new or differs; one in use that became another card keeps its identity until it is freed. */
+async function writeDevices(
+  tx: Tx,
+  hostId: string,
+  known: readonly KnownRow[],
+  reported: readonly ReportedDevice[],
+  { added, changed, returned, vanished }: Reconciliation,
+): Promise<void> {
+  const rows = new Map(known.map((row) => [row.address, row]));
+  const back = reported.filter((device) => rows.get(device.address)?.missing_since != null);
+  const written = new Map([...added, ...changed, ...returned, ...back].map((device) => [device.address, device]));
+  const swapped = [...written.values()].filter((device) => isOtherCard(rows.get(device.address), device));
+  await parkFacts(tx, swapped, rows);
+  await upsertDevices(
+    tx,
+    hostId,
+    [...written.values()].filter((device) => !swapped.includes(device)),
+  );
+  await tx.query(
+    `UPDATE devices SET missing_since = coalesce(missing_since, now()) WHERE host_id = $1 AND address = ANY($2)`,
+    [hostId, vanished.filter((entry) => entry.inUse).map((entry) => entry.address)],
+  );
+}
+
+function isOtherCard(row: KnownRow | undefined, device: ReportedDevice): boolean {
+  if (!row?.in_use) return false;
+  const { vendor_id, product_id, device_type } = row.facts;
+  return vendor_id !== device.vendorId || product_id !== device.productId || device_type !== device.deviceType;
+}
+
+async function parkFacts(
+  tx: Tx,
+  devices: readonly ReportedDevice[],
+  rows: ReadonlyMap<string, KnownRow>,
+): Promise<void> {
+  if (devices.length === 0) return;
+  await tx.query(
+    `UPDATE devices d SET pending_facts = p.facts FROM unnest($1::uuid[], $2::jsonb[]) AS p(id, facts) WHERE d.id = p.id`,
+    [
+      devices.map((device) => rows.get(device.address)?.id),
+      devices.map((device) => JSON.stringify(toWireDevice(device))),
+    ],
+  );
+}
+
+async function upsertDevices(tx: Tx, hostId: string, devices: readonly ReportedDevice[]): Promise<void> {
+  if (devices.length === 0) return;
+  const facts = devices.map(toWireDevice);
+  await tx.query(
+    `INSERT INTO devices (id, host_id, address, vendor_id, product_id, device_type, parent_address, numa_node,
+                          iommu_group, offered, status, facts)
+     SELECT gen_random_uuid(), $1, f->>'address', f->>'vendor_id', f->>'product_id', f->>'device_type',
+            f->>'parent_address', (f->>'numa_node')::int, (f->>'iommu_group')::int, f->'offer' <> 'null', 'removed', f
+       FROM unnest($2::jsonb[]) AS f
+     ON CONFLICT (host_id, address) DO UPDATE SET
+       vendor_id = excluded.vendor_id, product_id = excluded.product_id, device_type = excluded.device_type,
+       parent_address = excluded.parent_address, numa_node = excluded.numa_node, iommu_group = excluded.iommu_group,
+       offered = excluded.offered, facts = excluded.facts, pending_facts = NULL, missing_since = NULL,
+       updated_at = now()`,
+    [hostId, facts.map((fact) => JSON.stringify(fact))],
+  );
+}
+
+/** A new device is written as `removed` and returns like any other: as free as its relatives let it be. */
+async function moveStates(tx: Tx, hostId: string, { added, returned, vanished }: Reconciliation): Promise<void> {
+  const states = await readDeviceStates(tx, [hostId]);
+  const host = states.get(hostId);
+  for (const { address, inUse } of vanished) if (!inUse) host?.apply('remove', address, null);
+  for (const { address } of [...added, ...returned]) host?.apply('return', address, null);
+  await writeDeviceStates(tx, states.values());
+}
+
+/**
+ * Takes in heartbeats: the hosts live. Those that were down come up again.
+ *
+ * @returns hosts whose last report is not the one that their agent means: they have to report in full
+ */
+export async function absorbHeartbeats(tx: Tx, beats: readonly AgentStamp[]): Promise<string[]> {
+  if (beats.length === 0) return [];
+  const rows = (await tx.query(
+    `SELECT b.host, h.id, h.status, h.epoch, h.report_hash FROM unnest($1::text[]) AS b(host)
+       LEFT JOIN hosts h ON h.name = b.host`,
+    [beats.map((beat) => beat.host)],
+  )) as { host: string; id: string | null; status: string; epoch: number; report_hash: string }[];
+  const byName = new Map(beats.map((beat) => [beat.host, beat]));
+  const known = rows.filter((row) => row.id !== null && row.epoch === byName.get(row.host)?.epoch);
+  await tx.query(
+    `UPDATE hosts SET last_seen_at = now() WHERE id IN
+       (SELECT id FROM hosts WHERE id = ANY($1) ORDER BY id FOR UPDATE)`,
+    [known.map((row) => row.id)],
+  );
+  await setHostStatus(
+    tx,
+    known.filter((row) => row.status === 'down').map((row) => row.id as string),
+    'up',
+  );
+  return rows
+    .filter(
+      (row) =>
+        row.id === null || row.epoch < (byName.get(row.host)?.epoch ?? 0) || isUnreported(row, byName.get(row.host)),
+    )
+    .map((row) => row.host);
+}
+
+function isUnreported(row: { epoch: number; report_hash: string }, beat: AgentStamp | undefined): boolean {
+  return row.epoch === beat?.epoch && row.report_hash !== beat.hash;
+}
+
+/** Hosts that have not been heard of for this long go down. @returns their names */
+export async function silenceHosts(tx: Tx, silentAfterMs: number): Promise<string[]> {
+  const rows = (await tx.query(
+    `SELECT id, name FROM hosts WHERE status = 'up' AND last_seen_at < now() - $1::int * interval '1 millisecond'
+      ORDER BY id FOR UPDATE`,
+    [silentAfterMs],
+  )) as { id: string; name: string }[];
+  await setHostStatus(
+    tx,
+    rows.map((row) => row.id),
+    'down',
+  );
+  return rows.map((row) => row.name);
+}
+
+async function setHostStatus(tx: Tx, hostIds: readonly string[], status: 'up' | 'down'): Promise<void> {
+  if (hostIds.length === 0) return;
+  await tx.query(`UPDATE hosts SET status = $2 WHERE id = ANY($1)`, [hostIds, status]);
+  await touchHosts(
+    tx,
+    hostIds.map((id) => ({ id, by: 1 })),
+  );
+}

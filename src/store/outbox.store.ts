@@ -1,0 +1,31 @@
+import type { Envelope } from '../messages/envelope.js';
+import type { Tx } from './database.js';
+
+export interface OutboxLine {
+  readonly id: number;
+  readonly queue: string;
+  readonly message: Envelope;
+}
+
+/** Messages that go out once their transaction is committed; the relay publishes them in the order of their ids. */
+export async function addToOutbox(tx: Tx, lines: readonly { queue: string; message: Envelope }[]): Promise<void> {
+  if (lines.length === 0) return;
+  await tx.query(`INSERT INTO outbox (queue, message) SELECT * FROM unnest($1::text[], $2::jsonb[])`, [
+    lines.map((line) => line.queue),
+    lines.map((line) => JSON.stringify(line.message)),
+  ]);
+}
+
+/**
+ * Takes up to `limit` lines, oldest first, and deletes them: they are gone once the caller's transaction commits, and
+ * there again when it does not. Lines that another relay holds are passed over.
+ */
+export async function takeFromOutbox(tx: Tx, limit: number): Promise<OutboxLine[]> {
+  const [rows] = (await tx.query(
+    `DELETE FROM outbox WHERE id IN
+       (SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+     RETURNING id, queue, message`,
+    [limit],
+  )) as [OutboxLine[], number];
+  return rows.sort((a, b) => a.id - b.id);
+}

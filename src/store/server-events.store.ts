@@ -1,0 +1,17 @@
+import type { Tx } from './database.js';
+
+/** One line of a server's history, for people. */
+export interface ServerEvent {
+  readonly serverId: string;
+  /** `requested`, `placed`, `rejected`, `prepared`, `failed`, `expired`, `releasing`, `released`, `deleted`. */
+  readonly event: string;
+  readonly message: string;
+}
+
+export async function addServerEvents(tx: Tx, events: readonly ServerEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  await tx.query(
+    `INSERT INTO server_events (server_id, event, message) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])`,
+    [events.map((event) => event.serverId), events.map((event) => event.event), events.map((event) => event.message)],
+  );
+}

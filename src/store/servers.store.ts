@@ -1,0 +1,188 @@
+import { envelope } from '../messages/envelope.js';
+import { QUEUES } from '../messages/routes.js';
+import type { WireBinding, WireDevice } from '../messages/bodies.js';
+import type { PlacementRequest } from '../placement/request.js';
+import type { Tx } from './database.js';
+import { addToOutbox } from './outbox.store.js';
+import type {
+  DecisionEntity,
+  FlavorSnapshot,
+  ServerEntity,
+  ServerEventEntity,
+  ServerStatus,
+} from './entities/workload.entities.js';
+
+/** A server with what is shown next to it. */
+export interface ServerRow extends Omit<ServerEntity, 'host_id'> {
+  readonly host_id: string | null;
+  readonly host_name: string | null;
+  readonly kernel_kind: 'live' | 'simulated' | null;
+  /** Host NUMA nodes of the guest's cells, from the claim. */
+  readonly numa_cells: number[] | null;
+  readonly decision_id: string | null;
+}
+
+/** A device that a server holds. */
+export interface ServerDeviceRow {
+  readonly device_id: string;
+  readonly address: string;
+  readonly alias: string | null;
+  readonly request_index: number | null;
+  readonly binding: WireBinding | null;
+  readonly facts: WireDevice;
+  readonly numa_node: number | null;
+  readonly iommu_group: number | null;
+  readonly missing_since: Date | null;
+  readonly kernel_kind: 'live' | 'simulated';
+}
+
+export interface ServerFilter {
+  readonly status: ServerStatus | null;
+  /** Name or id. */
+  readonly host: string | null;
+  readonly name: string | null;
+  readonly projectId: string | null;
+}
+
+export interface NewServer {
+  readonly id: string;
+  readonly flavor: FlavorSnapshot | null;
+  readonly request: PlacementRequest;
+}
+
+const SERVER_COLUMNS = `
+  s.id, s.name, s.project_id, s.status, s.task_state, s.flavor, s.request, s.host_id, s.attempts, s.excluded_hosts,
+  s.fault, s.created_at, s.updated_at, h.name AS host_name, h.kernel_kind, c.numa_cells, d.id AS decision_id`;
+
+const SERVER_TABLES = `
+  servers s
+  LEFT JOIN hosts h ON h.id = s.host_id
+  LEFT JOIN claims c ON c.server_id = s.id AND c.status IN ('claimed', 'allocated')
+  LEFT JOIN LATERAL (
+    SELECT id FROM decisions WHERE server_id = s.id ORDER BY created_at DESC, attempt DESC LIMIT 1
+  ) d ON true`;
+
+/** Writes a server that waits for its placement, its first event, and the nudge that starts the placement. */
+export async function insertServer(tx: Tx, server: NewServer): Promise<void> {
+  const { id, flavor, request } = server;
+  await tx.query(
+    `INSERT INTO servers (id, name, project_id, status, task_state, flavor, request)
+     VALUES ($1, $2, $3, 'BUILD', 'scheduling', $4::jsonb, $5::jsonb)`,
+    [id, request.serverName, request.projectId, flavor && JSON.stringify(flavor), JSON.stringify(request)],
+  );
+  await insertEvent(tx, id, 'requested', requestedMessage(request));
+  await insertNudge(tx, 'server.requested', id);
+}
+
+/** Newest first; deleted ones are left out. `after` is the id of the last one of the page before. */
+export async function listServers(
+  tx: Tx,
+  filter: ServerFilter,
+  page: { readonly after: string | null; readonly limit: number },
+): Promise<ServerRow[]> {
+  return tx.query(
+    `SELECT ${SERVER_COLUMNS} FROM ${SERVER_TABLES}
+     WHERE s.status <> 'DELETED'
+       AND ($1::text IS NULL OR s.status = $1)
+       AND ($2::text IS NULL OR h.name = $2 OR h.id::text = lower($2))
+       AND ($3::text IS NULL OR s.name = $3)
+       AND ($4::text IS NULL OR s.project_id = $4)
+       AND ($5::uuid IS NULL OR (s.created_at, s.id) < (SELECT m.created_at, m.id FROM servers m WHERE m.id = $5))
+     ORDER BY s.created_at DESC, s.id DESC LIMIT $6`,
+    [filter.status, filter.host, filter.name, filter.projectId, page.after, page.limit],
+  );
+}
+
+/** Also one that is deleted. */
+export async function findServer(tx: Tx, id: string): Promise<ServerRow | null> {
+  const rows = await tx.query<ServerRow[]>(`SELECT ${SERVER_COLUMNS} FROM ${SERVER_TABLES} WHERE s.id = $1`, [id]);
+  return rows[0] ?? null;
+}
+
+/** What the server holds now, in address order. */
+export async function findServerDevices(tx: Tx, id: string): Promise<ServerDeviceRow[]> {
+  return tx.query(
+    `SELECT d.id AS device_id, d.address, a.alias, a.request_index, a.binding, d.facts, d.numa_node, d.iommu_group,
+            d.missing_since, h.kernel_kind
+     FROM allocations a JOIN devices d ON d.id = a.device_id JOIN hosts h ON h.id = d.host_id
+     WHERE a.claim_id IN (SELECT id FROM claims WHERE server_id = $1 AND status <> 'released')
+       AND a.released_at IS NULL
+     ORDER BY length(d.address), d.address`,
+    [id],
+  );
+}
+
+const EVENTS_MAX = 100;
+
+/** The latest hundred, oldest first. */
+export async function findServerEvents(tx: Tx, id: string): Promise<ServerEventEntity[]> {
+  const rows = await tx.query<ServerEventEntity[]>(
+    `SELECT id, event, message, created_at FROM server_events WHERE server_id = $1 ORDER BY id DESC LIMIT ${EVENTS_MAX}`,
+    [id],
+  );
+  return rows.reverse();
+}
+
+/** Newest first, with the name of the host that was chosen. */
+export async function findServerDecisions(
+  tx: Tx,
+  id: string,
+  limit: number,
+): Promise<(DecisionEntity & { readonly host_name: string | null })[]> {
+  return tx.query(
+    `SELECT d.id, d.server_id, d.attempt, d.outcome, d.host_id, d.record, d.created_at, h.name AS host_name
+     FROM decisions d LEFT JOIN hosts h ON h.id = d.host_id
+     WHERE d.server_id = $1 ORDER BY d.created_at DESC, d.attempt DESC LIMIT $2`,
+    [id, limit],
+  );
+}
+
+/** The server's status and whether it still holds something, with the row locked; null when there is no such server. */
+export async function lockServerForDelete(
+  tx: Tx,
+  id: string,
+): Promise<{ readonly status: ServerStatus; readonly holdsClaim: boolean } | null> {
+  const [server] = await tx.query<{ status: ServerStatus }[]>(`SELECT status FROM servers WHERE id = $1 FOR UPDATE`, [
+    id,
+  ]);
+  if (!server) return null;
+  // its own statement: it sees the claim of whoever held the lock before
+  const claims = await tx.query<unknown[]>(
+    `SELECT 1 FROM claims WHERE server_id = $1 AND status <> 'released' LIMIT 1`,
+    [id],
+  );
+  return { status: server.status, holdsClaim: claims.length > 0 };
+}
+
+/** Ends a server that holds nothing. */
+export async function markDeleted(tx: Tx, id: string): Promise<void> {
+  await tx.query(`UPDATE servers SET status = 'DELETED', task_state = NULL, updated_at = now() WHERE id = $1`, [id]);
+  await insertEvent(tx, id, 'deleted', 'Deleted; it held no devices.');
+}
+
+/** Starts the end of a server that holds something; the scheduler releases it. */
+export async function markDeleting(tx: Tx, id: string): Promise<void> {
+  await tx.query(`UPDATE servers SET status = 'DELETING', task_state = 'releasing', updated_at = now() WHERE id = $1`, [
+    id,
+  ]);
+  await insertEvent(tx, id, 'delete_requested', 'Deletion was asked for; its devices are given back first.');
+  await insertNudge(tx, 'server.deleted', id);
+}
+
+async function insertEvent(tx: Tx, serverId: string, event: string, message: string): Promise<void> {
+  await tx.query(`INSERT INTO server_events (server_id, event, message) VALUES ($1, $2, $3)`, [
+    serverId,
+    event,
+    message,
+  ]);
+}
+
+async function insertNudge(tx: Tx, type: 'server.requested' | 'server.deleted', serverId: string): Promise<void> {
+  await addToOutbox(tx, [{ queue: QUEUES.requests, message: envelope(type, { server_id: serverId }) }]);
+}
+
+function requestedMessage(request: PlacementRequest): string {
+  const devices = request.devices.map((device) => `${device.alias}:${device.count}`).join(', ');
+  const size = `${request.vcpus} vCPUs, ${request.memoryMb} MB of memory, ${request.diskGb} GB of disk`;
+  return devices === '' ? `Asked for with ${size}.` : `Asked for with ${size} and ${devices}.`;
+}

@@ -1,0 +1,193 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import type { WireDevice, WireNumaCell } from '../messages/bodies.js';
+import { fromWireDevice } from '../messages/wire-device.js';
+import { compareAddresses } from '../pci/address.js';
+import type { DeviceStatus } from '../pci/device-state.js';
+import { isolationUnits } from '../pci/iommu.js';
+import type { HostSnapshot, SnapshotDevice } from '../placement/snapshot.js';
+import type { Tx } from './database.js';
+
+interface HostRow {
+  readonly id: string;
+  readonly name: string;
+  readonly generation: number;
+  readonly status: 'up' | 'down';
+  readonly enabled: boolean;
+  readonly disabled_reason: string | null;
+  readonly numa_cells: readonly WireNumaCell[];
+  readonly vcpus: number;
+  readonly memory_mb: number;
+  readonly disk_gb: number;
+  readonly used_vcpus: number;
+  readonly used_memory_mb: number;
+  readonly used_disk_gb: number;
+}
+
+interface DeviceRow {
+  readonly id: string;
+  readonly host_id: string;
+  readonly status: DeviceStatus;
+  readonly facts: WireDevice;
+  readonly missing_since: Date | null;
+  readonly server_id: string | null;
+  readonly server_name: string | null;
+}
+
+const HOSTS_PER_READ = 500;
+
+/** Reads hosts as decisions see them. `ids`: of these hosts only. */
+export async function readHosts(tx: Tx, ids: readonly string[]): Promise<HostSnapshot[]> {
+  const hosts: HostSnapshot[] = [];
+  for (let from = 0; from < ids.length; from += HOSTS_PER_READ) {
+    hosts.push(...(await readSomeHosts(tx, ids.slice(from, from + HOSTS_PER_READ))));
+  }
+  return hosts;
+}
+
+async function readSomeHosts(tx: Tx, ids: readonly string[]): Promise<HostSnapshot[]> {
+  // hosts first: a change between the two statements raises the generation, and a claim on the old one is refused
+  const hosts = (await tx.query(
+    `SELECT h.id, h.name, h.generation, h.status, h.enabled, h.disabled_reason, h.numa_cells,
+            h.vcpus, h.memory_mb, h.disk_gb,
+            coalesce(u.vcpus, 0)::int AS used_vcpus,
+            coalesce(u.memory_mb, 0)::bigint AS used_memory_mb,
+            coalesce(u.disk_gb, 0)::bigint AS used_disk_gb
+       FROM hosts h
+       LEFT JOIN (SELECT host_id, sum(vcpus) AS vcpus, sum(memory_mb) AS memory_mb, sum(disk_gb) AS disk_gb
+                    FROM claims WHERE status <> 'released' AND host_id = ANY($1) GROUP BY host_id) u ON u.host_id = h.id
+      WHERE h.id = ANY($1)`,
+    [ids],
+  )) as HostRow[];
+  const devices = (await tx.query(
+    `SELECT d.id, d.host_id, d.status, d.facts, d.missing_since, a.server_id, s.name AS server_name
+       FROM devices d
+       LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
+       LEFT JOIN servers s ON s.id = a.server_id
+      WHERE d.host_id = ANY($1) AND (d.status <> 'removed' OR a.id IS NOT NULL)
+        AND (d.offered OR d.iommu_group IS NOT NULL OR a.id IS NOT NULL)`,
+    [ids],
+  )) as DeviceRow[];
+  const byHost = new Map<string, DeviceRow[]>(hosts.map((host) => [host.id, []]));
+  for (const device of devices) byHost.get(device.host_id)?.push(device);
+  return hosts.map((host) => hostSnapshot(host, byHost.get(host.id) ?? []));
+}
+
+function hostSnapshot(host: HostRow, rows: readonly DeviceRow[]): HostSnapshot {
+  const reported = rows.map((row) => ({ row, device: fromWireDevice(row.facts) }));
+  const units = isolationUnits(reported.map(({ device }) => ({ ...device, offered: device.offer !== null })));
+  return {
+    id: host.id,
+    name: host.name,
+    generation: host.generation,
+    status: host.status,
+    enabled: host.enabled,
+    disabledReason: host.disabled_reason,
+    numaCells: host.numa_cells.map((cell) => ({
+      id: cell.id,
+      cpus: cell.cpus,
+      memoryMb: cell.memory_mb,
+      socket: cell.socket,
+    })),
+    capacity: { vcpus: host.vcpus, memoryMb: host.memory_mb, diskGb: host.disk_gb },
+    used: { vcpus: host.used_vcpus, memoryMb: host.used_memory_mb, diskGb: host.used_disk_gb },
+    devices: reported
+      .filter(({ row, device }) => device.offer !== null || row.server_id !== null)
+      .map(({ row, device }) => snapshotDevice(row, device))
+      .sort((a, b) => compareAddresses(a.address, b.address)),
+    units,
+  };
+}
+
+function snapshotDevice(row: DeviceRow, device: ReturnType<typeof fromWireDevice>): SnapshotDevice {
+  return {
+    id: row.id,
+    address: device.address,
+    vendorId: device.vendorId,
+    productId: device.productId,
+    deviceType: device.deviceType,
+    parentAddress: device.parentAddress,
+    numaNode: device.numaNode,
+    tags: device.offer?.tags ?? {},
+    resourceClass: device.offer?.resourceClass ?? null,
+    traits: device.offer?.traits ?? [],
+    status: row.status,
+    owner: row.server_id === null ? null : { serverId: row.server_id, serverName: row.server_name ?? '' },
+    missing: row.missing_since !== null,
+  };
+}
+
+/**
+ * All hosts in memory, kept fresh from the ledger. Staleness can cost a claim a retry, never a double allocation.
+ *
+ * Follows changes by transaction id: each read asks for every host changed by a transaction that was not over yet at
+ * the read before, so that a long transaction cannot slip through.
+ */
+@Injectable()
+export class SnapshotCache {
+  /** In name order; `places` has the index of each id. */
+  private readonly hosts: HostSnapshot[] = [];
+  private places = new Map<string, number>();
+  private horizon = 0;
+  private refreshing: Promise<void> | null = null;
+
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** Reads what has changed since the last time. Calls that come while one runs share the next. */
+  async refresh(): Promise<void> {
+    await this.refreshing?.catch(() => undefined);
+    this.refreshing ??= this.readChanges().finally(() => (this.refreshing = null));
+    await this.refreshing;
+  }
+
+  /** Reads these hosts anew and takes the ledger's word, also where it is older than what was put ahead of a commit. */
+  async revert(ids: readonly string[]): Promise<void> {
+    for (const host of await readHosts(this.dataSource.manager, ids)) this.set(host);
+  }
+
+  /** Takes over a host as this process decided or read it. An older generation than the known one is ignored. */
+  put(host: HostSnapshot): void {
+    const known = this.get(host.id);
+    if (!known || known.generation <= host.generation) this.set(host);
+  }
+
+  get(id: string): HostSnapshot | undefined {
+    const place = this.places.get(id);
+    return place === undefined ? undefined : this.hosts[place];
+  }
+
+  /** In name order. The array is the cache's own: it changes with the next `put`. */
+  list(): readonly HostSnapshot[] {
+    return this.hosts;
+  }
+
+  private set(host: HostSnapshot): void {
+    const place = this.places.get(host.id);
+    if (place !== undefined) this.hosts[place] = host;
+    else this.insert([host]);
+  }
+
+  private insert(hosts: readonly HostSnapshot[]): void {
+    this.hosts.push(...hosts);
+    this.hosts.sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.places = new Map(this.hosts.map((host, place) => [host.id, place]));
+  }
+
+  private async readChanges(): Promise<void> {
+    // the horizon is taken before the rows are read: what commits in between is read again the next time
+    const [now] = (await this.dataSource.query(
+      `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon`,
+    )) as [{ horizon: number }];
+    const rows = (await this.dataSource.query(`SELECT id, generation FROM hosts WHERE changed_xid >= $1`, [
+      this.horizon,
+    ])) as { id: string; generation: number }[];
+    const stale = rows.filter((row) => (this.get(row.id)?.generation ?? -1) < row.generation);
+    const read = await readHosts(
+      this.dataSource.manager,
+      stale.map((row) => row.id),
+    );
+    this.insert(read.filter((host) => !this.places.has(host.id)));
+    for (const host of read) this.put(host);
+    this.horizon = now.horizon;
+  }
+}
