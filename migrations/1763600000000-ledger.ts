@@ -30,7 +30,7 @@ const UP = [
      report_sequence bigint NOT NULL,
      report_hash text NOT NULL,
      generation bigint NOT NULL DEFAULT 0,
-     changed_xid bigint NOT NULL DEFAULT (pg_current_xact_id()::text)::bigint,
+     changed_xid bigint NOT NULL DEFAULT 0,
      last_seen_at timestamptz NOT NULL,
      vcpus integer NOT NULL,
      memory_mb bigint NOT NULL,

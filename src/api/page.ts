@@ -1,4 +1,5 @@
 import { CountParameter, TextParameter } from './fields.js';
+import { invalidFields } from './request-validation.pipe.js';
 
 const LIMIT_MAX = 1_000_000;
 
@@ -27,9 +28,25 @@ export function pageOf<T>(
   if (rows.length <= list.limit || last === undefined) return { items, next: null };
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(list.query)) {
-    if (name !== 'marker' && name !== 'limit') parameters.append(name, String(value));
+    if (name !== 'marker' && name !== 'limit' && value !== undefined) parameters.append(name, String(value));
   }
   parameters.append('limit', String(list.limit));
   parameters.append('marker', markerOf(last));
   return { items, next: `${list.path}?${parameters.toString()}` };
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * A marker that is an id.
+ *
+ * @throws BerthError `request.invalid` when nothing has this id: an empty page would look like the end of the list
+ */
+export async function assertMarker(
+  marker: string | undefined,
+  exists: (id: string) => Promise<boolean>,
+): Promise<string | null> {
+  if (marker === undefined) return null;
+  if (UUID.test(marker) && (await exists(marker))) return marker;
+  throw invalidFields([{ field: 'marker', problem: 'is not the id of one of these; take it from `next`' }]);
 }

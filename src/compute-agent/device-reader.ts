@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { BerthError } from '../errors.js';
 import { normalizeAddress, type Address } from '../pci/address.js';
@@ -68,6 +68,7 @@ function locate(sysfsRoot: string, address: Address, problems: string[]): { dir:
     target = readlinkSync(entry);
   } catch (error) {
     if (errnoOf(error) !== 'EINVAL') throw error;
+    if (!lstatSync(entry).isDirectory()) throw new Unusable('its entry is neither a link nor a directory');
     problems.push('is not a link into devices/, so its PCIe path is unknown');
     return { dir: entry, pciePath: [] };
   }

@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { open, realpath } from 'node:fs/promises';
+import { constants, realpathSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 
 /**
@@ -16,7 +16,7 @@ export const SYSFS_VALUE_MAX = 4096;
 /** The writes of a real kernel. */
 export function liveKernel(sysfsRoot: string): SysfsWrite {
   return async (path, value) => {
-    const attribute = await resolveAttribute(sysfsRoot, path);
+    const attribute = resolveAttribute(sysfsRoot, path);
     const bytes = Buffer.from(value, 'utf8');
     if (bytes.length === 0 || bytes.length > SYSFS_VALUE_MAX) {
       // No write(2) happens for an empty value: the kernel would never see it. Clearing is done with a newline.
@@ -45,13 +45,13 @@ export interface Attribute {
  *
  * @throws an errno error: ENOENT when the directory is missing, EINVAL when the path leads out of the root
  */
-export async function resolveAttribute(sysfsRoot: string, path: string): Promise<Attribute> {
+export function resolveAttribute(sysfsRoot: string, path: string): Attribute {
   const parts = path.split('/');
   if (path.includes('\0') || parts.some((part) => part === '' || part === '.' || part === '..')) {
     throw errnoError('EINVAL', 'this is not a path relative to the sysfs root', path);
   }
-  const root = await realpath(sysfsRoot);
-  const directory = await realpath(join(root, dirname(path)));
+  const root = realpathSync(sysfsRoot);
+  const directory = realpathSync(join(root, dirname(path)));
   if (directory !== root && !directory.startsWith(root + sep)) {
     throw errnoError('EINVAL', 'the path leads out of the sysfs root', path);
   }

@@ -20,8 +20,8 @@ export interface Refusal {
 }
 
 /** What the driver says to a device that it matches; null when it takes it. */
-export async function probe(tree: SimulatedTree, device: SimulatedDevice, driver: string): Promise<Refusal | null> {
-  if (!(await tree.exists(`bus/pci/drivers/${driver}`))) return { code: 'ENODEV', why: `${driver} is not loaded` };
+export function probe(tree: SimulatedTree, device: SimulatedDevice, driver: string): Refusal | null {
+  if (!tree.exists(`bus/pci/drivers/${driver}`)) return { code: 'ENODEV', why: `${driver} is not loaded` };
   if (driver === VFIO_PCI) {
     if (device.classCode.startsWith('06')) return { code: 'EINVAL', why: 'vfio-pci takes no bridges' };
     if (device.iommuGroup === null) return { code: 'EINVAL', why: 'vfio-pci needs an IOMMU' };
@@ -33,15 +33,15 @@ export async function probe(tree: SimulatedTree, device: SimulatedDevice, driver
 }
 
 /** Binds. The device's `driver` link comes first: it is the truth from which a killed process is repaired. */
-export async function attach(tree: SimulatedTree, device: SimulatedDevice, driver: string): Promise<void> {
-  await tree.link(`${device.directory}/driver`, `bus/pci/drivers/${driver}`);
-  await settleDevice(tree, { ...device, driver });
+export function attach(tree: SimulatedTree, device: SimulatedDevice, driver: string): void {
+  tree.link(`${device.directory}/driver`, `bus/pci/drivers/${driver}`);
+  settleDevice(tree, { ...device, driver });
 }
 
 /** Unbinds. */
-export async function detach(tree: SimulatedTree, device: SimulatedDevice): Promise<void> {
-  await tree.remove(`${device.directory}/driver`);
-  await settleDevice(tree, { ...device, driver: null }, device.driver);
+export function detach(tree: SimulatedTree, device: SimulatedDevice): void {
+  tree.remove(`${device.directory}/driver`);
+  settleDevice(tree, { ...device, driver: null }, device.driver);
 }
 
 /**
@@ -50,29 +50,25 @@ export async function detach(tree: SimulatedTree, device: SimulatedDevice): Prom
  *
  * @param former  the driver that it had before, where that is known
  */
-export async function settleDevice(
-  tree: SimulatedTree,
-  device: SimulatedDevice,
-  former: string | null = null,
-): Promise<void> {
-  await settleDriverLinks(tree, device);
-  await settleUevent(tree, device);
-  await settlePresented(tree, device, former);
-  await settleVfio(tree, device);
+export function settleDevice(tree: SimulatedTree, device: SimulatedDevice, former: string | null = null): void {
+  settleDriverLinks(tree, device);
+  settleUevent(tree, device);
+  settlePresented(tree, device, former);
+  settleVfio(tree, device);
 }
 
-async function settleDriverLinks(tree: SimulatedTree, { address, directory, driver }: SimulatedDevice): Promise<void> {
-  for (const other of await tree.names('bus/pci/drivers')) {
-    if (other !== driver) await tree.remove(`bus/pci/drivers/${other}/${address}`);
+function settleDriverLinks(tree: SimulatedTree, { address, directory, driver }: SimulatedDevice): void {
+  for (const other of tree.names('bus/pci/drivers')) {
+    if (other !== driver) tree.remove(`bus/pci/drivers/${other}/${address}`);
   }
-  if (driver !== null) await tree.link(`bus/pci/drivers/${driver}/${address}`, directory);
+  if (driver !== null) tree.link(`bus/pci/drivers/${driver}/${address}`, directory);
 }
 
-async function settleUevent(tree: SimulatedTree, { directory, driver }: SimulatedDevice): Promise<void> {
-  const before = (await tree.text(`${directory}/uevent`)) ?? '';
+function settleUevent(tree: SimulatedTree, { directory, driver }: SimulatedDevice): void {
+  const before = tree.text(`${directory}/uevent`) ?? '';
   const lines = before.split('\n').filter((line) => !line.startsWith('DRIVER='));
   const after = [...(driver === null ? [] : [`DRIVER=${driver}`]), ...lines].join('\n');
-  if (after !== before) await tree.write(`${directory}/uevent`, `${after}\n`);
+  if (after !== before) tree.write(`${directory}/uevent`, `${after}\n`);
 }
 
 /** Directories (and one file) that a native driver makes in its device's directory. */
@@ -80,36 +76,36 @@ const PRESENTED =
   /^(net|nvme|ptp|virtio\d+|infiniband(_.*)?|drm|sound|graphics|hwmon|msi_irqs|pools|mdev_supported_types)$/;
 
 /** While another driver has the device, or none, what the native one presented is kept aside. */
-async function settlePresented(tree: SimulatedTree, device: SimulatedDevice, former: string | null): Promise<void> {
+function settlePresented(tree: SimulatedTree, device: SimulatedDevice, former: string | null): void {
   const shelf = `${SIMULATION_DIRECTORY}/aside/${device.address}`;
   const native = tree.drivers[device.ids];
   if (device.driver !== null && device.driver !== VFIO_PCI) return restore(tree, device, `${shelf}/${device.driver}`);
   const owner = former !== null && former !== VFIO_PCI ? former : native;
-  if (owner !== undefined) await putAside(tree, device, `${shelf}/${owner}`);
+  if (owner !== undefined) putAside(tree, device, `${shelf}/${owner}`);
 }
 
-async function putAside(tree: SimulatedTree, { directory }: SimulatedDevice, shelf: string): Promise<void> {
-  const presented = (await tree.names(directory)).filter((name) => PRESENTED.test(name));
+function putAside(tree: SimulatedTree, { directory }: SimulatedDevice, shelf: string): void {
+  const presented = tree.names(directory).filter((name) => PRESENTED.test(name));
   if (presented.length === 0) return;
-  for (const { path, kept } of await classLinksInto(
+  for (const { path, kept } of classLinksInto(
     tree,
     presented.map((name) => `${directory}/${name}`),
   )) {
-    await tree.move(path, `${shelf}/links/${kept}`);
+    tree.move(path, `${shelf}/links/${kept}`);
   }
-  for (const name of presented) await tree.move(`${directory}/${name}`, `${shelf}/files/${name}`);
+  for (const name of presented) tree.move(`${directory}/${name}`, `${shelf}/files/${name}`);
 }
 
 /** Links such as `class/net/eth1` that lead into one of the directories; `kept` is `net/eth1`. */
-async function classLinksInto(
+function classLinksInto(
   tree: SimulatedTree,
   directories: readonly string[],
-): Promise<{ readonly path: string; readonly kept: string }[]> {
+): { readonly path: string; readonly kept: string }[] {
   const found: { path: string; kept: string }[] = [];
-  for (const className of await tree.names('class')) {
-    for (const name of await tree.names(`class/${className}`)) {
+  for (const className of tree.names('class')) {
+    for (const name of tree.names(`class/${className}`)) {
       const path = `class/${className}/${name}`;
-      const target = await tree.target(path);
+      const target = tree.target(path);
       const leadsTo = target === null ? '' : join('class', className, target);
       if (directories.some((directory) => leadsTo.startsWith(`${directory}/`)))
         found.push({ path, kept: `${className}/${name}` });
@@ -118,53 +114,52 @@ async function classLinksInto(
   return found;
 }
 
-async function restore(tree: SimulatedTree, { directory }: SimulatedDevice, shelf: string): Promise<void> {
-  for (const name of await tree.names(`${shelf}/files`))
-    await tree.move(`${shelf}/files/${name}`, `${directory}/${name}`);
-  for (const className of await tree.names(`${shelf}/links`)) {
-    for (const name of await tree.names(`${shelf}/links/${className}`)) {
-      await tree.move(`${shelf}/links/${className}/${name}`, `class/${className}/${name}`);
+function restore(tree: SimulatedTree, { directory }: SimulatedDevice, shelf: string): void {
+  for (const name of tree.names(`${shelf}/files`)) tree.move(`${shelf}/files/${name}`, `${directory}/${name}`);
+  for (const className of tree.names(`${shelf}/links`)) {
+    for (const name of tree.names(`${shelf}/links/${className}`)) {
+      tree.move(`${shelf}/links/${className}/${name}`, `class/${className}/${name}`);
     }
   }
 }
 
-async function settleVfio(tree: SimulatedTree, device: SimulatedDevice): Promise<void> {
+function settleVfio(tree: SimulatedTree, device: SimulatedDevice): void {
   const own = `${device.directory}/vfio-dev`;
-  const [name] = await tree.names(own);
+  const [name] = tree.names(own);
   if (device.driver === VFIO_PCI) {
-    const vfio = name ?? freeName('vfio', await tree.names('class/vfio-dev'));
-    await tree.link(`${own}/${vfio}/device`, device.directory);
-    await tree.link(`${own}/${vfio}/subsystem`, 'class/vfio-dev');
-    await tree.link(`class/vfio-dev/${vfio}`, `${own}/${vfio}`);
-  } else if (await tree.exists(own)) {
-    if (name !== undefined) await tree.remove(`class/vfio-dev/${name}`);
-    await tree.remove(own);
+    const vfio = name ?? freeName('vfio', tree.names('class/vfio-dev'));
+    tree.link(`${own}/${vfio}/device`, device.directory);
+    tree.link(`${own}/${vfio}/subsystem`, 'class/vfio-dev');
+    tree.link(`class/vfio-dev/${vfio}`, `${own}/${vfio}`);
+  } else if (tree.exists(own)) {
+    if (name !== undefined) tree.remove(`class/vfio-dev/${name}`);
+    tree.remove(own);
   }
-  if (device.iommuGroup !== null) await settleVfioGroup(tree, device.iommuGroup);
+  if (device.iommuGroup !== null) settleVfioGroup(tree, device.iommuGroup);
 }
 
 /** `/dev/vfio/<group>` is there while vfio-pci has a member of the group. */
-export async function settleVfioGroup(tree: SimulatedTree, group: number): Promise<void> {
+export function settleVfioGroup(tree: SimulatedTree, group: number): void {
   const directory = `devices/virtual/vfio/${group}`;
-  const members = await tree.names(`kernel/iommu_groups/${group}/devices`);
+  const members = tree.names(`kernel/iommu_groups/${group}/devices`);
   // A mediated device has a group of its own, and its name is a UUID; none of our business.
   if (members.length > 0 && !members.every((name) => /^[0-9a-f]{4,8}:/.test(name))) return;
-  const devices = await Promise.all(members.map((address) => tree.device(address)));
+  const devices = members.map((address) => tree.device(address));
   if (!devices.some((member) => member?.driver === VFIO_PCI)) {
-    await tree.remove(`class/vfio/${group}`);
-    await tree.remove(directory);
-  } else if (!(await tree.exists(directory))) {
-    const minor = freeName('', await usedMinors(tree));
-    await tree.write(`${directory}/dev`, `244:${minor}\n`);
-    await tree.write(`${directory}/uevent`, `MAJOR=244\nMINOR=${minor}\nDEVNAME=vfio/${group}\n`);
-    await tree.link(`${directory}/subsystem`, 'class/vfio');
+    tree.remove(`class/vfio/${group}`);
+    tree.remove(directory);
+  } else if (!tree.exists(directory)) {
+    const minor = freeName('', usedMinors(tree));
+    tree.write(`${directory}/dev`, `244:${minor}\n`);
+    tree.write(`${directory}/uevent`, `MAJOR=244\nMINOR=${minor}\nDEVNAME=vfio/${group}\n`);
+    tree.link(`${directory}/subsystem`, 'class/vfio');
   }
-  if (await tree.exists(directory)) await tree.link(`class/vfio/${group}`, directory);
+  if (tree.exists(directory)) tree.link(`class/vfio/${group}`, directory);
 }
 
-async function usedMinors(tree: SimulatedTree): Promise<string[]> {
-  const groups = await tree.names('devices/virtual/vfio');
-  const numbers = await Promise.all(groups.map((group) => tree.text(`devices/virtual/vfio/${group}/dev`)));
+function usedMinors(tree: SimulatedTree): string[] {
+  const groups = tree.names('devices/virtual/vfio');
+  const numbers = groups.map((group) => tree.text(`devices/virtual/vfio/${group}/dev`));
   return numbers.map((number) => number?.split(':')[1] ?? '');
 }
 

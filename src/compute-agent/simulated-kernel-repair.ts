@@ -6,11 +6,11 @@ import type { SimulatedTree } from './simulated-kernel-tree.js';
  * Finishes what a killed process had begun: of each device, the `driver` link and `sriov_numvfs` are the truth, and
  * all else is made to agree with them.
  */
-export async function repair(tree: SimulatedTree): Promise<void> {
-  for (const address of await tree.addresses()) {
-    const device = await tree.device(address);
+export function repair(tree: SimulatedTree): void {
+  for (const address of tree.addresses()) {
+    const device = tree.device(address);
     if (device === null) continue;
-    if (await tree.exists(`${device.directory}/sriov_numvfs`)) await settleVirtualFunctions(tree, device);
-    await settleDevice(tree, device);
+    if (tree.exists(`${device.directory}/sriov_numvfs`)) settleVirtualFunctions(tree, device);
+    settleDevice(tree, device);
   }
 }

@@ -1,5 +1,16 @@
-import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { DRIVER_TABLE_FILE, SIMULATION_DIRECTORY, type DriverTable } from '../recorded-hosts/driver-table.js';
 import { kernelLink } from '../recorded-hosts/tree-builder.js';
@@ -29,30 +40,31 @@ export class SimulatedTree {
     readonly drivers: DriverTable,
   ) {}
 
-  static async open(root: string): Promise<SimulatedTree> {
-    return new SimulatedTree(root, await driverTable(new SimulatedTree(root, {})));
+  static open(root: string): SimulatedTree {
+    return new SimulatedTree(root, driverTable(new SimulatedTree(root, {})));
   }
 
   path(path: string): string {
     return join(this.root, path);
   }
 
-  async addresses(): Promise<string[]> {
-    return (await this.names('bus/pci/devices')).sort();
+  addresses(): readonly string[] {
+    return this.names('bus/pci/devices').toSorted();
   }
 
   /** null when there is no device at this address. */
-  async device(address: string): Promise<SimulatedDevice | null> {
+  device(address: string): SimulatedDevice | null {
     // The text comes from a write: it must be a name, not a way to somewhere.
     if (!/^[0-9a-f:.]+$/.test(address) || address.startsWith('.')) return null;
-    const target = await this.target(`bus/pci/devices/${address}`);
+    const target = this.target(`bus/pci/devices/${address}`);
     if (target === null) return null;
     const directory = join('bus/pci/devices', target);
-    const [vendor, product, classCode, override] = await Promise.all(
-      ['vendor', 'device', 'class', 'driver_override'].map((name) => this.text(`${directory}/${name}`)),
+    if (!directory.startsWith('devices/')) return null; // a broken tree must not lead out of itself
+    const [vendor, product, classCode, override] = ['vendor', 'device', 'class', 'driver_override'].map((name) =>
+      this.text(`${directory}/${name}`),
     );
-    const [driver, group, parent] = await Promise.all(
-      ['driver', 'iommu_group', 'physfn'].map((name) => this.target(`${directory}/${name}`)),
+    const [driver, group, parent] = ['driver', 'iommu_group', 'physfn'].map((name) =>
+      this.target(`${directory}/${name}`),
     );
     return {
       address,
@@ -63,70 +75,77 @@ export class SimulatedTree {
       driverOverride: override == null || override === '(null)' ? null : override,
       iommuGroup: group == null ? null : Number(basename(group)),
       isVirtual: parent !== null,
-      vfs: (await this.names(directory)).filter((name) => /^virtfn\d+$/.test(name)).length,
+      vfs: this.names(directory).filter((name) => /^virtfn\d+$/.test(name)).length,
     };
   }
 
   /** A file's text without its newline; null when there is none. */
-  async text(path: string): Promise<string | null> {
-    const text = await readFile(this.path(path), 'utf8').catch(() => null);
-    return text === null ? null : text.trimEnd();
+  text(path: string): string | null {
+    return orNull(() => readFileSync(this.path(path), 'utf8').trimEnd());
   }
 
   /** A link's text; null when there is none. */
-  async target(path: string): Promise<string | null> {
-    return readlink(this.path(path)).catch(() => null);
+  target(path: string): string | null {
+    return orNull(() => readlinkSync(this.path(path)));
   }
 
   /** What is in a directory; nothing when there is none. */
-  async names(path: string): Promise<string[]> {
-    return readdir(this.path(path)).catch(() => []);
+  names(path: string): readonly string[] {
+    return orNull(() => readdirSync(this.path(path))) ?? [];
   }
 
-  async exists(path: string): Promise<boolean> {
-    return (await lstat(this.path(path)).catch(() => null)) !== null;
+  exists(path: string): boolean {
+    return lstatSync(this.path(path), { throwIfNoEntry: false }) !== undefined;
   }
 
-  async write(path: string, content: FileContent, mode?: number): Promise<void> {
-    await mkdir(dirname(this.path(path)), { recursive: true });
-    await writeFile(this.path(path), content);
-    if (mode !== undefined) await chmod(this.path(path), mode);
+  write(path: string, content: FileContent, mode?: number): void {
+    mkdirSync(dirname(this.path(path)), { recursive: true });
+    writeFileSync(this.path(path), content);
+    if (mode !== undefined) chmodSync(this.path(path), mode);
   }
 
   /** Makes the link as the kernel would write it, unless it is there. */
-  async link(path: string, targetPath: string): Promise<void> {
-    if (!(await this.exists(path))) await this.linkText(path, kernelLink(path, targetPath));
+  link(path: string, targetPath: string): void {
+    if (!this.exists(path)) this.linkText(path, kernelLink(path, targetPath));
   }
 
-  async linkText(path: string, text: string): Promise<void> {
-    await mkdir(dirname(this.path(path)), { recursive: true });
-    await symlink(text, this.path(path));
+  linkText(path: string, text: string): void {
+    mkdirSync(dirname(this.path(path)), { recursive: true });
+    symlinkSync(text, this.path(path));
   }
 
-  async remove(path: string): Promise<void> {
-    await rm(this.path(path), { recursive: true, force: true });
+  remove(path: string): void {
+    rmSync(this.path(path), { recursive: true, force: true });
   }
 
-  async move(from: string, to: string): Promise<void> {
-    await mkdir(dirname(this.path(to)), { recursive: true });
-    await this.remove(to);
-    await rename(this.path(from), this.path(to));
+  move(from: string, to: string): void {
+    mkdirSync(dirname(this.path(to)), { recursive: true });
+    this.remove(to);
+    renameSync(this.path(from), this.path(to));
+  }
+}
+
+function orNull<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    return null;
   }
 }
 
 /** Which driver takes which ids: what the tree brought with it, and what was seen bound at first sight. */
-async function driverTable(tree: SimulatedTree): Promise<DriverTable> {
+function driverTable(tree: SimulatedTree): DriverTable {
   const file = `${SIMULATION_DIRECTORY}/${DRIVER_TABLE_FILE}`;
   const seenFile = `${SIMULATION_DIRECTORY}/seen-drivers.json`;
-  const brought = JSON.parse((await tree.text(file)) ?? '{}') as DriverTable;
-  const remembered = await tree.text(seenFile);
+  const brought = JSON.parse(tree.text(file) ?? '{}') as DriverTable;
+  const remembered = tree.text(seenFile);
   if (remembered !== null) return { ...brought, ...(JSON.parse(remembered) as DriverTable) };
   const seen: Record<string, string> = {};
-  for (const address of await tree.addresses()) {
-    const device = await tree.device(address);
+  for (const address of tree.addresses()) {
+    const device = tree.device(address);
     if (device?.driver != null && device.driver !== 'vfio-pci') seen[device.ids] ??= device.driver;
   }
-  await tree.write(seenFile, `${JSON.stringify(seen)}\n`);
+  tree.write(seenFile, `${JSON.stringify(seen)}\n`);
   return { ...brought, ...seen };
 }
 

@@ -1,5 +1,4 @@
-import { existsSync, lstatSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { errnoError, resolveAttribute, SYSFS_VALUE_MAX, type Attribute, type SysfsWrite } from './kernel.js';
 import { attach, detach, driverThatTakes, probe } from './simulated-kernel-drivers.js';
@@ -18,35 +17,25 @@ import { loadVfioPci, SimulatedTree } from './simulated-kernel-tree.js';
  */
 export function simulatedKernel(sysfsRoot: string): SysfsWrite {
   loadVfioPci(sysfsRoot); // as if by modprobe at boot; a driver's directory is there from then on
-  let turn: Promise<unknown> = Promise.resolve();
-  let tree: Promise<SimulatedTree> | null = null;
-  return (path, value) => {
-    const write = turn.then(async () => {
-      const attribute = await resolveAttribute(sysfsRoot, path);
-      tree ??= openTree(attribute.root);
-      await answer(await tree.catch(forget), attribute, path, value);
-    });
-    // A kernel has locks; here one write waits for the other.
-    turn = write.catch(() => undefined);
-    return write;
+  let tree: SimulatedTree | null = null;
+  // Each write is one synchronous step, so that no two of them mix: a kernel has locks for that.
+  return async (path, value) => {
+    const attribute = resolveAttribute(sysfsRoot, path);
+    tree ??= openTree(attribute.root);
+    answer(tree, attribute, path, value);
   };
-
-  function forget(error: unknown): never {
-    tree = null;
-    throw error;
-  }
 }
 
-async function openTree(root: string): Promise<SimulatedTree> {
-  const tree = await SimulatedTree.open(root);
-  await repair(tree);
+function openTree(root: string): SimulatedTree {
+  const tree = SimulatedTree.open(root);
+  repair(tree);
   return tree;
 }
 
 const DRIVER_FILE = /^bus\/pci\/drivers\/([^/]+)$/;
 const DEVICE_DIRECTORY = /(?:^|\/)([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$/;
 
-async function answer(tree: SimulatedTree, attribute: Attribute, path: string, value: string): Promise<void> {
+function answer(tree: SimulatedTree, attribute: Attribute, path: string, value: string): void {
   checkFile(attribute, path);
   if (value === '') return; // no write(2) happens: nothing changes, and nothing fails
   if (value.length > SYSFS_VALUE_MAX) throw errnoError('EINVAL', 'simulated kernel: the value is too long', path);
@@ -61,31 +50,25 @@ async function answer(tree: SimulatedTree, attribute: Attribute, path: string, v
 }
 
 function checkFile({ directory, name }: Attribute, path: string): void {
-  const file = join(directory, name);
-  // A shell's open has O_CREAT, and sysfs lets nobody create files.
-  if (!existsSync(file)) throw errnoError('EACCES', 'simulated kernel: there is no such attribute', path);
-  const stat = lstatSync(file);
+  const stat = lstatSync(join(directory, name), { throwIfNoEntry: false });
+  // As a shell's open with O_CREAT: sysfs lets nobody create files. (Without O_CREAT it would be ENOENT.)
+  if (stat === undefined) throw errnoError('EACCES', 'simulated kernel: there is no such attribute', path);
   if (stat.isDirectory()) throw errnoError('EISDIR', 'simulated kernel: this is a directory', path);
   if (stat.isSymbolicLink()) throw errnoError('ELOOP', 'simulated kernel: this is a link', path);
   if ((stat.mode & 0o222) === 0) throw errnoError('EACCES', 'simulated kernel: the attribute is read-only', path);
 }
 
-async function writeToBus(
-  tree: SimulatedTree,
-  { directory, name }: Attribute,
-  text: string,
-  path: string,
-): Promise<void> {
-  if (name === 'drivers_autoprobe') return writeFile(join(directory, name), `${flag(text, path)}\n`);
+function writeToBus(tree: SimulatedTree, { directory, name }: Attribute, text: string, path: string): void {
+  if (name === 'drivers_autoprobe') return writeFileSync(join(directory, name), `${flag(text, path)}\n`);
   if (name !== 'drivers_probe') {
     throw errnoError('ENOTSUP', 'simulated kernel: writes to this attribute are not simulated', path);
   }
-  const device = await tree.device(text);
+  const device = tree.device(text);
   if (device === null) throw errnoError('ENODEV', 'simulated kernel: there is no such device', path);
   if (device.driver !== null) return;
   const driver = driverThatTakes(tree, device);
   // The kernel does not tell whether the driver wanted the device: one reads the `driver` link afterwards.
-  if (driver !== null && (await probe(tree, device, driver)) === null) await attach(tree, device, driver);
+  if (driver !== null && probe(tree, device, driver) === null) attach(tree, device, driver);
 }
 
 interface DriverWrite {
@@ -95,8 +78,8 @@ interface DriverWrite {
   readonly path: string;
 }
 
-async function writeToDriver(tree: SimulatedTree, { driver, name, text, path }: DriverWrite): Promise<void> {
-  const device = await tree.device(text);
+function writeToDriver(tree: SimulatedTree, { driver, name, text, path }: DriverWrite): void {
+  const device = tree.device(text);
   if (name === 'unbind') {
     if (device?.driver !== driver) throw errnoError('ENODEV', `simulated kernel: ${driver} has no such device`, path);
     return detach(tree, device);
@@ -106,27 +89,27 @@ async function writeToDriver(tree: SimulatedTree, { driver, name, text, path }: 
     throw errnoError('ENODEV', `simulated kernel: ${driver} does not match such a device`, path);
   }
   if (device.driver !== null) throw errnoError('EBUSY', `simulated kernel: ${device.driver} has the device`, path);
-  const refusal = await probe(tree, device, driver);
+  const refusal = probe(tree, device, driver);
   if (refusal !== null) throw errnoError(refusal.code, `simulated kernel: ${refusal.why}`, path);
-  await attach(tree, device, driver);
+  attach(tree, device, driver);
 }
 
-async function writeToDevice(
+function writeToDevice(
   tree: SimulatedTree,
   attribute: Attribute,
   { device: address, text, path }: { readonly device: string; readonly text: string; readonly path: string },
-): Promise<void> {
+): void {
   const file = join(attribute.directory, attribute.name);
   switch (attribute.name) {
     case 'driver_override':
-      return writeFile(file, text === '' ? '(null)\n' : `${text}\n`);
+      return writeFileSync(file, text === '' ? '(null)\n' : `${text}\n`);
     case 'sriov_drivers_autoprobe':
     case 'd3cold_allowed':
     case 'msi_bus':
     case 'broken_parity_status':
-      return writeFile(file, `${flag(text, path)}\n`);
+      return writeFileSync(file, `${flag(text, path)}\n`);
     case 'sriov_numvfs': {
-      const device = await tree.device(address);
+      const device = tree.device(address);
       if (device === null) throw errnoError('ENODEV', 'simulated kernel: there is no such device', path);
       return setVirtualFunctions(tree, device, { text, path });
     }
@@ -140,13 +123,13 @@ async function writeToDevice(
   }
 }
 
-async function setResetMethod(file: string, text: string, path: string): Promise<void> {
-  const known = new Set((await readFile(file, 'utf8')).split(/\s+/));
+function setResetMethod(file: string, text: string, path: string): void {
+  const known = new Set(readFileSync(file, 'utf8').split(/\s+/));
   const wanted = text.split(/\s+/).filter((method) => method !== '');
   if (!wanted.every((method) => known.has(method))) {
     throw errnoError('EINVAL', 'simulated kernel: the device has no such reset method', path);
   }
-  await writeFile(file, `${wanted.join(' ')}\n`);
+  writeFileSync(file, `${wanted.join(' ')}\n`);
 }
 
 /** The kernel's kstrtobool. */

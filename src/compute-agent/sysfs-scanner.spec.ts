@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readlink, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import 'reflect-metadata';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eightGpuHost, sriovNicHost, temporaryHost, type HostOnDisk } from '../../test/support/hosts.js';
 import { contentHash } from '../messages/content-hash.js';
 import { decodeEnvelope, encodeEnvelope, envelope } from '../messages/envelope.js';
@@ -41,7 +41,7 @@ function scan(host: HostOnDisk, more: Partial<ScanSettings> = {}): Promise<HostS
 }
 
 function specs(...entries: object[]) {
-  return parseDeviceSpecs(entries, 'test');
+  return parseDeviceSpecs(entries, 'test', { freeTags: [] });
 }
 
 describe('recorded trees', () => {
@@ -170,12 +170,12 @@ describe('facts of the host', () => {
     ['meminfo', 'Node 0 MemFree: 1 kB', { memory_mb: 0 }],
     ['meminfo', 'x'.repeat(70_000), { memory_mb: 0 }],
   ])('takes a NUMA node whose %s is garbage (%#)', async (file, text, cell) => {
-    const host = await onDisk('full');
+    const host = await onDisk(eightGpuHost('g'));
     await rm(join(host.sysfs, `devices/system/node/node0/${file}`));
     await writeFile(join(host.sysfs, `devices/system/node/node0/${file}`), text);
     const { facts, problems } = await scan(host);
     expect(facts.numa_cells[0]).toMatchObject({ id: 0, ...cell });
-    expect(facts.numa_cells[1]).toMatchObject({ id: 1, cpus: 1 });
+    expect(facts.numa_cells[1]).toMatchObject({ id: 1, cpus: 64 });
     expect(problems.map(({ problem }) => problem).join()).toContain(`node0/${file}`);
   });
 });
@@ -229,8 +229,26 @@ describe('what is offered', () => {
 });
 
 describe('trees that are not as they should be', () => {
-  const VICTIM = '0000:22:00.0';
-  const DIR = `devices/pci0000:20/0000:20:01.0/${VICTIM}`;
+  const VICTIM = '0000:02:00.0';
+  const DIR = `devices/pci0000:00/0000:00:05.0/${VICTIM}`;
+  const ENTRY = `bus/pci/devices/${VICTIM}`;
+  let host: HostOnDisk;
+  let remove: () => Promise<void>;
+
+  beforeAll(async () => {
+    [host, remove] = await temporaryHost('small');
+    await cp(join(host.sysfs, DIR), join(host.directory, 'whole'), { recursive: true, verbatimSymlinks: true });
+  });
+
+  /** The tree is whole again before each test. */
+  beforeEach(async () => {
+    await rm(join(host.sysfs, DIR), { recursive: true, force: true });
+    await cp(join(host.directory, 'whole'), join(host.sysfs, DIR), { recursive: true, verbatimSymlinks: true });
+    await rm(join(host.sysfs, ENTRY), { force: true });
+    await symlink(`../../../${DIR}`, join(host.sysfs, ENTRY));
+  });
+
+  afterAll(() => remove());
 
   type Damage = (sysfs: string, dir: string) => Promise<void>;
   const put =
@@ -275,14 +293,14 @@ describe('trees that are not as they should be', () => {
     ['a vendor that leads out of the tree', point('vendor', '/etc/hostname'), /vendor cannot be read: ELOOP/],
     ['a VF without its PF', point('physfn', '../nowhere'), /physfn does not name its PF/],
     ['a physfn that is a file', put('physfn', '0000:22:00.0'), /physfn does not name its PF/],
-    ['an entry that is a file', entry((path) => writeFile(path, 'x')), /ENOTDIR/],
+    ['an entry that is a file', entry((path) => writeFile(path, 'x')), /neither a link nor a directory/],
     ['an entry that leads to nowhere', entry((path) => symlink(`../../../devices/none/${VICTIM}`, path)), /ENOENT/],
     ['an entry that is a loop', entry((path) => symlink(VICTIM, path)), /leads out of devices/],
     ['an entry that leads out of the tree', entry((path) => symlink('/etc', path)), /leads out of devices/],
     [
       'an entry that leads to another device',
-      entry((path) => symlink('../../../devices/pci0000:20/0000:20:00.0', path)),
-      /leads to 0000:20:00\.0/,
+      entry((path) => symlink('../../../devices/pci0000:00/0000:00:04.0', path)),
+      /leads to 0000:00:04\.0/,
     ],
     [
       'a device directory in a loop',
@@ -295,11 +313,9 @@ describe('trees that are not as they should be', () => {
   ];
 
   it.each(LEFT_OUT)('leave out a device with %s, and only that', async (_name, damage, reason) => {
-    const host = await onDisk('full');
-    const before = (await scan(host)).devices.length;
     await damage(host.sysfs, join(host.sysfs, DIR));
     const { devices, problems } = await scan(host);
-    expect(devices).toHaveLength(before - 1);
+    expect(devices).toHaveLength(7);
     expect(devices.some((found) => found.address === VICTIM)).toBe(false);
     expect(problems).toHaveLength(1);
     expect(problems[0]?.address).toBe(VICTIM);
@@ -343,7 +359,6 @@ describe('trees that are not as they should be', () => {
   ];
 
   it.each(KEPT)('keep a device with %s, without that fact', async (_name, damage, facts, reason) => {
-    const host = await onDisk('full');
     await damage(host.sysfs, join(host.sysfs, DIR));
     const { devices, problems } = await scan(host);
     expect(devices.find((found) => found.address === VICTIM)).toMatchObject({ vendorId: '1b36', ...facts });
@@ -351,25 +366,24 @@ describe('trees that are not as they should be', () => {
   });
 
   it('take a driver and a group whose directories are not there', async () => {
-    const host = await onDisk('full');
-    await rm(join(host.sysfs, 'bus/pci/drivers'), { recursive: true });
+    await unlink(join(host.sysfs, DIR, 'driver'));
+    await symlink('../../../../bus/pci/drivers/gone', join(host.sysfs, DIR, 'driver'));
     const { devices, problems } = await scan(host);
-    expect(devices.find((found) => found.address === VICTIM)?.driver).toBe('nvme');
+    expect(devices.find((found) => found.address === VICTIM)?.driver).toBe('gone');
     expect(problems).toEqual([]);
   });
 
   it('name entries that are no addresses', async () => {
-    const host = await onDisk('small');
+    const fresh = await onDisk('small');
     for (const name of ['README', '0000:0A:00.0', '0000:00:99.0']) {
-      await symlink('../../../devices/pci0000:00/0000:00:02.0', join(host.sysfs, 'bus/pci/devices', name));
+      await symlink('../../../devices/pci0000:00/0000:00:02.0', join(fresh.sysfs, 'bus/pci/devices', name));
     }
-    const { devices, problems } = await scan(host);
+    const { devices, problems } = await scan(fresh);
     expect(devices).toHaveLength(8);
     expect(problems.map(({ problem }) => problem)).toEqual(Array(3).fill('left out: its name is not a PCI address'));
   });
 
   it('do not hang the agent with a named pipe', async () => {
-    const host = await onDisk('full');
     await unlink(join(host.sysfs, DIR, 'vendor'));
     execFileSync('mkfifo', [join(host.sysfs, DIR, 'vendor')]);
     const { problems } = await scan(host);
@@ -379,36 +393,34 @@ describe('trees that are not as they should be', () => {
   it('without bus/pci/devices are an error that names the setting', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'berth-none-'));
     removals.push(() => rm(directory, { recursive: true }));
-    const host = { directory, sysfs: join(directory, 'sys'), proc: join(directory, 'proc') };
-    await expect(scan(host)).rejects.toMatchObject({
+    const none = { directory, sysfs: join(directory, 'sys'), proc: join(directory, 'proc') };
+    await expect(scan(none)).rejects.toMatchObject({
       code: 'sysfs.unreadable',
       message: expect.stringContaining('agent.sysfs_root') as string,
     });
-    await mkdir(join(host.sysfs, 'bus/pci/devices'), { recursive: true });
-    expect((await scan(host)).devices).toEqual([]);
-    expect(existsSync(host.proc)).toBe(false);
+    await mkdir(join(none.sysfs, 'bus/pci/devices'), { recursive: true });
+    expect((await scan(none)).devices).toEqual([]);
   });
 
   it('keep a PCI domain of five digits in its path', async () => {
-    const host = await onDisk('small');
+    const fresh = await onDisk('small');
     const vmd = 'devices/pci0000:00/0000:00:05.0/pci10000:00/10000:01:00.0';
-    await mkdir(join(host.sysfs, vmd), { recursive: true });
+    await mkdir(join(fresh.sysfs, vmd), { recursive: true });
     for (const [name, text] of [
       ['vendor', '0x8086'],
       ['device', '0x0a54'],
       ['class', '0x010802'],
     ] as const) {
-      await writeFile(join(host.sysfs, vmd, name), `${text}\n`);
+      await writeFile(join(fresh.sysfs, vmd, name), `${text}\n`);
     }
-    await symlink(`../../../${vmd}`, join(host.sysfs, 'bus/pci/devices/10000:01:00.0'));
-    const found = (await scan(host)).devices.at(-1);
+    await symlink(`../../../${vmd}`, join(fresh.sysfs, 'bus/pci/devices/10000:01:00.0'));
+    const found = (await scan(fresh)).devices.at(-1);
     expect(found).toMatchObject({
       address: '10000:01:00.0',
       pciePath: ['pci0000:00', '0000:00:05.0', 'pci10000:00'],
       driver: null,
       iommuGroup: null,
     });
-    expect(await readlink(join(host.sysfs, 'bus/pci/devices/10000:01:00.0'))).toContain('pci10000');
   });
 });
 

@@ -104,6 +104,7 @@ function readRegex(name: ComponentName, source: unknown): ComponentPattern {
   if (source.length > REGEX_LENGTH_MAX) {
     throw new FieldProblem(`the regex has ${source.length} characters; at most ${REGEX_LENGTH_MAX}`, [name]);
   }
+  if (source === '') throw new FieldProblem('the regex is empty and matches nothing; for any value write ".*"', [name]);
   if (source === '.*') return ANY;
   if (/^[0-9a-f]+$/i.test(source)) return readPlainDigits(name, source.toLowerCase());
   try {

@@ -98,6 +98,7 @@ describe('address as an object of regexes', () => {
     [{ bus: '(?=0)0a' }, 'bus', 'is not a regex'],
     [{ bus: 10 }, 'bus', 'has to be a regex in quotes, like "[2-7]", not the number 10'],
     [{ bus: '0' }, 'bus', '"0" matches no bus, which has 2 digits; write them all, or "0.*" for a prefix'],
+    [{ bus: '' }, 'bus', 'the regex is empty and matches nothing; for any value write ".*"'],
     [{ fnction: '0' }, 'fnction', 'unknown key; did you mean "function"?'],
     [{ bus: 'a'.repeat(201) }, 'bus', 'has 201 characters; at most 200'],
     [{ bus: '((a{1000}){1000}){1000}' }, 'bus', 'is not a regex'],
@@ -107,9 +108,9 @@ describe('address as an object of regexes', () => {
   });
 
   it('takes linear time on a regex that makes others explode', () => {
-    const started = process.hrtime.bigint();
+    const started = performance.now();
     addressMatches(readAddressPattern({ domain: '(([0-9a-f]+)*)*!' }), 'ffffffff:00:00.0');
-    expect(Number(process.hrtime.bigint() - started) / 1e6).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(500);
   });
 });
 

@@ -284,10 +284,3 @@ export const NVME = card({
   resetMethods: ['flr', 'bus'],
   presents: 'nvme',
 });
-
-/** Every card above: what a driver may be asked to take. */
-export const CARDS: readonly Card[] = [
-  ...[ROOT_PORT, ROOT_PORT_WITHOUT_ACS, SWITCH_UPSTREAM, SWITCH_DOWNSTREAM, HOST_BRIDGE],
-  ...[P5000, P5000_AUDIO, V100, A100, H100, MI100, RADEON_PRO],
-  ...[QUICKASSIST, QUICKASSIST_VF, X710, X710_VF, CONNECTX5, CONNECTX5_VF, I210, NVME],
-];

@@ -1,5 +1,4 @@
 import { writeDriver, writeIommu, writeModule, writePciBus } from './bus-files.js';
-import { CARDS } from './cards.js';
 import type { HostDescription } from './description.js';
 import { DRIVER_TABLE_FILE, SIMULATION_DIRECTORY } from './driver-table.js';
 import { IOMMU_DIRECTORY, writeBusDirectory, writeFunction } from './function-files.js';
@@ -46,7 +45,7 @@ function driversOf(host: PlacedHost): string[] {
 
 function driverTableOf(host: PlacedHost): Record<string, string> {
   const own = host.functions.flatMap(({ card }) => [card, ...(card.sriov === null ? [] : [card.sriov.vf])]);
-  const entries = [...CARDS, ...own].flatMap((card) =>
+  const entries = own.flatMap((card) =>
     card.driver === null ? [] : [[`${card.vendorId}:${card.productId}`, card.driver] as const],
   );
   return Object.fromEntries(entries);

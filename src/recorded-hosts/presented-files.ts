@@ -14,13 +14,31 @@ export interface InterfaceFacts {
 export function writeInterface(tree: TreeBuilder, { parent, name, mac, index, up }: InterfaceFacts): void {
   const directory = `${parent}/net/${name}`;
   const readOnly = {
-    ...{ addr_assign_type: 0, addr_len: 6, address: mac, broadcast: 'ff:ff:ff:ff:ff:ff', type: 1, link_mode: 0 },
-    ...{ carrier_changes: 1, carrier_up_count: up ? 1 : 0, carrier_down_count: up ? 0 : 1, dev_id: '0x0', dev_port: 0 },
-    ...{ ifindex: index, iflink: index, name_assign_type: 4, operstate: up ? 'up' : 'down' },
+    addr_assign_type: 0,
+    addr_len: 6,
+    address: mac,
+    broadcast: 'ff:ff:ff:ff:ff:ff',
+    type: 1,
+    link_mode: 0,
+    carrier_changes: 1,
+    carrier_up_count: up ? 1 : 0,
+    carrier_down_count: up ? 0 : 1,
+    dev_id: '0x0',
+    dev_port: 0,
+    ifindex: index,
+    iflink: index,
+    name_assign_type: 4,
+    operstate: up ? 'up' : 'down',
   };
   const writable = {
-    ...{ flags: up ? '0x1003' : '0x1002', mtu: 1500, tx_queue_len: 1000, netdev_group: 0, proto_down: 0 },
-    ...{ gro_flush_timeout: 0, napi_defer_hard_irqs: 0, threaded: 0 },
+    flags: up ? '0x1003' : '0x1002',
+    mtu: 1500,
+    tx_queue_len: 1000,
+    netdev_group: 0,
+    proto_down: 0,
+    gro_flush_timeout: 0,
+    napi_defer_hard_irqs: 0,
+    threaded: 0,
   };
   for (const [attribute, value] of Object.entries(readOnly)) tree.attribute(`${directory}/${attribute}`, value);
   for (const [attribute, value] of Object.entries(writable)) tree.attribute(`${directory}/${attribute}`, value, 0o644);
@@ -60,17 +78,20 @@ export function writeNvme(
   const name = `nvme${facts.index}`;
   const directory = `${facts.parent}/nvme/${name}`;
   const readOnly = {
-    ...{
-      address: facts.address,
-      cntlid: facts.index,
-      cntrltype: 'io',
-      dctype: 'none',
-      dev: `246:${facts.index}`,
-      kato: 0,
-    },
-    ...{ firmware_rev: '1.0     ', model: 'NVMe controller'.padEnd(40), state: 'live' },
-    ...{ numa_node: facts.numaNode ?? -1, queue_count: 3, sqsize: 1023, transport: 'pcie' },
-    ...{ subsysnqn: `nqn.2014-08.org.nvmexpress:${name}` },
+    address: facts.address,
+    cntlid: facts.index,
+    cntrltype: 'io',
+    dctype: 'none',
+    dev: `246:${facts.index}`,
+    kato: 0,
+    firmware_rev: '1.0     ',
+    model: 'NVMe controller'.padEnd(40),
+    state: 'live',
+    numa_node: facts.numaNode ?? -1,
+    queue_count: 3,
+    sqsize: 1023,
+    transport: 'pcie',
+    subsysnqn: `nqn.2014-08.org.nvmexpress:${name}`,
   };
   for (const [attribute, value] of Object.entries(readOnly)) tree.attribute(`${directory}/${attribute}`, value);
   tree.file(`${directory}/rescan_controller`, '', 0o200);

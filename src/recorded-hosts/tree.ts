@@ -1,6 +1,7 @@
-import { constants } from 'node:fs';
-import { chmod, lstat, mkdir, open, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
+import { chmodSync, constants, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { lstat, mkdir, open, readdir, readFile, readlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { BerthError, messageOf } from '../errors.js';
@@ -28,6 +29,7 @@ export interface HostTree {
 export const TREE_LIMITS = { entries: 500_000, fileBytes: 1 << 20, packedBytes: 64 << 20, pathLength: 1024 } as const;
 
 const AT_ONCE = 64;
+const WRITTEN_AT_ONCE = 500;
 /** Regions of the device's memory and its firmware: large, slow, some with side effects. Never read. */
 const NOT_READ = /^(resource\d+(_wc)?|rom|vpd)$/;
 const RECORDED_TREES = 'test/fixtures/recorded-trees';
@@ -47,20 +49,18 @@ export async function writeTree(tree: HostTree, directory: string): Promise<void
       `${directory} is not empty; a host tree is written into an empty directory`,
     );
   }
-  for (const entry of tree.entries) {
-    if (entry.kind === 'dir') await mkdir(join(directory, entry.path), { mode: 0o755 });
+  // Thousands of small files: one synchronous write takes a fraction of what a promise for it does.
+  for (const [at, entry] of tree.entries.entries()) {
+    writeEntry(entry, join(directory, entry.path));
+    if (at % WRITTEN_AT_ONCE === 0) await setImmediate();
   }
-  const rest = tree.entries.filter((entry) => entry.kind !== 'dir');
-  await inBatches(rest, (entry) => writeEntry(entry, join(directory, entry.path)));
 }
 
-async function writeEntry(entry: TreeEntry, path: string): Promise<void> {
-  if (entry.kind === 'link') {
-    await symlink(entry.target, path);
-  } else if (entry.kind === 'file') {
-    await writeFile(path, entry.content, { flag: 'wx' });
-    await chmod(path, entry.mode); // the umask would have taken bits from it
-  }
+function writeEntry(entry: TreeEntry, path: string): void {
+  if (entry.kind === 'link') return symlinkSync(entry.target, path);
+  if (entry.kind === 'dir') return mkdirSync(path, { mode: 0o755 });
+  writeFileSync(path, entry.content, { flag: 'wx' });
+  chmodSync(path, entry.mode); // the umask would have taken bits from it
 }
 
 /** Tells which entries {@link readTree} takes; a directory that is not taken is not entered. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -51,6 +51,12 @@ describe('settings', () => {
     expect(loadSettings({ files: [], env: {} })).toEqual({ settings: DEFAULTS, warnings: [] });
     expect(loadSettings({ files: ['config/berth.yaml'], env: {} })).toEqual({ settings: DEFAULTS, warnings: [] });
     expect(loadSettings({ files: ['config/agent.yaml'], env: {} }).settings).toEqual(DEFAULTS);
+  });
+
+  it('may have what config/agent.yaml shows in its comments', () => {
+    const shown = readFileSync('config/agent.yaml', 'utf8').match(/(?<=^ {2}# {3})- .*$/gm) ?? [];
+    const { settings } = load('shown.yaml', `agent:\n  device_spec:\n${shown.map((line) => `    ${line}\n`).join('')}`);
+    expect(settings.agent.deviceSpecs).toHaveLength(6);
   });
 
   it('are frozen through and through', () => {
@@ -153,9 +159,9 @@ describe('nova.conf and zun.conf', () => {
     const nova = loadSettings({ files: ['config/samples/nova.conf'], env: {} });
     expect(nova.warnings).toEqual([]);
     expect(nova.settings.agent.deviceSpecs.map(({ vendorId, tags, where }) => [vendorId, tags, where])).toEqual([
-      ['10de', {}, 'config/samples/nova.conf:20'],
-      [null, { physical_network: 'physnet1' }, 'config/samples/nova.conf:22'],
-      ['8086', {}, 'config/samples/nova.conf:23'],
+      ['10de', {}, 'config/samples/nova.conf:19'],
+      [null, { physical_network: 'physnet1' }, 'config/samples/nova.conf:21'],
+      ['8086', {}, 'config/samples/nova.conf:22'],
     ]);
     expect(
       nova.settings.aliases.map(({ name, numaPolicy, specs }) => [name, numaPolicy, specs[0]?.deviceType]),
@@ -469,11 +475,11 @@ describe('malformed settings are told with file, line, key and fix', () => {
       }),
       { numRuns: 500 },
     );
-    for (const deep of ['['.repeat(100_000), '{a: '.repeat(50_000), `agent: {device_spec: ${'['.repeat(50_000)}`]) {
+    for (const deep of ['['.repeat(50_000), '{a: '.repeat(20_000), `agent: {device_spec: ${'['.repeat(50_000)}`]) {
       expect(() => load('deep.yaml', deep)).toThrow(BerthError);
       expect(() => load('deep.conf', `[pci]\nalias = ${deep}`)).toThrow(BerthError);
     }
-    const nested = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+    const nested = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
     expect(() => load('deep.conf', `[pci]\nalias = ${nested}`)).toThrow(BerthError);
     expect(() => load('deep.yaml', `agent: { device_spec: ${nested} }`)).toThrow(BerthError);
   });

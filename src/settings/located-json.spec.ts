@@ -17,7 +17,7 @@ describe('JSON with places', () => {
     ['[1,\n2,]', 1, 'a value is missing between "," and "]"'],
     ["{'a': 1}", 0, 'single quotes; JSON wants double quotes'],
     ['{"a":\n \'x\'}', 1, 'single quotes'],
-    ['{"a":\n8086"}', 1, '"," or the end is missing before "'],
+    ['{"a":\n8086"}', 1, 'a text in quotes that does not end'],
     ['{"a":\n x}', 1, 'x where a value should be; texts stand in double quotes'],
     ['{a: 1}', 0, 'a where a key in double quotes should be'],
     ['{"a" 1}', 0, '":" after the key is missing before 1'],

@@ -1,4 +1,5 @@
-import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isMap, isPair, isScalar, isSeq, parseDocument } from 'yaml';
+import type { Document } from 'yaml';
 import type { Path } from '../pci/device-spec-fields.js';
 
 /** JSON text that was read, with the line (from 0 on) of any part of it; or what is wrong, and in which line. */
@@ -16,12 +17,19 @@ export function readLocatedJson(text: string): LocatedJson {
     const { offset, problem } = findJsonFault(text);
     return { problem: `not JSON: ${problem}`, line: lineAt(offset) };
   }
-  // JSON is YAML, and the YAML parser keeps places.
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const repeated = document.errors.find((error) => error.code === 'DUPLICATE_KEY');
+  const places = placesIn(text);
+  const repeated = places?.errors.find((error) => error.code === 'DUPLICATE_KEY');
   if (repeated) return { problem: 'the same key comes twice in one object; remove one', line: lineAt(repeated.pos[0]) };
-  return { value, lineOf: (path) => lineAt(offsetOfPath(document.contents, path)), problem: null };
+  return { value, lineOf: (path) => lineAt(offsetOfPath(places?.contents, path)), problem: null };
+}
+
+/** JSON is YAML, and the YAML parser keeps places; null where it gives up (thousands of lists in each other). */
+function placesIn(text: string): Document.Parsed | null {
+  try {
+    return parseDocument(text, { prettyErrors: false });
+  } catch {
+    return null;
+  }
 }
 
 /** Where in the text the part begins: its key, if it has one. As far as the path can be followed. */

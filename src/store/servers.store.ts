@@ -4,6 +4,7 @@ import type { WireBinding, WireDevice } from '../messages/bodies.js';
 import type { PlacementRequest } from '../placement/request.js';
 import type { Tx } from './database.js';
 import { addToOutbox } from './outbox.store.js';
+import { addServerEvents } from './server-events.store.js';
 import type {
   DecisionEntity,
   FlavorSnapshot,
@@ -169,12 +170,8 @@ export async function markDeleting(tx: Tx, id: string): Promise<void> {
   await insertNudge(tx, 'server.deleted', id);
 }
 
-async function insertEvent(tx: Tx, serverId: string, event: string, message: string): Promise<void> {
-  await tx.query(`INSERT INTO server_events (server_id, event, message) VALUES ($1, $2, $3)`, [
-    serverId,
-    event,
-    message,
-  ]);
+function insertEvent(tx: Tx, serverId: string, event: string, message: string): Promise<void> {
+  return addServerEvents(tx, [{ serverId, event, message }]);
 }
 
 async function insertNudge(tx: Tx, type: 'server.requested' | 'server.deleted', serverId: string): Promise<void> {

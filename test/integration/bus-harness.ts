@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, connect as connectSocket, type AddressInfo, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'amqplib';
 import { AmqpBus } from '../../src/bus/amqp.bus.js';
 import type { Bus } from '../../src/bus/bus.js';
@@ -29,7 +30,7 @@ export interface BusHarness {
   readonly log: LogLine[];
   sendBytes(queue: string, messageId: string, bytes: Buffer): Promise<void>;
   deadLetters(queue: string): Promise<readonly Dead[]>;
-  /** Cuts the connection to the broker, if there is one. */
+  /** Cuts the connection to the broker, if there is one; resolves when the bus has noticed. */
   interrupt(): Promise<void>;
   close(): Promise<void>;
 }
@@ -74,7 +75,10 @@ export async function amqpHarness(url: string): Promise<AmqpHarness> {
     proxy,
     sendBytes: (queue, messageId, bytes) => sendBytes(url, queue, messageId, bytes),
     deadLetters: (queue) => readAll(url, deadLetterQueue(queue)),
-    interrupt: async () => proxy.cut(),
+    interrupt: async () => {
+      proxy.cut();
+      while (bus.isReady()) await sleep(5);
+    },
     close: async () => {
       await bus.close();
       await proxy.stop();

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, constants, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as cards from '../../src/recorded-hosts/cards.js';
@@ -37,9 +37,18 @@ async function treeOf(host: HostDescription | HostTree | string): Promise<HostTr
 export async function temporaryHost(
   host: HostDescription | HostTree | string,
 ): Promise<readonly [HostOnDisk, () => Promise<void>]> {
-  const directory = await mkdtemp(join(tmpdir(), 'berth-host-'));
+  const directory = await temporaryDirectory();
   const written = await hostAt(directory, host);
   return [written, () => rm(directory, { recursive: true, force: true })];
+}
+
+/** An empty directory in memory where that is possible: a tree is thousands of small files, which disks are slow with. */
+export async function temporaryDirectory(): Promise<string> {
+  const memory = await access('/dev/shm', constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+  return mkdtemp(join(memory ? '/dev/shm' : tmpdir(), 'berth-host-'));
 }
 
 /** Any host: one to four NUMA nodes, up to twenty cards, some behind switches or ports without ACS. Same seed, same host. */

@@ -46,7 +46,7 @@ function assertForm(extraSpecs: ExtraSpecs): void {
     throw invalid('', `${entries.length} extra specs; a flavor has at most ${EXTRA_SPECS_MAX}`);
   }
   for (const [key, value] of entries) {
-    if (!KEY.test(key)) {
+    if (!KEY.test(key) || key === '__proto__') {
       throw invalid(key, 'a key has 1 to 255 letters, digits and the characters _ - . : and blank');
     }
     if (typeof value !== 'string') throw invalid(key, 'the value has to be a text in quotes');

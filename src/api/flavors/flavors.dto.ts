@@ -11,7 +11,7 @@ function ExtraSpecsField(options: { readonly required: boolean }): PropertyDecor
     ApiProperty({
       type: 'object',
       additionalProperties: { type: 'string' },
-      required: options.required,
+      ...(options.required ? {} : { required: false as never }),
       example: { 'pci_passthrough:alias': 'gpu:1', 'hw:pci_numa_affinity_policy': 'required' },
     }),
     ...(options.required ? [] : [IsOptional()]),

@@ -20,6 +20,22 @@ const FILTERS: readonly Filter[] = [
 export const FILTER_NAMES: readonly string[] = FILTERS.map((filter) => filter.name);
 
 /**
+ * Nova's filters for things that Berth does not have yet (zones, aggregates, images, groups, hints): accepted, so that a
+ * configuration can be taken over as it is; they let every host pass.
+ */
+export const IDLE_FILTERS: readonly string[] = [
+  'AvailabilityZoneFilter',
+  'ComputeCapabilitiesFilter',
+  'ImagePropertiesFilter',
+  'ServerGroupAntiAffinityFilter',
+  'ServerGroupAffinityFilter',
+  'DifferentHostFilter',
+  'SameHostFilter',
+  'AggregateInstanceExtraSpecsFilter',
+  'AggregateMultiTenancyIsolation',
+];
+
+/**
  * The chain in its order. The retry filter is always there, first: a server is never sent back to a host that just failed
  * it; `PciPassthroughFilter` is always there, last: Berth hands out devices, and cannot do so unchecked.
  *

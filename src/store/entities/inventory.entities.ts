@@ -16,7 +16,7 @@ export class HostEntity {
   @Column('bigint') report_sequence: number;
   @Column('text') report_hash: string;
   @Column('bigint', { default: 0 }) generation: number;
-  @Column('bigint', { default: () => '(pg_current_xact_id()::text)::bigint' }) changed_xid: number;
+  @Column('bigint', { default: 0 }) changed_xid: number;
   @Column('timestamptz') last_seen_at: Date;
   @Column('integer') vcpus: number;
   @Column('bigint') memory_mb: number;

@@ -1,0 +1,62 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
+import { type HealthOptions, HealthModule } from '../health/health.module.js';
+import type { PlacementPolicy } from '../placement/snapshot.js';
+import type { HttpSettings } from '../settings/settings.js';
+import { AliasesController } from './aliases/aliases.controller.js';
+import { AliasesService } from './aliases/aliases.service.js';
+import { DevicesController } from './devices/devices.controller.js';
+import { FlavorsController } from './flavors/flavors.controller.js';
+import { FlavorsService } from './flavors/flavors.service.js';
+import { HostsController } from './hosts/hosts.controller.js';
+import { HttpLimits } from './http-limits.js';
+import { PlacementsController } from './placements/placements.controller.js';
+import { DryRunPolicy, PlacementsService } from './placements/placements.service.js';
+import { PoolsController } from './pools/pools.controller.js';
+import { ProblemFilter } from './problem.filter.js';
+import { RequestValidationPipe } from './request-validation.pipe.js';
+import { ServersController } from './servers/servers.controller.js';
+import { ServersService } from './servers/servers.service.js';
+import { StrayQueryGuard } from './stray-query.guard.js';
+
+export interface ApiOptions {
+  /** What `StoreModule.register` answered; a process with more roles shares it with them. */
+  readonly store: DynamicModule;
+  /** Further rooms of the process. */
+  readonly rooms: readonly DynamicModule[];
+  readonly http: HttpSettings;
+  readonly scheduler: PlacementPolicy;
+  readonly health: HealthOptions;
+}
+
+/** The REST face. */
+@Module({})
+export class ApiModule {
+  static register(options: ApiOptions): DynamicModule {
+    const { bodyBytesMax, pageSizeMax } = options.http;
+    return {
+      module: ApiModule,
+      imports: [options.store, HealthModule.register(options.health), ...options.rooms],
+      controllers: [
+        HostsController,
+        DevicesController,
+        PoolsController,
+        AliasesController,
+        FlavorsController,
+        ServersController,
+        PlacementsController,
+      ],
+      providers: [
+        AliasesService,
+        FlavorsService,
+        ServersService,
+        PlacementsService,
+        { provide: HttpLimits, useValue: new HttpLimits(bodyBytesMax, pageSizeMax) },
+        { provide: DryRunPolicy, useValue: new DryRunPolicy(options.scheduler) },
+        { provide: APP_PIPE, useClass: RequestValidationPipe },
+        { provide: APP_GUARD, useClass: StrayQueryGuard },
+        { provide: APP_FILTER, useClass: ProblemFilter },
+      ],
+    };
+  }
+}

@@ -1,0 +1,97 @@
+import { Logger, type DynamicModule, type INestApplication, type LoggerService, type LogLevel } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { BerthError } from '../errors.js';
+import type { Check, Checks } from '../health/health.module.js';
+import type { PlacementPolicy } from '../placement/snapshot.js';
+import type { HttpSettings, Settings } from '../settings/settings.js';
+import { Ledger } from '../store/ledger.js';
+import { StoreModule } from '../store/store.module.js';
+import { ApiModule } from './api.module.js';
+import { KnownPaths } from './known-paths.js';
+import { openApiText } from './openapi.js';
+
+/** Above every name and key that we take, in percent-encoding. */
+const PARAMETER_LENGTH_MAX = 2_048;
+const REQUEST_TIMEOUT_MS = 60_000;
+
+export interface ApiSettings {
+  readonly database: Settings['database'];
+  readonly http: HttpSettings;
+  readonly scheduler: PlacementPolicy;
+}
+
+export interface ApiStart {
+  /** The role that `/healthz` names; `api` when left out. */
+  readonly role?: string;
+  /** What `/readyz` asks beside database and migrations. */
+  readonly checks?: (app: INestApplication) => Readonly<Record<string, Check>>;
+  /** Shared with other rooms of the process; by default one of its own. */
+  readonly store?: DynamicModule;
+  /** Further rooms of the process. */
+  readonly rooms?: readonly DynamicModule[];
+  /** `false` leaves the database alone: only the shape of the program is wanted. */
+  readonly connect?: boolean;
+  readonly logger?: LoggerService | LogLevel[] | false;
+}
+
+/**
+ * The REST application, ready to `listen` or `init`.
+ *
+ * @throws BerthError `settings.invalid` without a database URL; TypeORM's error when the database stays out of reach
+ */
+export async function createApi(settings: ApiSettings, start: ApiStart = {}): Promise<NestFastifyApplication> {
+  const { url, poolMax } = settings.database;
+  if (url === null) throw new BerthError('settings.invalid', 'database.url: is missing; the API needs a database');
+  const adapter = new FastifyAdapter({
+    bodyLimit: settings.http.bodyBytesMax,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+  });
+  let app: NestFastifyApplication | null = null;
+  const checks: Checks = async () => ({
+    ...(await app?.get(Ledger, { strict: false }).check()),
+    ...(app && start.checks?.(app)),
+  });
+  const module = ApiModule.register({
+    store: start.store ?? StoreModule.register({ url, poolMax, connect: start.connect !== false }),
+    rooms: start.rooms ?? [],
+    http: settings.http,
+    scheduler: settings.scheduler,
+    health: { role: start.role ?? 'api', checks },
+  });
+  const created = await NestFactory.create<NestFastifyApplication>(module, adapter, {
+    // Fastify's own JSON parser refuses `__proto__` and `constructor.prototype`; Nest's would add form bodies.
+    bodyParser: false,
+    abortOnError: false,
+    ...(start.logger === undefined ? {} : { logger: start.logger }),
+  });
+  app = created;
+  prepareFastify(created);
+  return created;
+}
+
+function prepareFastify(app: NestFastifyApplication): void {
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.removeContentTypeParser('text/plain');
+  const paths = new KnownPaths();
+  fastify.addHook('onRoute', ({ method, url }) => paths.add(method, url));
+  fastify.addHook('onRequest', async (request) => {
+    if (request.is404) throw paths.refusal(request.method, request.url);
+  });
+  const logger = new Logger('Http');
+  fastify.addHook('onResponse', async (request, reply) => {
+    logger.log({
+      message: 'request',
+      method: request.method,
+      url: request.url.slice(0, PARAMETER_LENGTH_MAX),
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime),
+    });
+  });
+  let text: string | null = null;
+  fastify.get('/v1/openapi.json', async (_request, reply) => {
+    text ??= openApiText(app);
+    return reply.header('content-type', 'application/json; charset=utf-8').send(text);
+  });
+}

@@ -1,0 +1,125 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { DEVICE_TYPES } from '../../pci/device.js';
+import { DEVICE_STATUSES } from '../../pci/device-state.js';
+import type { WireDevice } from '../../messages/bodies.js';
+import type { DeviceRow } from '../../store/inventory-views.store.js';
+import {
+  CountParameter,
+  FlagParameter,
+  HexIdParameter,
+  IdParameter,
+  TextParameter,
+  WordField,
+} from '../fields.js';
+import { PageQuery } from '../page.js';
+
+const NUMA_NODE_MAX = 65_535;
+const IOMMU_GROUP_MAX = 1_000_000;
+
+export class DevicesQuery extends PageQuery {
+  @TextParameter({ description: 'Name or id.' }) host?: string;
+  @HexIdParameter({ example: '10de' }) vendor_id?: string;
+  @HexIdParameter({ example: '1bb0' }) product_id?: string;
+  @WordField({ words: DEVICE_TYPES, optional: true }) device_type?: string;
+  @WordField({ words: DEVICE_STATUSES, optional: true }) status?: string;
+  @FlagParameter({ description: 'Whether the host offers it.' }) offered?: boolean;
+  @CountParameter({ min: 0, max: NUMA_NODE_MAX }) numa_node?: number;
+  @CountParameter({ min: 0, max: IOMMU_GROUP_MAX }) iommu_group?: number;
+  @TextParameter({ description: 'Offered devices that this alias takes, free or not.' }) alias?: string;
+  @IdParameter({ description: 'Devices that this server holds.' }) server_id?: string;
+}
+
+export class SriovView {
+  @ApiProperty({ type: 'integer' }) readonly total_vfs: number;
+  @ApiProperty({ type: 'integer' }) readonly num_vfs: number;
+}
+
+export class LinkView {
+  @ApiProperty({ type: String, nullable: true, example: '16.0 GT/s PCIe' }) readonly current_speed: string | null;
+  @ApiProperty({ type: String, nullable: true }) readonly max_speed: string | null;
+  @ApiProperty({ type: 'integer', nullable: true }) readonly current_width: number | null;
+  @ApiProperty({ type: 'integer', nullable: true }) readonly max_width: number | null;
+}
+
+export class OfferView {
+  @ApiProperty({ type: 'integer', description: 'The device_spec entry that matched first, from 0.' })
+  readonly entry: number;
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'string', nullable: true } })
+  readonly tags: Readonly<Record<string, string | null>>;
+  @ApiProperty({ type: String, nullable: true }) readonly resource_class: string | null;
+  @ApiProperty({ type: [String] }) readonly traits: readonly string[];
+}
+
+export class OwnerView {
+  @ApiProperty({ type: String, format: 'uuid' }) readonly server_id: string;
+  @ApiProperty({ type: String }) readonly server_name: string;
+  @ApiProperty({ type: String, nullable: true, description: 'null: held for its IOMMU group.' })
+  readonly alias: string | null;
+}
+
+export class DeviceView {
+  @ApiProperty({ type: String, format: 'uuid' }) readonly id: string;
+  @ApiProperty({ type: String }) readonly host: string;
+  @ApiProperty({ type: String, format: 'uuid' }) readonly host_id: string;
+  @ApiProperty({ type: Boolean, description: 'Of a recorded host: there is no such device in reach.' })
+  readonly simulated: boolean;
+  @ApiProperty({ type: String, example: '0000:83:00.0' }) readonly address: string;
+  @ApiProperty({ type: String, enum: [...DEVICE_STATUSES] }) readonly status: string;
+  @ApiProperty({ type: OwnerView, nullable: true }) readonly owner: OwnerView | null;
+  @ApiProperty({ type: Boolean }) readonly offered: boolean;
+  @ApiProperty({ type: OfferView, nullable: true }) readonly offer: OfferView | null;
+  @ApiProperty({ type: String, nullable: true, description: 'Why the host does not offer it.' })
+  readonly not_offered: string | null;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'In use, and not reported since.' })
+  readonly missing_since: Date | null;
+  @ApiProperty({ type: Boolean, description: 'It changed while in use; the change is taken over when it is freed.' })
+  readonly change_pending: boolean;
+  @ApiProperty({ type: String }) readonly vendor_id: string;
+  @ApiProperty({ type: String }) readonly product_id: string;
+  @ApiProperty({ type: String, enum: [...DEVICE_TYPES] }) readonly device_type: string;
+  @ApiProperty({ type: String, description: 'Six hex digits.' }) readonly class_code: string;
+  @ApiProperty({ type: String, nullable: true }) readonly subsystem_vendor_id: string | null;
+  @ApiProperty({ type: String, nullable: true }) readonly subsystem_product_id: string | null;
+  @ApiProperty({ type: String, nullable: true }) readonly revision: string | null;
+  @ApiProperty({ type: String, nullable: true, description: "A VF's PF." }) readonly parent_address: string | null;
+  @ApiProperty({ type: 'integer', nullable: true }) readonly numa_node: number | null;
+  @ApiProperty({ type: 'integer', nullable: true }) readonly iommu_group: number | null;
+  @ApiProperty({ type: String, nullable: true, description: 'As last reported.' }) readonly driver: string | null;
+  @ApiProperty({ type: SriovView, nullable: true }) readonly sriov: SriovView | null;
+  @ApiProperty({ type: [String] }) readonly netdevs: readonly string[];
+  @ApiProperty({ type: [String], description: 'From the host bridge down.' }) readonly pcie_path: readonly string[];
+  @ApiProperty({ type: LinkView, nullable: true }) readonly link: LinkView | null;
+  @ApiProperty({ type: [String] }) readonly reset_methods: readonly string[];
+  @ApiProperty({ type: String, format: 'date-time' }) readonly updated_at: Date;
+}
+
+export class DevicePageView {
+  @ApiProperty({ type: [DeviceView] }) readonly devices: readonly DeviceView[];
+  @ApiProperty({ type: String, nullable: true }) readonly next: string | null;
+}
+
+export function deviceView(row: DeviceRow): DeviceView {
+  return {
+    id: row.id,
+    host: row.host_name,
+    host_id: row.host_id,
+    simulated: row.kernel_kind === 'simulated',
+    address: row.address,
+    status: row.status,
+    owner: ownerView(row),
+    offered: row.offered,
+    missing_since: row.missing_since,
+    change_pending: row.pending_facts !== null,
+    ...factsView(row.facts),
+    updated_at: row.updated_at,
+  };
+}
+
+function ownerView({ server_id, server_name, alias }: DeviceRow): OwnerView | null {
+  return server_id === null || server_name === null ? null : { server_id, server_name, alias };
+}
+
+function factsView(facts: WireDevice): Omit<WireDevice, 'address'> {
+  const { address: _address, ...shown } = facts;
+  return shown;
+}

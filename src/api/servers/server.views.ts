@@ -1,0 +1,175 @@
+import { ApiProperty } from '@nestjs/swagger';
+import type { Decision } from '../../placement/decision.js';
+import type { DeviceRequest } from '../../placement/request.js';
+import type { DecisionEntity, Fault, ServerEventEntity } from '../../store/entities/workload.entities.js';
+import type { ServerDeviceRow, ServerRow } from '../../store/servers.store.js';
+import { FlavorView } from '../flavors/flavors.dto.js';
+import { DecisionView, decisionView, rejectionView } from '../placements/decision.view.js';
+import { libvirtHostdev, qemuArguments, vfioGroupFile } from './attachment.js';
+import { SHOWN_STATUSES } from './servers.dto.js';
+
+export class RequestedDevicesView {
+  @ApiProperty({ type: String }) readonly alias: string;
+  @ApiProperty({ type: 'integer' }) readonly count: number;
+  @ApiProperty({ type: String }) readonly numa_policy: string;
+}
+
+export class FaultView {
+  @ApiProperty({ type: String }) readonly code: string;
+  @ApiProperty({ type: String }) readonly message: string;
+  @ApiProperty({ type: 'object', additionalProperties: true }) readonly details: Readonly<Record<string, unknown>>;
+}
+
+export class ServerEventView {
+  @ApiProperty({ type: String }) readonly event: string;
+  @ApiProperty({ type: String }) readonly message: string;
+  @ApiProperty({ type: String, format: 'date-time' }) readonly created_at: Date;
+}
+
+const WHEN_ACTIVE = 'null until the server is ACTIVE.';
+
+export class ServerDeviceView {
+  @ApiProperty({ type: String, format: 'uuid' }) readonly device_id: string;
+  @ApiProperty({ type: String, example: '0000:83:00.0' }) readonly address: string;
+  @ApiProperty({ type: String, nullable: true }) readonly alias: string | null;
+  @ApiProperty({ type: Boolean, description: 'Not asked for: it shares the IOMMU group of a device that was.' })
+  readonly companion: boolean;
+  @ApiProperty({ type: String }) readonly vendor_id: string;
+  @ApiProperty({ type: String }) readonly product_id: string;
+  @ApiProperty({ type: String }) readonly device_type: string;
+  @ApiProperty({ type: 'integer', nullable: true }) readonly numa_node: number | null;
+  @ApiProperty({ type: 'integer', nullable: true }) readonly iommu_group: number | null;
+  @ApiProperty({ type: Boolean, description: 'Of a recorded host: there is no such device in reach.' })
+  readonly simulated: boolean;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true }) readonly missing_since: Date | null;
+  @ApiProperty({ type: String, nullable: true, example: 'vfio-pci', description: WHEN_ACTIVE })
+  readonly driver: string | null;
+  @ApiProperty({ type: String, nullable: true, example: '/dev/vfio/25', description: WHEN_ACTIVE })
+  readonly vfio: string | null;
+  @ApiProperty({ type: String, nullable: true, description: WHEN_ACTIVE }) readonly libvirt_hostdev_xml: string | null;
+  @ApiProperty({ type: [String], nullable: true, description: WHEN_ACTIVE })
+  readonly qemu_args: readonly string[] | null;
+}
+
+/** A server in a list. */
+export class ServerSummaryView {
+  @ApiProperty({ type: String, format: 'uuid' }) readonly id: string;
+  @ApiProperty({ type: String }) readonly name: string;
+  @ApiProperty({ type: String }) readonly project_id: string;
+  @ApiProperty({ type: String, enum: [...SHOWN_STATUSES, 'DELETED'] }) readonly status: string;
+  @ApiProperty({ type: String, nullable: true, enum: ['scheduling', 'preparing', 'releasing'] })
+  readonly task_state: string | null;
+  @ApiProperty({ type: String, nullable: true }) readonly host: string | null;
+  @ApiProperty({ type: Boolean }) readonly simulated: boolean;
+  @ApiProperty({ type: FlavorView, nullable: true, description: 'As it was when the server was created.' })
+  readonly flavor: FlavorView | null;
+  @ApiProperty({ type: 'integer' }) readonly vcpus: number;
+  @ApiProperty({ type: 'integer' }) readonly ram_mb: number;
+  @ApiProperty({ type: 'integer' }) readonly disk_gb: number;
+  @ApiProperty({ type: [RequestedDevicesView] }) readonly requested_devices: readonly RequestedDevicesView[];
+  @ApiProperty({ type: 'array', items: { type: 'integer' }, nullable: true }) readonly numa_cells: readonly number[] | null;
+  @ApiProperty({ type: 'integer' }) readonly attempts: number;
+  @ApiProperty({ type: FaultView, nullable: true }) readonly fault: FaultView | null;
+  @ApiProperty({ type: String, format: 'uuid', nullable: true, description: 'The last one.' })
+  readonly decision_id: string | null;
+  @ApiProperty({ type: String, format: 'date-time' }) readonly created_at: Date;
+  @ApiProperty({ type: String, format: 'date-time' }) readonly updated_at: Date;
+}
+
+export class ServerView extends ServerSummaryView {
+  @ApiProperty({ type: [ServerDeviceView] }) readonly devices: readonly ServerDeviceView[];
+  @ApiProperty({ type: [ServerEventView], description: 'The latest hundred, oldest first.' })
+  readonly events: readonly ServerEventView[];
+}
+
+export class ServerPageView {
+  @ApiProperty({ type: [ServerSummaryView] }) readonly servers: readonly ServerSummaryView[];
+  @ApiProperty({ type: String, nullable: true }) readonly next: string | null;
+}
+
+export class RecordedDecisionView extends DecisionView {
+  @ApiProperty({ type: String, format: 'uuid' }) readonly id: string;
+  @ApiProperty({ type: 'integer' }) readonly attempt: number;
+  @ApiProperty({ type: String, format: 'date-time' }) readonly created_at: Date;
+}
+
+export class RecordedDecisionsView {
+  @ApiProperty({ type: [RecordedDecisionView], description: 'Newest first.' })
+  readonly decisions: readonly RecordedDecisionView[];
+}
+
+export function serverSummaryView(row: ServerRow): ServerSummaryView {
+  return {
+    id: row.id,
+    name: row.name,
+    project_id: row.project_id,
+    status: row.status,
+    task_state: row.task_state,
+    host: row.host_name,
+    simulated: row.kernel_kind === 'simulated',
+    flavor: row.flavor,
+    vcpus: row.request.vcpus,
+    ram_mb: row.request.memoryMb,
+    disk_gb: row.request.diskGb,
+    requested_devices: row.request.devices.map(requestedView),
+    numa_cells: row.numa_cells,
+    attempts: row.attempts,
+    fault: row.fault && faultView(row.fault),
+    decision_id: row.decision_id,
+    created_at: row.created_at,
+    updated_at: row.updated_at,
+  };
+}
+
+export function serverView(
+  row: ServerRow,
+  devices: readonly ServerDeviceRow[],
+  events: readonly ServerEventEntity[],
+): ServerView {
+  return {
+    ...serverSummaryView(row),
+    devices: devices.map((device) => serverDeviceView(device, row.status === 'ACTIVE')),
+    events: events.map(({ event, message, created_at }) => ({ event, message, created_at })),
+  };
+}
+
+/** The recorded decision is a `Decision`, kept as it was made. */
+export function recordedDecisionView(row: DecisionEntity): RecordedDecisionView {
+  return {
+    id: row.id,
+    attempt: row.attempt,
+    created_at: row.created_at,
+    ...decisionView(row.record as unknown as Decision),
+  };
+}
+
+/** Rejections are kept in the ledger as the decision has them; here they get the words of the wire. */
+function faultView({ code, message, details }: Fault): FaultView {
+  const { rejections, ...others } = details as Fault['details'] & Pick<Decision, 'rejections'>;
+  return { code, message, details: rejections ? { ...others, rejections: rejections.map(rejectionView) } : others };
+}
+
+function requestedView({ alias, count, numaPolicy }: DeviceRequest): RequestedDevicesView {
+  return { alias, count, numa_policy: numaPolicy };
+}
+
+function serverDeviceView(row: ServerDeviceRow, active: boolean): ServerDeviceView {
+  const binding = active ? row.binding : null;
+  return {
+    device_id: row.device_id,
+    address: row.address,
+    alias: row.alias,
+    companion: row.alias === null,
+    vendor_id: row.facts.vendor_id,
+    product_id: row.facts.product_id,
+    device_type: row.facts.device_type,
+    numa_node: row.numa_node,
+    iommu_group: binding?.iommu_group ?? row.iommu_group,
+    simulated: row.kernel_kind === 'simulated',
+    missing_since: row.missing_since,
+    driver: binding?.driver ?? null,
+    vfio: binding && vfioGroupFile(binding.iommu_group),
+    libvirt_hostdev_xml: binding && libvirtHostdev(row.address, row.facts.offer?.tags['managed'] === 'true'),
+    qemu_args: binding && qemuArguments(row.address),
+  };
+}

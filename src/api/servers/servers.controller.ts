@@ -1,0 +1,67 @@
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiProblems } from '../answers.js';
+import { announce, ApiIdempotencyKey, IdempotencyKey } from '../idempotency.js';
+import { idInPath } from '../path-names.js';
+import type { Reply } from '../reply.js';
+import { RecordedDecisionsView, ServerPageView, ServerView } from './server.views.js';
+import { ServerBody, ServersQuery } from './servers.dto.js';
+import { SERVERS_PATH, ServersService } from './servers.service.js';
+
+const serverId = (text: string): string => idInPath(text, 'server.unknown', 'server');
+
+@ApiTags('servers')
+@Controller('v1/servers')
+export class ServersController {
+  constructor(private readonly servers: ServersService) {}
+
+  @Get()
+  @ApiOperation({ operationId: 'listServers', summary: 'Servers, newest first' })
+  @ApiOkResponse({ type: ServerPageView })
+  @ApiProblems(400)
+  list(@Query() query: ServersQuery): Promise<ServerPageView> {
+    return this.servers.list(query);
+  }
+
+  @Get(':id')
+  @ApiOperation({ operationId: 'getServer', summary: 'One server, with devices, attachments and events' })
+  @ApiOkResponse({ type: ServerView })
+  @ApiProblems(404)
+  show(@Param('id') id: string): Promise<ServerView> {
+    return this.servers.show(serverId(id));
+  }
+
+  @Post()
+  @HttpCode(202)
+  @ApiOperation({ operationId: 'createServer', summary: 'Ask for a server; it is placed soon' })
+  @ApiIdempotencyKey()
+  @ApiAcceptedResponse({ type: ServerView })
+  @ApiProblems(400, 422)
+  async create(
+    @Body() body: ServerBody,
+    @IdempotencyKey() key: string | null,
+    @Res({ passthrough: true }) reply: Reply,
+  ): Promise<ServerView> {
+    const created = await this.servers.create(body, key);
+    announce(reply, created, SERVERS_PATH);
+    return this.servers.find(created.id);
+  }
+
+  @Delete(':id')
+  @ApiOperation({ operationId: 'deleteServer', summary: 'Delete a server and give its devices back' })
+  @ApiAcceptedResponse({ description: 'Its devices are being given back.' })
+  @ApiNoContentResponse({ description: 'It is gone.' })
+  @ApiProblems(404)
+  async remove(@Param('id') id: string, @Res({ passthrough: true }) reply: Reply): Promise<void> {
+    const gone = await this.servers.remove(serverId(id));
+    reply.status(gone ? 204 : 202);
+  }
+
+  @Get(':id/decisions')
+  @ApiOperation({ operationId: 'listDecisions', summary: 'What was decided for a server, with reasons' })
+  @ApiOkResponse({ type: RecordedDecisionsView })
+  @ApiProblems(404)
+  decisions(@Param('id') id: string): Promise<RecordedDecisionsView> {
+    return this.servers.decisions(serverId(id));
+  }
+}

@@ -1,0 +1,71 @@
+import { ApiExtraModels, ApiProperty, getSchemaPath } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import { ArrayMaxSize, IsArray, IsObject, IsOptional, ValidateIf, ValidateNested } from 'class-validator';
+import { NUMA_POLICIES, type NumaPolicy, REQUEST_COUNT_MAX } from '../../pci/alias.js';
+import { DEVICE_REQUESTS_MAX } from '../../placement/request.js';
+import { CountField, DISK_GB_MAX, RAM_MB_MAX, TextField, TextParameter, VCPUS_MAX, WordField } from '../fields.js';
+import { PageQuery } from '../page.js';
+
+export class DeviceWishBody {
+  @TextField({ example: 'QuickAssist' }) alias: string;
+  @CountField({ min: 1, max: REQUEST_COUNT_MAX }) count: number;
+  @WordField({ words: NUMA_POLICIES, optional: true, description: 'As flavor, image or alias say when left out.' })
+  numa_policy?: NumaPolicy;
+}
+
+export class ImagePropertiesBody {
+  @WordField({ words: NUMA_POLICIES, optional: true }) hw_pci_numa_affinity_policy?: NumaPolicy;
+}
+
+/** What a server asks for: a flavor, devices of its own, or both. */
+@ApiExtraModels(DeviceWishBody)
+export class ServerWishesBody {
+  @TextField({ optional: true, example: 'm1.gpu', description: 'Id or name.' }) flavor?: string;
+
+  @ApiProperty({
+    required: false,
+    description: 'Beside the flavor, or without one: `"QuickAssist:2"`, or a list.',
+    oneOf: [
+      { type: 'string', example: 'QuickAssist:2' },
+      { type: 'array', maxItems: DEVICE_REQUESTS_MAX, items: { $ref: getSchemaPath(DeviceWishBody) } },
+    ],
+  })
+  @IsOptional()
+  @ValidateIf((body: ServerWishesBody) => typeof body.devices !== 'string')
+  @IsArray({ message: 'has to be a text like "QuickAssist:2", or a list of objects' })
+  @ArrayMaxSize(DEVICE_REQUESTS_MAX, { message: `has more than ${DEVICE_REQUESTS_MAX} requests` })
+  @ValidateNested({ each: true })
+  @Type(() => DeviceWishBody)
+  devices?: string | DeviceWishBody[];
+
+  @CountField({ min: 0, max: VCPUS_MAX, optional: true, description: 'Without flavor only; 1 when left out.' })
+  vcpus?: number;
+  @CountField({ min: 0, max: RAM_MB_MAX, optional: true, description: 'Without flavor only; 512 when left out.' })
+  ram_mb?: number;
+  @CountField({ min: 0, max: DISK_GB_MAX, optional: true, description: 'Without flavor only; 0 when left out.' })
+  disk_gb?: number;
+
+  @ApiProperty({ type: ImagePropertiesBody, required: false })
+  @IsOptional()
+  @IsObject({ message: 'has to be an object' })
+  @ValidateNested()
+  @Type(() => ImagePropertiesBody)
+  image_properties?: ImagePropertiesBody;
+}
+
+export class ServerBody extends ServerWishesBody {
+  @TextField({ example: 'training-1' }) name: string;
+}
+
+export class DryRunBody extends ServerWishesBody {
+  @TextField({ optional: true }) name?: string;
+}
+
+export const SHOWN_STATUSES = ['BUILD', 'ACTIVE', 'ERROR', 'DELETING'] as const;
+
+export class ServersQuery extends PageQuery {
+  @WordField({ words: SHOWN_STATUSES, optional: true }) status?: (typeof SHOWN_STATUSES)[number];
+  @TextParameter({ description: 'Name or id.' }) host?: string;
+  @TextParameter() name?: string;
+  @TextParameter() project_id?: string;
+}

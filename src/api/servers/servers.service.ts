@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { BerthError } from '../../errors.js';
+import { Ledger } from '../../store/ledger.js';
+import * as servers from '../../store/servers.store.js';
+import { HttpLimits } from '../http-limits.js';
+import { type Created, createOnce } from '../idempotency.js';
+import { assertMarker, pageOf } from '../page.js';
+import { resolveRequest } from './resolve-request.js';
+import {
+  type RecordedDecisionsView,
+  recordedDecisionView,
+  type ServerPageView,
+  serverSummaryView,
+  type ServerView,
+  serverView,
+} from './server.views.js';
+import type { ServerBody, ServersQuery } from './servers.dto.js';
+
+export const SERVERS_PATH = '/v1/servers';
+
+@Injectable()
+export class ServersService {
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly limits: HttpLimits,
+  ) {}
+
+  async list(query: ServersQuery): Promise<ServerPageView> {
+    const limit = this.limits.pageSize(query.limit);
+    const filter = {
+      status: query.status ?? null,
+      host: query.host ?? null,
+      name: query.name ?? null,
+      projectId: query.project_id ?? null,
+    };
+    const after = await assertMarker(query.marker, async (id) => (await servers.findServer(this.ledger.pool, id)) !== null);
+    const rows = await servers.listServers(this.ledger.pool, filter, { after, limit: limit + 1 });
+    const page = pageOf(rows, { path: SERVERS_PATH, query, limit }, (row) => row.id);
+    return { servers: page.items.map(serverSummaryView), next: page.next };
+  }
+
+  async show(id: string): Promise<ServerView> {
+    const view = await this.find(id);
+    if (view.status === 'DELETED') throw unknownServer(id);
+    return view;
+  }
+
+  /** Also a server that was deleted: what a repeated request made may be gone by now. */
+  async find(id: string): Promise<ServerView> {
+    const row = await servers.findServer(this.ledger.pool, id);
+    if (!row) throw unknownServer(id);
+    const devices = await servers.findServerDevices(this.ledger.pool, id);
+    const events = await servers.findServerEvents(this.ledger.pool, id);
+    return serverView(row, devices, events);
+  }
+
+  /** Writes the wish; the scheduler finds the place. */
+  create(body: ServerBody, key: string | null): Promise<Created> {
+    const id = randomUUID();
+    return this.ledger.transaction((tx) =>
+      createOnce(tx, { key, path: SERVERS_PATH, body }, id, async () => {
+        const { flavor, request } = await resolveRequest(tx, body.name, body);
+        await servers.insertServer(tx, { id, flavor, request });
+      }),
+    );
+  }
+
+  /** @returns whether the server is gone already; else the scheduler gives its devices back first */
+  remove(id: string): Promise<boolean> {
+    return this.ledger.transaction(async (tx) => {
+      const server = await servers.lockServerForDelete(tx, id);
+      if (!server) throw unknownServer(id);
+      if (server.status === 'DELETED') return true;
+      if (server.holdsClaim) {
+        if (server.status !== 'DELETING') await servers.markDeleting(tx, id);
+        return false;
+      }
+      await servers.markDeleted(tx, id);
+      return true;
+    });
+  }
+
+  async decisions(id: string): Promise<RecordedDecisionsView> {
+    const server = await servers.findServer(this.ledger.pool, id);
+    if (!server) throw unknownServer(id);
+    const rows = await servers.findServerDecisions(this.ledger.pool, id, this.limits.pageSize(undefined));
+    return { decisions: rows.map(recordedDecisionView) };
+  }
+}
+
+function unknownServer(id: string): BerthError {
+  return new BerthError('server.unknown', `There is no server with the id ${id}`);
+}

@@ -1,0 +1,130 @@
+#!/usr/bin/env node
+import 'reflect-metadata';
+import { Command } from 'commander';
+import { writeOpenApi } from './api/write-openapi.js';
+import { AGENT_VERSION } from './compute-agent/agent-version.js';
+import { tellStory } from './demo/story.js';
+import { BerthError } from './errors.js';
+import { checkFilters } from './roles/check-filters.js';
+import { startAll, startApi, startComputeAgent, startScheduler, type RunningRole } from './roles/roles.js';
+import { loadSettings } from './settings/load-settings.js';
+import type { Settings } from './settings/settings.js';
+import { migrate } from './store/database.js';
+
+const STOP_TIMEOUT_MS = 30_000;
+
+interface RoleOptions {
+  readonly config: readonly string[];
+  readonly demo?: boolean;
+}
+
+const program = new Command('berth').description('PCI passthrough placement').version(AGENT_VERSION);
+
+role('api', 'serve the REST face', (settings) => startApi(settings));
+role('scheduler', 'decide, claim, take in reports', (settings) => startScheduler(settings));
+role('agent', "this host's compute agent", (settings) => startComputeAgent(settings));
+role('all', 'all roles in one process, on an embedded database unless one is given', startEverything).option(
+  '--demo',
+  'add three simulated hosts and place a first server',
+);
+
+withConfig(program.command('migrate').description('bring the database schema up to date')).action(
+  (options: RoleOptions) =>
+    run(async () => {
+      const { database } = load(options, 'warn');
+      if (database.url === null) throw new BerthError('settings.invalid', 'database.url: set DATABASE_URL');
+      await migrate(database.url);
+      process.stdout.write('The database schema is up to date.\n');
+    }),
+);
+
+withConfig(program.command('check-config').description('read the configuration, say what is wrong with it')).action(
+  (options: RoleOptions) =>
+    run(async () => {
+      const { aliases, agent } = load(options, 'warn');
+      process.stdout.write(`Fine: ${agent.deviceSpecs.length} device_spec entries, ${aliases.length} aliases.\n`);
+    }),
+);
+
+program
+  .command('openapi')
+  .description('write the OpenAPI document')
+  .option('--output <file>', 'where to; - is standard output', '-')
+  .action(({ output }: { output: string }) => run(() => writeOpenApi(output)));
+
+await program.parseAsync();
+
+function role(
+  name: string,
+  description: string,
+  start: (settings: Settings, options: RoleOptions) => Promise<RunningRole>,
+): Command {
+  return withConfig(program.command(name).description(description)).action((options: RoleOptions) =>
+    run(async () => {
+      const running = await start(load(options, options.demo ? 'warn' : 'info'), options);
+      if (!options.demo)
+        process.stdout.write(`${JSON.stringify({ message: 'started', role: name, url: running.url })}\n`);
+      stopOnSignals(running);
+    }),
+  );
+}
+
+function withConfig(command: Command): Command {
+  return command.option(
+    '-c, --config <file>',
+    'YAML, nova.conf or zun.conf; may be repeated',
+    (file: string, files: readonly string[]) => [...files, file],
+    [] as readonly string[],
+  );
+}
+
+function load(options: RoleOptions, logLevel: string): Settings {
+  const overrides = process.env['BERTH_LOG_LEVEL'] || options.config.length > 0 ? {} : { log_level: logLevel };
+  const { settings, warnings } = loadSettings({ files: options.config, env: process.env, overrides });
+  for (const warning of [...warnings, ...checkFilters(settings)]) process.stderr.write(`warning: ${warning}\n`);
+  return settings;
+}
+
+async function startEverything(settings: Settings, { demo = false }: RoleOptions): Promise<RunningRole> {
+  const say = (line: string): boolean => process.stdout.write(`${line}\n`);
+  if (demo) say('Berth demonstration: starting the database, the scheduler, the REST face and the agents …');
+  const running = await startAll(settings, demo);
+  if (demo) {
+    if (running.embeddedDatabase !== null) say(`   embedded Postgres, data in ${running.embeddedDatabase}`);
+    await tellStory(running.url, running.agents.length, say).catch(async (error: unknown) => {
+      await running.stop();
+      throw error;
+    });
+  }
+  return running;
+}
+
+/** The first signal stops gracefully, a second one at once. */
+function stopOnSignals(running: RunningRole): void {
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
+    running.stop().then(
+      () => process.exit(0),
+      (error: unknown) => fail(error),
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+async function run(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function fail(error: unknown): never {
+  if (error instanceof BerthError) process.stderr.write(`berth: ${error.code}: ${error.message}\n`);
+  else process.stderr.write(`berth: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exit(1);
+}

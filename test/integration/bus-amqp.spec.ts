@@ -1,0 +1,326 @@
+import 'reflect-metadata';
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, type Channel } from 'amqplib';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { AmqpBus } from '../../src/bus/amqp.bus.js';
+import { deadLetterQueue } from '../../src/messages/routes.js';
+import { freePort } from '../support/processes.js';
+import { startRabbitMq } from '../support/rabbitmq.js';
+import { aMessage, amqpHarness, aQueue, DELIVERY_LIMIT, MESSAGE_BYTES_MAX, type AmqpHarness } from './bus-harness.js';
+
+const SOON = { timeout: 20_000, interval: 10 };
+const SETTINGS = { messageBytesMax: MESSAGE_BYTES_MAX, deliveryLimit: DELIVERY_LIMIT };
+const UNAVAILABLE = { name: 'BerthError', code: 'bus.unavailable' };
+
+describe('RabbitMQ', () => {
+  let harness: AmqpHarness;
+  let queue: string;
+
+  beforeEach(async () => {
+    harness = await amqpHarness(inject('amqpUrl'));
+    queue = aQueue();
+    await isReady(harness);
+  });
+
+  afterEach(() => harness.close());
+
+  it('makes a replicated queue that gives up at the delivery limit, and its dead-letter queue', async () => {
+    await harness.bus.publish(queue, aMessage());
+    await withChannel(async (channel) => {
+      const found = await channel.get(queue);
+      expect(found && found.properties).toMatchObject({
+        deliveryMode: 2,
+        contentType: 'application/json',
+        type: 'server.requested',
+        appId: 'berth',
+      });
+      await channel.checkQueue(deadLetterQueue(queue));
+    });
+    // Declared again with another argument, RabbitMQ names the one that the queue has.
+    const other = { 'x-queue-type': 'quorum', 'x-delivery-limit': 99 };
+    await expect(
+      withChannel((channel) => channel.assertQueue(queue, { durable: true, arguments: other })),
+    ).rejects.toThrow(/x-delivery-limit.*'99'.*'2'/);
+  });
+
+  it('declares a queue that was deleted when something is published to it', async () => {
+    await harness.bus.publish(queue, aMessage());
+    await withChannel((channel) => channel.deleteQueue(queue));
+    const sent = aMessage();
+    await harness.bus.publish(queue, sent);
+    expect(await harness.bus.publish(queue, sent)).toBeUndefined();
+    await withChannel(async (channel) => expect(await channel.checkQueue(queue)).toMatchObject({ messageCount: 2 }));
+  });
+
+  it('declares a queue that was deleted under its consumer, and goes on', async () => {
+    const got = await collect(harness, queue);
+    await withChannel((channel) => channel.deleteQueue(queue));
+    await vi.waitFor(() => expect(harness.log.map(({ message }) => message)).toContain(DELETED), SOON);
+    const sent = aMessage();
+    await harness.bus.publish(queue, sent);
+    await vi.waitFor(() => expect(got).toEqual([sent.id]), SOON);
+  });
+
+  it('uses a queue that exists with other arguments, and says so', async () => {
+    await withChannel((channel) => channel.assertQueue(queue, quorum({ 'x-delivery-limit': 7 })));
+    const got = await collect(harness, queue);
+    await harness.bus.publish(queue, aMessage());
+    await vi.waitFor(() => expect(got).toHaveLength(1), SOON);
+    expect(harness.log).toContainEqual({
+      level: 'warn',
+      message: expect.stringContaining('other arguments'),
+      fields: { queue, reason: expect.stringContaining('x-delivery-limit') },
+    });
+  });
+
+  it('tells the sender that a full queue did not take the message', async () => {
+    await withChannel((channel) =>
+      channel.assertQueue(queue, quorum({ 'x-max-length': 1, 'x-overflow': 'reject-publish' })),
+    );
+    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => harness.bus.publish(queue, aMessage())));
+    const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { reason } of refused) expect(reason).toMatchObject(UNAVAILABLE);
+    await withChannel(async (channel) => {
+      expect((await channel.checkQueue(queue)).messageCount).toBe(20 - refused.length);
+    });
+  });
+
+  it('recovers from a connection that the broker closed', async () => {
+    const got = await collect(harness, queue);
+    harness.proxy.offendBroker();
+    await vi.waitFor(() => expect(harness.log.map(({ message }) => message)).toContain('message broker lost'), SOON);
+    await isReady(harness);
+    await harness.bus.publish(queue, aMessage());
+    await vi.waitFor(() => expect(got).toHaveLength(1), SOON);
+  });
+
+  it('recovers from a publisher channel that the broker closed', async () => {
+    // RabbitMQ closes the channel for a message that names a user who is not the connection's.
+    await harness.bus.publish(queue, aMessage());
+    await Promise.allSettled([harness.bus.publish('q'.repeat(300), aMessage())]);
+    await harness.bus.publish(queue, aMessage());
+    await withChannel(async (channel) => expect((await channel.checkQueue(queue)).messageCount).toBe(2));
+  });
+
+  it('rejects a message whose connection is lost before the broker has confirmed it', async () => {
+    await harness.bus.publish(queue, aMessage());
+    harness.proxy.freeze();
+    const publishing = expect(harness.bus.publish(queue, aMessage())).rejects.toMatchObject(UNAVAILABLE);
+    await sleep(100);
+    harness.proxy.cut();
+    await publishing;
+    await expect(harness.bus.publish(queue, aMessage())).rejects.toMatchObject(UNAVAILABLE);
+  });
+
+  it('rejects a message that the broker does not confirm in ten seconds', async () => {
+    await harness.bus.publish(queue, aMessage());
+    harness.proxy.freeze();
+    const start = Date.now();
+    await expect(harness.bus.publish(queue, aMessage())).rejects.toMatchObject({
+      ...UNAVAILABLE,
+      message: 'The message broker did not confirm in 10000 ms',
+    });
+    expect(Date.now() - start).toBeGreaterThan(9_900);
+    expect(Date.now() - start).toBeLessThan(13_000);
+  });
+
+  it('notices a broker that has gone silent, by the heartbeat', async () => {
+    harness.proxy.freeze();
+    await vi.waitFor(() => expect(harness.bus.isReady()).toBe(false), { timeout: 45_000, interval: 50 });
+  });
+
+  it('keeps to the prefetch when messages of a lost connection are still in their handlers', async () => {
+    let inHandler = 0;
+    let most = 0;
+    const done = new Set<string>();
+    let go = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    await harness.bus.consume(
+      queue,
+      async ({ id }) => {
+        most = Math.max(most, ++inHandler);
+        await gate;
+        inHandler -= 1;
+        done.add(id);
+      },
+      { prefetch: 2 },
+    );
+    for (let count = 0; count < 5; count += 1) await harness.bus.publish(queue, aMessage());
+    await vi.waitFor(() => expect(inHandler).toBe(2), SOON);
+    await harness.interrupt();
+    await isReady(harness);
+    await sleep(300);
+    go();
+    await vi.waitFor(() => expect(done.size).toBe(5), SOON);
+    expect(most).toBe(2);
+  });
+
+  it('closes within seconds when the broker does not answer', async () => {
+    await collect(harness, queue);
+    harness.proxy.freeze();
+    const start = Date.now();
+    await harness.bus.close();
+    expect(Date.now() - start).toBeLessThan(8_000);
+    await vi.waitFor(() => expect(harness.proxy.connections()).toBe(0), SOON);
+  });
+
+  it('closes at once while it waits to connect again', async () => {
+    await collect(harness, queue);
+    await harness.proxy.stop();
+    await vi.waitFor(() => expect(harness.log.map(({ message }) => message)).toContain(UNREACHABLE), SOON);
+    const start = Date.now();
+    await harness.bus.close();
+    expect(Date.now() - start).toBeLessThan(500);
+  });
+
+  it('shares a queue between processes', async () => {
+    const other = await amqpHarness(inject('amqpUrl'));
+    try {
+      await isReady(other);
+      const got = [await collect(harness, queue, 5), await collect(other, queue, 5)];
+      for (let count = 0; count < 20; count += 1) await harness.bus.publish(queue, aMessage());
+      await vi.waitFor(() => expect(got.flat()).toHaveLength(20), SOON);
+      expect(new Set(got.flat()).size).toBe(20);
+      for (const part of got) expect(part.length).toBeGreaterThan(0);
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+describe('RabbitMQ that cannot be reached', () => {
+  it('lets the bus start, and consumes when the broker comes', async () => {
+    const harness = await amqpHarness(inject('amqpUrl'));
+    await harness.proxy.stop();
+    const queue = aQueue();
+    const got = await collect(harness, queue);
+    expect(harness.bus.isReady()).toBe(false);
+    await expect(harness.bus.publish(queue, aMessage())).rejects.toMatchObject(UNAVAILABLE);
+    await vi.waitFor(() => expect(harness.log.map(({ message }) => message)).toContain(UNREACHABLE), SOON);
+    await sleep(500);
+    expect(harness.log.filter(({ message }) => message === UNREACHABLE)).toHaveLength(1);
+
+    await harness.proxy.listen();
+    await isReady(harness);
+    await harness.bus.publish(queue, aMessage());
+    await vi.waitFor(() => expect(got).toHaveLength(1), SOON);
+    await harness.close();
+  });
+
+  it('closes at once in the middle of a handshake that nobody answers, and leaves nothing behind', async () => {
+    const port = await freePort();
+    const silent = createServer();
+    silent.listen(port, '127.0.0.1');
+    const accepted = new Promise<void>((resolve) => silent.once('connection', () => resolve()));
+    const bus = new AmqpBus({ ...SETTINGS, url: `amqp://127.0.0.1:${port}` }, () => undefined);
+    await bus.consume(aQueue(), async () => undefined, { prefetch: 1 });
+    await accepted;
+    const start = Date.now();
+    await bus.close();
+    expect(Date.now() - start).toBeLessThan(500);
+    const left = () => new Promise<number>((resolve) => silent.getConnections((_error, count) => resolve(count)));
+    await vi.waitFor(async () => expect(await left()).toBe(0), SOON);
+    silent.close();
+  });
+
+  it('never writes the password to the log', async () => {
+    const url = new URL(inject('amqpUrl'));
+    url.password = 'swordfish%2F1';
+    const lines: string[] = [];
+    const bus = new AmqpBus({ ...SETTINGS, url: url.href }, (...line) => lines.push(JSON.stringify(line)));
+    await vi.waitFor(() => expect(lines.join()).toMatch(/ACCESS.REFUSED/), SOON);
+    await bus.close();
+    expect(lines.join()).not.toContain('swordfish');
+  });
+
+  it.each(['http://user:swordfish@host', 'amqp//user:swordfish@host', ''])('refuses the URL "%s"', (url) => {
+    const start = () => new AmqpBus({ ...SETTINGS, url }, () => undefined);
+    expect(start).toThrow(expect.objectContaining({ code: 'settings.invalid' }));
+    expect(start).not.toThrow(/swordfish/);
+  });
+});
+
+describe('RabbitMQ that is killed', () => {
+  it('has every message that it confirmed, and bus and consumers go on when it is back', async () => {
+    const broker = await startRabbitMq();
+    const harness = await amqpHarness(broker.url);
+    try {
+      await isReady(harness);
+      const kept = aQueue();
+      const consumed = aQueue();
+      const got = await collect(harness, consumed);
+      const { confirmed, failures } = await publishUntilFailure(harness, kept, () => broker.kill9());
+      expect(confirmed.length).toBeGreaterThan(10);
+      for (const failure of failures) expect(failure).toMatchObject(UNAVAILABLE);
+      expect(failures.length).toBeGreaterThan(0);
+      expect(harness.bus.isReady()).toBe(false);
+
+      await broker.restart();
+      await isReady(harness);
+      await vi.waitFor(() => harness.bus.publish(consumed, aMessage()), SOON);
+      await vi.waitFor(() => expect(got.length).toBeGreaterThan(0), SOON);
+      const found = await collect(harness, kept, 0, 50);
+      await vi.waitFor(() => expect(found).toEqual(expect.arrayContaining(confirmed)), SOON);
+    } finally {
+      await harness.close();
+      await broker.stop();
+    }
+  }, 240_000);
+});
+
+const DELETED = 'queue was deleted and is declared again';
+const UNREACHABLE = 'message broker cannot be reached; trying on';
+
+function isReady(harness: AmqpHarness): Promise<void> {
+  return vi.waitFor(() => expect(harness.bus.isReady()).toBe(true), SOON);
+}
+
+function quorum(more: Record<string, unknown>): { durable: true; arguments: Record<string, unknown> } {
+  return { durable: true, arguments: { 'x-queue-type': 'quorum', ...more } };
+}
+
+/** The ids of what arrives, as it arrives. */
+async function collect(harness: AmqpHarness, queue: string, workMs = 0, prefetch = 1): Promise<string[]> {
+  const got: string[] = [];
+  const handler = async ({ id }: { readonly id: string }) => {
+    await sleep(workMs);
+    got.push(id);
+  };
+  await harness.bus.consume(queue, handler, { prefetch });
+  return got;
+}
+
+async function withChannel<T>(work: (channel: Channel) => Promise<T>): Promise<T> {
+  const connection = await connect(inject('amqpUrl'));
+  try {
+    const channel = await connection.createChannel();
+    channel.on('error', () => undefined);
+    return await work(channel);
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Sends, four at a time, until the broker that `kill` ends is gone. */
+async function publishUntilFailure(harness: AmqpHarness, queue: string, kill: () => Promise<void>) {
+  const confirmed: string[] = [];
+  const failures: unknown[] = [];
+  const sender = async () => {
+    while (failures.length === 0) {
+      const message = aMessage();
+      try {
+        await harness.bus.publish(queue, message);
+        confirmed.push(message.id);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  const senders = Promise.all([sender(), sender(), sender(), sender()]);
+  await vi.waitFor(() => expect(confirmed.length).toBeGreaterThan(50), SOON);
+  await kill();
+  await senders;
+  return { confirmed, failures };
+}

@@ -1,0 +1,10 @@
+import { inject, test, expect } from 'vitest';
+import { Client } from 'pg';
+import { createTestDatabase } from './postgres.js';
+import { startRabbitMq } from './rabbitmq.js';
+test('db', async () => { const t = Date.now(); const d = await Promise.all([1,2,3].map(() => createTestDatabase(inject('databaseUrl')))); console.log('3 dbs', Date.now() - t);
+ const c = new Client({connectionString: d[0]!.url}); await c.connect(); console.log((await c.query("select count(*) from information_schema.tables where table_schema='public'")).rows); await c.end(); for (const x of d) await x.drop(); });
+test('two', async () => { console.log(inject('amqpUrl').slice(-6), inject('databaseUrl').slice(-12)); });
+test.fails('x', () => { expect(1).toBe(2); });
+test('bad', () => { expect(1).toBe(2); });
+test.skip('skipped', () => {});
