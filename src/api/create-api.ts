@@ -1,7 +1,7 @@
 import { Logger, type DynamicModule, type INestApplication, type LoggerService, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { BerthError } from '../errors.js';
+import { BerthError, messageOf } from '../errors.js';
 import type { Check, Checks } from '../health/health.module.js';
 import type { PlacementPolicy } from '../placement/snapshot.js';
 import type { HttpSettings, Settings } from '../settings/settings.js';
@@ -10,6 +10,7 @@ import { StoreModule } from '../store/store.module.js';
 import { ApiModule } from './api.module.js';
 import { KnownPaths } from './known-paths.js';
 import { openApiText } from './openapi.js';
+import { type ProblemReply, sendProblem } from './problem.filter.js';
 
 /** Above every name and key that we take, in percent-encoding. */
 const PARAMETER_LENGTH_MAX = 2_048;
@@ -47,6 +48,8 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     bodyLimit: settings.http.bodyBytesMax,
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+    frameworkErrors: (error: Error, _request: unknown, reply: ProblemReply) =>
+      sendProblem(reply, new BerthError('request.invalid', error.message, { cause: error })),
   });
   let app: NestFastifyApplication | null = null;
   const checks: Checks = async () => ({
@@ -61,8 +64,7 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     health: { role: start.role ?? 'api', checks },
   });
   const created = await NestFactory.create<NestFastifyApplication>(module, adapter, {
-    // Fastify's own JSON parser refuses `__proto__` and `constructor.prototype`; Nest's would add form bodies.
-    bodyParser: false,
+    bodyParser: false, // Nest's would take forms, too
     abortOnError: false,
     ...(start.logger === undefined ? {} : { logger: start.logger }),
   });
@@ -73,7 +75,10 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
 
 function prepareFastify(app: NestFastifyApplication): void {
   const fastify = app.getHttpAdapter().getInstance();
-  fastify.removeContentTypeParser('text/plain');
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: unknown, text: string) =>
+    parseJson(text),
+  );
   const paths = new KnownPaths();
   fastify.addHook('onRoute', ({ method, url }) => paths.add(method, url));
   fastify.addHook('onRequest', async (request) => {
@@ -94,4 +99,14 @@ function prepareFastify(app: NestFastifyApplication): void {
     text ??= openApiText(app);
     return reply.header('content-type', 'application/json; charset=utf-8').send(text);
   });
+}
+
+/** `__proto__` and depth are the validation's business; no body at all is fine where none is wanted. */
+function parseJson(text: string): unknown {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new BerthError('request.invalid', `The body is not JSON: ${messageOf(cause).slice(0, 200)}`, { cause });
+  }
 }

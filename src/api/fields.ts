@@ -1,7 +1,10 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, type ApiPropertyOptions } from '@nestjs/swagger';
-import { Transform } from 'class-transformer';
+import { Transform, Type } from 'class-transformer';
 import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
   IsBoolean,
   IsIn,
   IsInt,
@@ -14,6 +17,7 @@ import {
   Max,
   MaxLength,
   Min,
+  ValidateNested,
 } from 'class-validator';
 
 /** Decorators of request fields: what is checked and what OpenAPI says are written once, together. */
@@ -56,6 +60,29 @@ export function CountField(options: FieldOptions & { readonly min: number; reado
   );
 }
 
+/** A list of objects. */
+export function ListField(
+  options: FieldOptions & { readonly of: () => new () => object; readonly min: number; readonly max: number },
+): PropertyDecorator {
+  const { min, max } = options;
+  return applyDecorators(
+    ...described(options, { type: () => [options.of()], minItems: min, maxItems: max }),
+    ...listRules(options),
+  );
+}
+
+/** The rules of {@link ListField} alone. */
+export function listRules(options: { of: () => new () => object; min: number; max: number }): PropertyDecorator[] {
+  const { min, max } = options;
+  return [
+    IsArray({ message: 'has to be a list of objects' }),
+    ArrayMinSize(min, { message: `needs ${min} at least` }),
+    ArrayMaxSize(max, { message: `has more than ${max}` }),
+    ValidateNested({ each: true }),
+    Type(options.of),
+  ];
+}
+
 /** One of some words. */
 export function WordField(options: FieldOptions & { readonly words: readonly string[] }): PropertyDecorator {
   return applyDecorators(
@@ -65,7 +92,9 @@ export function WordField(options: FieldOptions & { readonly words: readonly str
 }
 
 /** A query parameter with a whole number; `limit=10`, not `limit=1e1`. */
-export function CountParameter(options: FieldOptions & { readonly min: number; readonly max: number }): PropertyDecorator {
+export function CountParameter(
+  options: FieldOptions & { readonly min: number; readonly max: number },
+): PropertyDecorator {
   return applyDecorators(
     Transform(({ value }: { value: unknown }) =>
       typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value,

@@ -39,7 +39,6 @@ export interface Created {
   readonly replayed: boolean;
 }
 
-
 /**
  * Creates something once. With a key, `create` runs only if the key is new; key and resource come to be, or not, in
  * the same transaction, so a request that failed can be sent again.

@@ -15,10 +15,14 @@ export class KnownPaths {
   refusal(method: string, url: string): BerthError {
     const path = url.split('?', 1)[0] ?? '';
     const shown = path.length > 200 ? `${path.slice(0, 200)}…` : path;
-    const methods = [...this.paths.values()].filter(({ pattern }) => pattern.test(path)).flatMap((known) => [...known.methods]);
+    const methods = [...this.paths.values()]
+      .filter(({ pattern }) => pattern.test(path))
+      .flatMap((known) => [...known.methods]);
     if (methods.length === 0) return new BerthError('request.not_found', `There is no path ${shown}`);
     const allow = [...new Set(methods)].sort().join(', ');
-    return new BerthError('request.method_not_allowed', `${shown} takes ${allow}, not ${method}`, { details: { allow } });
+    return new BerthError('request.method_not_allowed', `${shown} takes ${allow}, not ${method}`, {
+      details: { allow },
+    });
   }
 }
 

@@ -6,9 +6,9 @@ import type { FieldError } from './request-validation.pipe.js';
 
 const RETRY_AFTER_SECONDS = 5;
 
-interface Reply {
-  status(code: number): Reply;
-  header(name: string, value: string): Reply;
+export interface ProblemReply {
+  status(code: number): ProblemReply;
+  header(name: string, value: string): ProblemReply;
   send(body: unknown): unknown;
 }
 
@@ -27,14 +27,22 @@ export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const reply = host.switchToHttp().getResponse<Reply>();
     const fault = faultOf(error);
     if (fault.status >= 500) this.logger.error({ message: 'request failed', code: fault.code, error: stackOf(error) });
-    for (const [name, value] of Object.entries(fault.headers ?? {})) reply.header(name, value);
-    reply.status(fault.status).header('content-type', 'application/problem+json; charset=utf-8');
-    // Bytes, because Fastify would not let an object through under this content type.
-    reply.send(Buffer.from(JSON.stringify(problemOf(fault)), 'utf8'));
+    sendFault(host.switchToHttp().getResponse<ProblemReply>(), fault);
   }
+}
+
+/** For what fails before Nest is asked. */
+export function sendProblem(reply: ProblemReply, error: BerthError): void {
+  sendFault(reply, faultOf(error));
+}
+
+function sendFault(reply: ProblemReply, fault: Fault): void {
+  for (const [name, value] of Object.entries(fault.headers ?? {})) reply.header(name, value);
+  reply.status(fault.status).header('content-type', 'application/problem+json; charset=utf-8');
+  // Bytes, because Fastify would not let an object through under this content type.
+  reply.send(Buffer.from(JSON.stringify(problemOf(fault)), 'utf8'));
 }
 
 function problemOf(fault: Fault): Problem {

@@ -30,6 +30,7 @@ export class RequestValidationPipe extends ValidationPipe {
 
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
     if (metadata.type === 'body') assertPlainBody(value);
+    if (metadata.type === 'query') assertNoPrototypeKeys(value);
     return super.transform(value, metadata);
   }
 }
@@ -52,8 +53,19 @@ function assertPlainBody(body: unknown): void {
     if (depth > DEPTH_MAX) {
       throw invalidFields([{ field: '', problem: `the body nests deeper than ${DEPTH_MAX} levels` }]);
     }
-    level = level.flatMap((value) => Object.values(value as object)).filter((value) => typeof value === 'object' && value !== null);
+    level.forEach(assertNoPrototypeKeys);
+    level = level
+      .flatMap((value) => Object.values(value as object))
+      .filter((value) => typeof value === 'object' && value !== null);
   }
+}
+
+/** Keys that, copied, would change what an object is. */
+const PROTOTYPE_KEYS = ['__proto__', 'constructor', 'prototype'];
+
+function assertNoPrototypeKeys(value: unknown): void {
+  const field = PROTOTYPE_KEYS.find((key) => Object.hasOwn(value as object, key));
+  if (field !== undefined) throw invalidFields([{ field, problem: 'is a name that nothing may have here' }]);
 }
 
 function fieldErrors(error: ValidationError, path: string): FieldError[] {
@@ -67,8 +79,11 @@ function fieldErrors(error: ValidationError, path: string): FieldError[] {
 }
 
 function problemOf(rule: string, message: string, error: ValidationError): string {
-  if (rule === 'whitelistValidation') return `is not known here${suggestion(error.property, knownFields(error.target))}`;
-  if (rule === 'unknownValue' || rule === 'nestedValidation') return 'has to be an object, or a list of objects where a list is meant';
+  if (rule === 'whitelistValidation') {
+    const known = knownFields(error.target);
+    return `is not known here${suggestion(error.property, known) || `; known are ${known.join(', ')}`}`;
+  }
+  if (rule === 'unknownValue' || rule === 'nestedValidation') return 'has to be an object';
   return message.startsWith(`${error.property} `) ? message.slice(error.property.length + 1) : message;
 }
 

@@ -8,7 +8,7 @@ const HEARTBEAT_S = 10;
 const HANDSHAKE_MS_MAX = 10_000;
 const RECONNECT_MS_FIRST = 100;
 const RECONNECT_MS_MAX = 5_000;
-const CLOSE_MS_MAX = 5_000;
+const CLOSE_MS_MAX = 3_000;
 
 export interface AmqpLinkOptions {
   readonly url: string;

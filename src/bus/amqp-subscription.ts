@@ -1,10 +1,13 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
-import { messageOf } from '../errors.js';
+import { BerthError, messageOf } from '../errors.js';
 import type { AmqpSession } from './amqp-session.js';
 import type { Subscription } from './bus.js';
 import type { BusLog } from './bus-log.js';
 import type { Delivery, MessageWorker } from './message-worker.js';
+import { withTimeLimit } from './time-limit.js';
 
+/** A broker that has gone silent is not waited for: it takes back what we had when the connection ends. */
+const ANSWER_MS_MAX = 3_000;
 const ATTACH_MS_FIRST = 100;
 const ATTACH_MS_MAX = 5_000;
 
@@ -47,11 +50,16 @@ export class AmqpSubscription implements Subscription {
     this.isStopped = true;
     if (this.timer) clearTimeout(this.timer);
     this.worker.hold();
-    // Errors here mean that the channel is gone, and with it the consumer.
-    if (this.channel && this.consumerTag) await this.channel.cancel(this.consumerTag).catch(() => undefined);
+    if (this.channel && this.consumerTag) await this.answered(this.channel.cancel(this.consumerTag));
     await this.worker.stop();
     await this.leaveChannel();
     this.options.onStopped();
+  }
+
+  /** Errors mean that the channel is gone, and with it the consumer: which is what the caller wants. */
+  private async answered(call: Promise<unknown>): Promise<void> {
+    const late = () => new BerthError('bus.unavailable', 'the message broker does not answer');
+    await withTimeLimit(call, ANSWER_MS_MAX, late).catch(() => undefined);
   }
 
   private async consume(session: AmqpSession, channel: Channel): Promise<void> {
@@ -96,7 +104,7 @@ export class AmqpSubscription implements Subscription {
     const channel = this.channel;
     this.channel = null;
     this.consumerTag = null;
-    await channel?.close().catch(() => undefined);
+    if (channel) await this.answered(closed(channel));
   }
 
   private attachLater(session: AmqpSession): void {
@@ -111,4 +119,9 @@ export class AmqpSubscription implements Subscription {
   private fields(error: unknown): Record<string, unknown> {
     return { queue: this.options.queue, reason: messageOf(error), failures: this.failures };
   }
+}
+
+/** `Channel.close` throws, instead of rejecting, when the channel is closed already. */
+async function closed(channel: Channel): Promise<void> {
+  await channel.close();
 }

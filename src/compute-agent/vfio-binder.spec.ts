@@ -446,7 +446,6 @@ describe('a crash', () => {
     async (at, when) => {
       const w = shared.host();
       const claimId = randomUUID();
-      const before = await scan(w);
       const { wrap, death } = dying(at, when);
       await Promise.race([prepareDevices(await w.agent(wrap), order(w, P5000S, claimId)), death]);
       const released = await releaseDevices(await w.agent(), claimId);

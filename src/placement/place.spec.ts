@@ -102,6 +102,13 @@ describe('reasons', () => {
       'ComputeFilter',
       'the host is disabled: fan',
     ],
+    [
+      'read-only',
+      aHost('h', P5000S, { readOnly: true }),
+      gpu(1),
+      'ComputeFilter',
+      'the agent of the host only looks (read_only)',
+    ],
     ['no such device', aHost('h', []), gpu(1), 'PciPassthroughFilter', 'no device of alias gpu'],
     ['too many', aHost('h', P5000S), gpu(3), 'PciPassthroughFilter', '2 devices of alias gpu, 3 wanted'],
     ['vCPUs', aHost('h', []), aRequest([], { vcpus: 65 }), 'CoreFilter', '65 vCPUs wanted, 64 of 64 free'],

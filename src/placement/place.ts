@@ -94,12 +94,17 @@ function grouped(no: readonly TurnedDown[], explained: number): HostRejection[] 
     .sort((a, b) => b.hostCount - a.hostCount || ((a.hosts[0] ?? '') < (b.hosts[0] ?? '') ? -1 : 1));
 }
 
+/** One sentence on the cause that came nearest to a "yes": a host with busy GPUs says more than ten without any. */
 function summary(rejections: readonly HostRejection[], hosts: number): string {
-  const first = rejections[0];
-  if (!first) return 'No host has reported yet.';
-  const why = first.reasons.map((reason) => reason.message).join('; ') || first.filter;
-  const where = first.hostCount === 1 ? `host ${first.hosts[0]}` : `${first.hostCount} hosts`;
-  return hosts === first.hostCount
-    ? `No valid host: ${why} (${first.filter}, ${where}).`
-    : `No valid host of ${hosts}: ${why} (${first.filter}, ${where}), and ${rejections.length - 1} other cause(s).`;
+  const telling =
+    rejections.find((entry) => !entry.reasons.some((reason) => DISTANT.test(reason.code))) ?? rejections[0];
+  if (!telling) return 'No host has reported yet.';
+  const why = telling.reasons.map((reason) => reason.message).join('; ') || telling.filter;
+  const where = telling.hostCount === 1 ? `host ${telling.hosts[0]}` : `${telling.hostCount} hosts`;
+  const rest = hosts - telling.hostCount;
+  const more = rest === 0 ? '' : `; ${rest} other host${rest === 1 ? '' : 's'} for other causes`;
+  return `No valid host: ${why} (${telling.filter}, ${where})${more}.`;
 }
+
+/** Causes of hosts that never were candidates. */
+const DISTANT = /^(?:host\.|device\.none_matching$)/;

@@ -49,6 +49,8 @@ export interface HostSnapshot {
   readonly status: 'up' | 'down';
   readonly enabled: boolean;
   readonly disabledReason: string | null;
+  /** Its agent only looks: nothing can be placed there. */
+  readonly readOnly: boolean;
   readonly numaCells: readonly NumaCell[];
   readonly capacity: Resources;
   /** Claimed and allocated, by all servers. */

@@ -15,6 +15,7 @@ interface HostRow {
   readonly status: 'up' | 'down';
   readonly enabled: boolean;
   readonly disabled_reason: string | null;
+  readonly read_only: boolean;
   readonly numa_cells: readonly WireNumaCell[];
   readonly vcpus: number;
   readonly memory_mb: number;
@@ -48,7 +49,7 @@ export async function readHosts(tx: Tx, ids: readonly string[]): Promise<HostSna
 async function readSomeHosts(tx: Tx, ids: readonly string[]): Promise<HostSnapshot[]> {
   // hosts first: a change between the two statements raises the generation, and a claim on the old one is refused
   const hosts = (await tx.query(
-    `SELECT h.id, h.name, h.generation, h.status, h.enabled, h.disabled_reason, h.numa_cells,
+    `SELECT h.id, h.name, h.generation, h.status, h.enabled, h.disabled_reason, h.read_only, h.numa_cells,
             h.vcpus, h.memory_mb, h.disk_gb,
             coalesce(u.vcpus, 0)::int AS used_vcpus,
             coalesce(u.memory_mb, 0)::bigint AS used_memory_mb,
@@ -83,6 +84,7 @@ function hostSnapshot(host: HostRow, rows: readonly DeviceRow[]): HostSnapshot {
     status: host.status,
     enabled: host.enabled,
     disabledReason: host.disabled_reason,
+    readOnly: host.read_only,
     numaCells: host.numa_cells.map((cell) => ({
       id: cell.id,
       cpus: cell.cpus,

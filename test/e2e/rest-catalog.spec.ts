@@ -44,7 +44,10 @@ describe('aliases and flavors over REST', () => {
     expect(made.body.numa_policy).toBe('legacy');
     expect(made.body.specs[0].traits).toEqual(['CUSTOM_FAST']);
     expect(made.body.specs[1].live_migratable).toBe(true);
-    const changed = await api.http.put('/v1/aliases/v100').send({ numa_policy: 'required', specs: [specs[1]] }).expect(200);
+    const changed = await api.http
+      .put('/v1/aliases/v100')
+      .send({ numa_policy: 'required', specs: [specs[1]] })
+      .expect(200);
     expect(changed.body).toMatchObject({ version: 2, numa_policy: 'required' });
     expect(changed.body.specs).toHaveLength(1);
     const shown = await api.http.get('/v1/aliases/v100').expect(200);
@@ -66,10 +69,24 @@ describe('aliases and flavors over REST', () => {
   });
 
   it('makes a flavor and finds it by id and by name', async () => {
-    const body = { name: 'm1.gpu', id: 'f-1', vcpus: 4, ram: 8192, disk: 40, extra_specs: { 'pci_passthrough:alias': 'gpu:1', 'trait:X': 'required' } };
+    const body = {
+      name: 'm1.gpu',
+      id: 'f-1',
+      vcpus: 4,
+      ram: 8192,
+      disk: 40,
+      extra_specs: { 'pci_passthrough:alias': 'gpu:1', 'trait:X': 'required' },
+    };
     const made = await api.http.post('/v1/flavors').send(body).expect(201);
     expect(made.headers['location']).toBe('/v1/flavors/f-1');
-    expect(made.body).toMatchObject({ id: 'f-1', name: 'm1.gpu', vcpus: 4, ram_mb: 8192, disk_gb: 40, extra_specs: body.extra_specs });
+    expect(made.body).toMatchObject({
+      id: 'f-1',
+      name: 'm1.gpu',
+      vcpus: 4,
+      ram_mb: 8192,
+      disk_gb: 40,
+      extra_specs: body.extra_specs,
+    });
     expect((await api.http.get('/v1/flavors/f-1').expect(200)).body).toEqual(made.body);
     expect((await api.http.get('/v1/flavors/m1.gpu').expect(200)).body).toEqual(made.body);
     expect((await api.http.get('/v1/flavors').expect(200)).body.flavors).toEqual([made.body]);
@@ -77,8 +94,22 @@ describe('aliases and flavors over REST', () => {
 
   it('refuses a second flavor of the name or the id', async () => {
     const size = { vcpus: 1, ram_mb: 1 };
-    expect((await api.http.post('/v1/flavors').send({ name: 'm1.gpu', ...size }).expect(409)).body.code).toBe('flavor.exists');
-    expect((await api.http.post('/v1/flavors').send({ name: 'x', id: 'f-1', ...size }).expect(409)).body.code).toBe('flavor.exists');
+    expect(
+      (
+        await api.http
+          .post('/v1/flavors')
+          .send({ name: 'm1.gpu', ...size })
+          .expect(409)
+      ).body.code,
+    ).toBe('flavor.exists');
+    expect(
+      (
+        await api.http
+          .post('/v1/flavors')
+          .send({ name: 'x', id: 'f-1', ...size })
+          .expect(409)
+      ).body.code,
+    ).toBe('flavor.exists');
   });
 
   it('does not delete an alias that a flavor names', async () => {
@@ -88,22 +119,35 @@ describe('aliases and flavors over REST', () => {
   });
 
   it('is not fooled by an alias whose name is a part of another', async () => {
-    await api.http.post('/v1/aliases').send({ ...GPU, name: 'gp' }).expect(201);
+    await api.http
+      .post('/v1/aliases')
+      .send({ ...GPU, name: 'gp' })
+      .expect(201);
     await api.http.delete('/v1/aliases/gp').expect(204);
     await api.http.get('/v1/aliases/gp').expect(404);
   });
 
   it('sets, replaces and removes extra specs, each time checked', async () => {
     const put = await api.http.put('/v1/flavors/m1.gpu/extra_specs/hw:numa_nodes').send({ value: '2' }).expect(200);
-    expect(put.body.extra_specs).toEqual({ 'pci_passthrough:alias': 'gpu:1', 'trait:X': 'required', 'hw:numa_nodes': '2' });
+    expect(put.body.extra_specs).toEqual({
+      'pci_passthrough:alias': 'gpu:1',
+      'trait:X': 'required',
+      'hw:numa_nodes': '2',
+    });
     const wrong = await api.http.put('/v1/flavors/f-1/extra_specs/hw:numa_nodes').send({ value: '3' }).expect(400);
     expect(wrong.body).toMatchObject({ code: 'flavor.invalid', errors: [{ field: 'extra_specs.hw:numa_nodes' }] });
-    const unknown = await api.http.put('/v1/flavors/f-1/extra_specs/pci_passthrough:alias').send({ value: 'gpuu:1' }).expect(400);
+    const unknown = await api.http
+      .put('/v1/flavors/f-1/extra_specs/pci_passthrough:alias')
+      .send({ value: 'gpuu:1' })
+      .expect(400);
     expect(unknown.body.code).toBe('alias.unknown');
     expect(unknown.body.detail).toContain('did you mean "gpu"?');
     await api.http.delete('/v1/flavors/f-1/extra_specs/trait:X').expect(204);
     await api.http.delete('/v1/flavors/f-1/extra_specs/trait:X').expect(404);
-    const replaced = await api.http.put('/v1/flavors/f-1/extra_specs').send({ extra_specs: { a: 'b' } }).expect(200);
+    const replaced = await api.http
+      .put('/v1/flavors/f-1/extra_specs')
+      .send({ extra_specs: { a: 'b' } })
+      .expect(200);
     expect(replaced.body).toEqual({ extra_specs: { a: 'b' } });
     await api.http.delete('/v1/flavors/f-1/extra_specs').expect(204);
     expect((await api.http.get('/v1/flavors/f-1')).body.extra_specs).toEqual({});
@@ -123,7 +167,11 @@ describe('aliases and flavors over REST', () => {
     expect(answers.map((answer) => answer.status)).toEqual([201, 201, 201, 201]);
     expect(new Set(answers.map((answer) => answer.body.id)).size).toBe(1);
     expect(answers.filter((answer) => answer.headers['idempotency-replayed'] === 'true')).toHaveLength(3);
-    const other = await api.http.post('/v1/flavors').set('Idempotency-Key', 'k-1').send({ ...body, vcpus: 2 }).expect(422);
+    const other = await api.http
+      .post('/v1/flavors')
+      .set('Idempotency-Key', 'k-1')
+      .send({ ...body, vcpus: 2 })
+      .expect(422);
     expect(other.body.code).toBe('idempotency.key_reused');
     // the same key on another path is another request
     await api.http.post('/v1/aliases').set('Idempotency-Key', 'k-1').send(GPU).expect(422);
@@ -133,7 +181,10 @@ describe('aliases and flavors over REST', () => {
     const flavor = { name: 'later', vcpus: 1, ram_mb: 512, extra_specs: { 'pci_passthrough:alias': 'nic:1' } };
     const send = () => api.http.post('/v1/flavors').set('Idempotency-Key', 'k-2').send(flavor);
     expect((await send()).body.code).toBe('alias.unknown');
-    await api.http.post('/v1/aliases').send({ ...GPU, name: 'nic' }).expect(201);
+    await api.http
+      .post('/v1/aliases')
+      .send({ ...GPU, name: 'nic' })
+      .expect(201);
     expect((await send()).status).toBe(201);
   });
 });
@@ -148,7 +199,9 @@ describe('aliases of configuration files', () => {
   const fileAlias = (name: string, productId: string): AliasDefinition => ({
     name,
     numaPolicy: 'legacy',
-    specs: [{ vendorId: '8086', productId, deviceType: 'type-PCI', resourceClass: null, traits: [], liveMigratable: null }],
+    specs: [
+      { vendorId: '8086', productId, deviceType: 'type-PCI', resourceClass: null, traits: [], liveMigratable: null },
+    ],
   });
 
   async function sync(...aliases: AliasDefinition[]): Promise<void> {
@@ -165,10 +218,7 @@ describe('aliases of configuration files', () => {
     const shown = await api.http.get('/v1/aliases/qat').expect(200);
     expect(shown.body).toMatchObject({ source: 'file', read_only: true, version: 1 });
     const body = { vendor_id: '8086', product_id: '0444', device_type: 'type-PCI' };
-    for (const answer of [
-      await api.http.put('/v1/aliases/qat').send(body),
-      await api.http.delete('/v1/aliases/qat'),
-    ]) {
+    for (const answer of [await api.http.put('/v1/aliases/qat').send(body), await api.http.delete('/v1/aliases/qat')]) {
       expect(answer.status).toBe(409);
       expect(answer.body.code).toBe('alias.read_only');
     }
@@ -184,7 +234,10 @@ describe('aliases of configuration files', () => {
   });
 
   it('refuses a file alias that exists through REST, and changes nothing', async () => {
-    await api.http.post('/v1/aliases').send({ ...GPU }).expect(201);
+    await api.http
+      .post('/v1/aliases')
+      .send({ ...GPU })
+      .expect(201);
     await expect(sync(fileAlias('gpu', '0001'))).rejects.toMatchObject({
       code: 'settings.invalid',
       message: 'alias gpu is defined in a configuration file and through REST; delete one',

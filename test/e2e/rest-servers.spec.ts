@@ -9,9 +9,15 @@ describe('a server over REST, from wish to end', () => {
   beforeAll(async () => {
     api = await startRestApi(inject('databaseUrl'));
     const gpu = { vendor_id: '10de', product_id: '1bb0', device_type: 'type-PCI' };
-    await api.http.post('/v1/aliases').send({ name: 'gpu', numa_policy: 'preferred', ...gpu }).expect(201);
+    await api.http
+      .post('/v1/aliases')
+      .send({ name: 'gpu', numa_policy: 'preferred', ...gpu })
+      .expect(201);
     const extra_specs = { 'pci_passthrough:alias': 'gpu:1', 'hw:numa_nodes': '2' };
-    await api.http.post('/v1/flavors').send({ name: 'm1.gpu', vcpus: 4, ram_mb: 8192, disk_gb: 40, extra_specs }).expect(201);
+    await api.http
+      .post('/v1/flavors')
+      .send({ name: 'm1.gpu', vcpus: 4, ram_mb: 8192, disk_gb: 40, extra_specs })
+      .expect(201);
   });
   afterAll(() => api?.close());
 
@@ -54,10 +60,19 @@ describe('a server over REST, from wish to end', () => {
 
   it('takes ad-hoc devices without a flavor, as text or as a list, and beside one', async () => {
     const text = await api.http.post('/v1/servers').send({ name: 'ad-hoc', devices: 'gpu:2' }).expect(202);
-    expect(text.body).toMatchObject({ flavor: null, vcpus: 1, ram_mb: 512, disk_gb: 0, requested_devices: [{ alias: 'gpu', count: 2 }] });
+    expect(text.body).toMatchObject({
+      flavor: null,
+      vcpus: 1,
+      ram_mb: 512,
+      disk_gb: 0,
+      requested_devices: [{ alias: 'gpu', count: 2 }],
+    });
     const devices = [{ alias: 'gpu', count: 1, numa_policy: 'required' }];
     const list = await api.http.post('/v1/servers').send({ name: 'list', devices, vcpus: 0, ram_mb: 0 }).expect(202);
-    expect(list.body).toMatchObject({ vcpus: 0, requested_devices: [{ alias: 'gpu', count: 1, numa_policy: 'required' }] });
+    expect(list.body).toMatchObject({
+      vcpus: 0,
+      requested_devices: [{ alias: 'gpu', count: 1, numa_policy: 'required' }],
+    });
     const both = await api.http.post('/v1/servers').send({ name: 'both', flavor: 'm1.gpu', devices }).expect(202);
     expect(both.body.requested_devices).toHaveLength(2);
   });
@@ -93,7 +108,14 @@ describe('a server over REST, from wish to end', () => {
     await insertAllocations(api, { serverId, hostId: host.id, active: false, devices });
     const claimed = (await api.http.get(`/v1/servers/${serverId}`).expect(200)).body;
     expect(claimed).toMatchObject({ status: 'BUILD', task_state: 'preparing', host: 'compute-1', simulated: true });
-    expect(claimed.devices[0]).toMatchObject({ address: '0000:83:00.0', driver: null, vfio: null, libvirt_hostdev_xml: null, qemu_args: null, iommu_group: 25 });
+    expect(claimed.devices[0]).toMatchObject({
+      address: '0000:83:00.0',
+      driver: null,
+      vfio: null,
+      libvirt_hostdev_xml: null,
+      qemu_args: null,
+      iommu_group: 25,
+    });
 
     await api.sql(`UPDATE servers SET status = 'ACTIVE', task_state = NULL WHERE id = $1`, [serverId]);
     await api.sql(
@@ -142,7 +164,12 @@ describe('a server over REST, from wish to end', () => {
 
   it('shows recorded decisions in the words of the wire', async () => {
     const rejections = [
-      { filter: 'PciPassthroughFilter', hosts: ['compute-1'], hostCount: 1, reasons: [{ code: 'device.all_in_use', message: 'all in use', details: {} }] },
+      {
+        filter: 'PciPassthroughFilter',
+        hosts: ['compute-1'],
+        hostCount: 1,
+        reasons: [{ code: 'device.all_in_use', message: 'all in use', details: {} }],
+      },
     ];
     const record = { outcome: 'rejected', message: 'nowhere', rejections, hostsConsidered: 1 };
     await api.sql(
@@ -152,7 +179,9 @@ describe('a server over REST, from wish to end', () => {
     const fault = { code: 'placement.no_valid_host', message: 'nowhere', details: { rejections } };
     await api.sql(`UPDATE servers SET fault = $2 WHERE id = $1`, [serverId, JSON.stringify(fault)]);
     const { decisions } = (await api.http.get(`/v1/servers/${serverId}/decisions`).expect(200)).body;
-    expect(decisions).toMatchObject([{ attempt: 1, outcome: 'rejected', message: 'nowhere', hosts_considered: 1, host: null }]);
+    expect(decisions).toMatchObject([
+      { attempt: 1, outcome: 'rejected', message: 'nowhere', hosts_considered: 1, host: null },
+    ]);
     expect(decisions[0].rejections[0]).toMatchObject({ filter: 'PciPassthroughFilter', host_count: 1 });
     const shown = (await api.http.get(`/v1/servers/${serverId}`)).body;
     expect(shown.decision_id).toBe(decisions[0].id);
@@ -160,7 +189,9 @@ describe('a server over REST, from wish to end', () => {
   });
 
   it('ends at once when it holds nothing, and through the scheduler when it does', async () => {
-    const { id } = (await api.http.post('/v1/servers').send({ name: 'short', flavor: 'm1.gpu' })).body as { id: string };
+    const { id } = (await api.http.post('/v1/servers').send({ name: 'short', flavor: 'm1.gpu' })).body as {
+      id: string;
+    };
     await api.http.delete(`/v1/servers/${id}`).expect(204);
     await api.http.delete(`/v1/servers/${id}`).expect(204);
     expect((await api.http.get(`/v1/servers/${id}`).expect(404)).body.code).toBe('server.unknown');
@@ -168,7 +199,10 @@ describe('a server over REST, from wish to end', () => {
     await api.sql('DELETE FROM outbox');
     await api.http.delete(`/v1/servers/${serverId}`).expect(202);
     await api.http.delete(`/v1/servers/${serverId}`).expect(202);
-    expect((await api.http.get(`/v1/servers/${serverId}`).expect(200)).body).toMatchObject({ status: 'DELETING', task_state: 'releasing' });
+    expect((await api.http.get(`/v1/servers/${serverId}`).expect(200)).body).toMatchObject({
+      status: 'DELETING',
+      task_state: 'releasing',
+    });
     expect(await api.sql('SELECT message FROM outbox')).toMatchObject([
       { message: { type: 'server.deleted', body: { server_id: serverId } } },
     ]);

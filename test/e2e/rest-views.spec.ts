@@ -39,7 +39,12 @@ describe('hosts, devices and pools over REST', () => {
   let host: { id: string; deviceIds: string[] };
   beforeAll(async () => {
     api = await startRestApi(inject('databaseUrl'));
-    await insertHost(api, { name: 'b-host', kernelKind: 'simulated', status: 'down', devices: [{ iommu_group: null }] });
+    await insertHost(api, {
+      name: 'b-host',
+      kernelKind: 'simulated',
+      status: 'down',
+      devices: [{ iommu_group: null }],
+    });
     host = await insertHost(api, { name: 'a-host', devices: DEVICES });
     const { body } = await api.http.post('/v1/servers').send({ name: 'owner', vcpus: 4 }).expect(202);
     const gpu = { id: host.deviceIds[0] as string, alias: null };
@@ -73,7 +78,10 @@ describe('hosts, devices and pools over REST', () => {
     expect((await api.http.get('/v1/hosts?status=down')).body.hosts).toHaveLength(1);
     expect((await api.http.get('/v1/hosts?limit=1')).body.next).toBe('/v1/hosts?limit=1&marker=a-host');
     const typo = await api.http.get('/v1/hosts/a-hst').expect(404);
-    expect(typo.body).toMatchObject({ code: 'host.unknown', detail: expect.stringContaining('did you mean "a-host"?') });
+    expect(typo.body).toMatchObject({
+      code: 'host.unknown',
+      detail: expect.stringContaining('did you mean "a-host"?'),
+    });
   });
 
   it('pages devices by host and address, eight-digit domains last', async () => {
@@ -139,7 +147,14 @@ describe('hosts, devices and pools over REST', () => {
       if (name !== 'none') expect(expected.length, name).toBeGreaterThan(0);
     }
     // an alias of a file may leave the type out: then PFs are not meant
-    const anyType = { vendorId: '8086', productId: null, deviceType: null, resourceClass: null, traits: [], liveMigratable: null };
+    const anyType = {
+      vendorId: '8086',
+      productId: null,
+      deviceType: null,
+      resourceClass: null,
+      traits: [],
+      liveMigratable: null,
+    };
     await api.sql(`UPDATE aliases SET specs = $1 WHERE name = 'none'`, [JSON.stringify([anyType])]);
     expect(await addresses('alias=none')).toEqual(['a-host 0000:05:10.0', 'a-host 0000:05:10.6']);
   });
@@ -159,7 +174,12 @@ describe('hosts, devices and pools over REST', () => {
       change_pending: false,
     });
     const refused = (await api.http.get(`/v1/devices/${host.deviceIds.at(-1)}`).expect(200)).body;
-    expect(refused).toMatchObject({ offered: false, offer: null, not_offered: 'no device_spec entry matches', owner: null });
+    expect(refused).toMatchObject({
+      offered: false,
+      offer: null,
+      not_offered: 'no device_spec entry matches',
+      owner: null,
+    });
     await api.http.get('/v1/devices/nonsense').expect(404);
   });
 
@@ -168,7 +188,13 @@ describe('hosts, devices and pools over REST', () => {
       pools: { key: Record<string, unknown>; total: number; free: number }[];
     };
     const gpu = pools.find((pool) => pool.key['address'] === '0000:83:00.0');
-    expect(gpu).toMatchObject({ host: 'a-host', simulated: false, total: 1, free: 0, key: { product_id: '1bb0', numa_node: 1 } });
+    expect(gpu).toMatchObject({
+      host: 'a-host',
+      simulated: false,
+      total: 1,
+      free: 0,
+      key: { product_id: '1bb0', numa_node: 1 },
+    });
     expect(pools.reduce((sum, pool) => sum + pool.total, 0)).toBe(8);
     expect(pools.reduce((sum, pool) => sum + pool.free, 0)).toBe(7);
     const first = (await api.http.get('/v1/pools?limit=1')).body;

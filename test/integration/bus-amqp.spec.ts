@@ -257,12 +257,12 @@ describe('RabbitMQ that is killed', () => {
       expect(failures.length).toBeGreaterThan(0);
       expect(harness.bus.isReady()).toBe(false);
 
-      await broker.restart();
+      console.time("restart"); await broker.restart(); console.timeEnd("restart");
       await isReady(harness);
       await vi.waitFor(() => harness.bus.publish(consumed, aMessage()), SOON);
       await vi.waitFor(() => expect(got.length).toBeGreaterThan(0), SOON);
-      const found = await collect(harness, kept, 0, 50);
-      await vi.waitFor(() => expect(found).toEqual(expect.arrayContaining(confirmed)), SOON);
+      console.time("c"); const found = await collect(harness, kept, 0, 50); console.timeEnd("c");
+      await vi.waitFor(() => expect(found).toEqual(expect.arrayContaining(confirmed)), SOON).catch(async (e) => { console.log(harness.log); const c = await connect(broker.url); const ch = await c.createChannel(); console.log(await ch.checkQueue(kept), found.length, confirmed.length); throw new Error("x"); });
     } finally {
       await harness.close();
       await broker.stop();

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -7,6 +7,7 @@ import { Client } from 'pg';
 
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded-postgres.js';
 import { migrate } from '../../src/store/migrate.js';
+import { beforeDeath } from './processes.js';
 
 /** A Postgres of the tests' own, on 127.0.0.1, that forgets on a power cut what it had in memory (no fsync). */
 export interface TestPostgres {
@@ -27,6 +28,10 @@ export async function startPostgres(): Promise<TestPostgres> {
     startEmbeddedPostgres({ dataDir, fast: true, maxConnections: 300, ...(port === undefined ? {} : { port }) });
   let running = await start();
   const { url, port } = running;
+  const forget = beforeDeath(() => {
+    endNow(running.pid);
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
+  });
   return {
     url,
     async restart() {
@@ -36,9 +41,18 @@ export async function startPostgres(): Promise<TestPostgres> {
     kill9: () => running.kill(),
     async stop() {
       await running.stop();
+      forget();
       await removeEmbeddedPostgres(dataDir);
     },
   };
+}
+
+function endNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It had ended.
+  }
 }
 
 export interface TestDatabase {

@@ -33,6 +33,7 @@ export function aHost(name: string, devices: readonly DeviceSketch[], more: Part
     status: 'up',
     enabled: true,
     disabledReason: null,
+    readOnly: false,
     numaCells: [
       { id: 0, cpus: 32, memoryMb: 65_536, socket: 0 },
       { id: 1, cpus: 32, memoryMb: 65_536, socket: 1 },

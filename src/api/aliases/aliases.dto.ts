@@ -1,9 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { Type } from 'class-transformer';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsOptional, ValidateNested } from 'class-validator';
+import { IsOptional } from 'class-validator';
 import { NUMA_POLICIES, type NumaPolicy } from '../../pci/alias.js';
 import type { AliasEntity } from '../../store/entities/catalog.entities.js';
-import { TextField, WordField } from '../fields.js';
+import { ListField, TextField, WordField } from '../fields.js';
 
 const SPECS_MAX = 64;
 const ALIAS_DEVICE_TYPES = ['type-PCI', 'type-PF', 'type-VF'];
@@ -32,13 +31,7 @@ export class AliasChangeBody extends AliasSpecBody {
   @WordField({ words: NUMA_POLICIES, optional: true, description: '`legacy` when left out.' })
   numa_policy?: NumaPolicy;
 
-  @ApiProperty({ type: [AliasSpecBody], required: false, maxItems: SPECS_MAX, description: 'Any of them will do.' })
-  @IsOptional()
-  @IsArray({ message: 'has to be a list of objects' })
-  @ArrayMinSize(1, { message: 'is empty; give one spec at least' })
-  @ArrayMaxSize(SPECS_MAX, { message: `has more than ${SPECS_MAX} specs` })
-  @ValidateNested({ each: true })
-  @Type(() => AliasSpecBody)
+  @ListField({ of: () => AliasSpecBody, min: 1, max: SPECS_MAX, optional: true, description: 'Any of them will do.' })
   specs?: AliasSpecBody[];
 }
 

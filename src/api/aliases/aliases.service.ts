@@ -76,7 +76,10 @@ async function lockWritable(tx: Tx, name: string): Promise<AliasEntity> {
 }
 
 async function unknownAlias(tx: Tx, name: string): Promise<BerthError> {
-  return new BerthError('alias.unknown', `There is no alias "${name}"${suggestion(name, await catalog.aliasNames(tx))}`);
+  return new BerthError(
+    'alias.unknown',
+    `There is no alias "${name}"${suggestion(name, await catalog.aliasNames(tx))}`,
+  );
 }
 
 const FLAVORS_NAMED_MAX = 10;

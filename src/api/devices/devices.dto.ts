@@ -3,14 +3,7 @@ import { DEVICE_TYPES } from '../../pci/device.js';
 import { DEVICE_STATUSES } from '../../pci/device-state.js';
 import type { WireDevice } from '../../messages/bodies.js';
 import type { DeviceRow } from '../../store/inventory-views.store.js';
-import {
-  CountParameter,
-  FlagParameter,
-  HexIdParameter,
-  IdParameter,
-  TextParameter,
-  WordField,
-} from '../fields.js';
+import { CountParameter, FlagParameter, HexIdParameter, IdParameter, TextParameter, WordField } from '../fields.js';
 import { PageQuery } from '../page.js';
 
 const NUMA_NODE_MAX = 65_535;

@@ -31,7 +31,10 @@ const GUEST_CELLS_MAX = 64;
  * @param size of the flavor: what the guest's NUMA nodes are cut from
  * @throws BerthError `flavor.invalid`, `numa_policy.invalid`; the message names the key
  */
-export function readExtraSpecs(extraSpecs: ExtraSpecs, size: { readonly vcpus: number; readonly ramMb: number }): FlavorDemands {
+export function readExtraSpecs(
+  extraSpecs: ExtraSpecs,
+  size: { readonly vcpus: number; readonly ramMb: number },
+): FlavorDemands {
   assertForm(extraSpecs);
   return {
     devices: readDevices(extraSpecs[ALIAS_KEY]),

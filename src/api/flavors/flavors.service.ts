@@ -73,7 +73,10 @@ export function withoutKey(extraSpecs: ExtraSpecs, key: string): ExtraSpecs {
   return Object.fromEntries(Object.entries(extraSpecs).filter(([name]) => name !== key));
 }
 
-async function lockFlavor(tx: Tx, idOrName: string): Promise<NonNullable<Awaited<ReturnType<typeof catalog.lockFlavor>>>> {
+async function lockFlavor(
+  tx: Tx,
+  idOrName: string,
+): Promise<NonNullable<Awaited<ReturnType<typeof catalog.lockFlavor>>>> {
   const row = await catalog.lockFlavor(tx, idOrName);
   if (!row) throw await unknownFlavor(tx, idOrName, null);
   return row;

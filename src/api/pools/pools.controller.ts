@@ -52,7 +52,10 @@ export class PoolsController {
     const filter = { host: query.host ?? null, status: null };
     const rows = await listHosts(this.ledger.pool, filter, { after: query.marker ?? null, limit: limit + 1 });
     const page = pageOf(rows, { path: '/v1/pools', query, limit }, (row) => row.name);
-    const devices = await listPoolDevices(this.ledger.pool, page.items.map((host) => host.id));
+    const devices = await listPoolDevices(
+      this.ledger.pool,
+      page.items.map((host) => host.id),
+    );
     return { pools: page.items.flatMap((host) => poolViews(host, devices)), next: page.next };
   }
 }

@@ -91,7 +91,10 @@ function deviceRequest(
 
 function assertLimits(devices: readonly DeviceRequest[]): void {
   if (devices.length > DEVICE_REQUESTS_MAX) {
-    throw new BerthError('server.invalid', `${devices.length} device requests; a server has at most ${DEVICE_REQUESTS_MAX}`);
+    throw new BerthError(
+      'server.invalid',
+      `${devices.length} device requests; a server has at most ${DEVICE_REQUESTS_MAX}`,
+    );
   }
   const count = devices.reduce((sum, device) => sum + device.count, 0);
   if (count > DEVICES_PER_SERVER_MAX) {

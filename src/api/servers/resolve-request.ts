@@ -42,19 +42,29 @@ export async function resolveRequest(tx: Tx, name: string, body: ServerWishesBod
   };
   const names = deviceWishes(wishes).map((wish) => wish.alias);
   const aliases = await findAliasDefinitions(tx, names);
-  await assertAliasesKnown(tx, own.map((wish) => wish.alias), aliases, 'devices');
+  await assertAliasesKnown(
+    tx,
+    own.map((wish) => wish.alias),
+    aliases,
+    'devices',
+  );
   await assertAliasesKnown(tx, names, aliases, 'flavor');
   return { flavor, request: placementRequest(wishes, aliases) };
 }
 
 function assertShape(body: ServerWishesBody): void {
-  const sizes = (['vcpus', 'ram_mb', 'disk_gb'] as const).filter((field) => body[field] !== undefined && body[field] !== null);
+  const sizes = (['vcpus', 'ram_mb', 'disk_gb'] as const).filter(
+    (field) => body[field] !== undefined && body[field] !== null,
+  );
   const hasFlavor = body.flavor !== undefined && body.flavor !== null;
   if (hasFlavor && sizes.length > 0) {
     throw invalidFields(sizes.map((field) => ({ field, problem: 'comes from the flavor; leave one of them out' })));
   }
   if (!hasFlavor && sizes.length === 0 && (body.devices ?? []).length === 0 && body.devices !== '') {
-    throw new BerthError('server.invalid', 'Name a flavor, or devices like "gpu:1", or a size (vcpus, ram_mb, disk_gb)');
+    throw new BerthError(
+      'server.invalid',
+      'Name a flavor, or devices like "gpu:1", or a size (vcpus, ram_mb, disk_gb)',
+    );
   }
 }
 

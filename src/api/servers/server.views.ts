@@ -67,7 +67,8 @@ export class ServerSummaryView {
   @ApiProperty({ type: 'integer' }) readonly ram_mb: number;
   @ApiProperty({ type: 'integer' }) readonly disk_gb: number;
   @ApiProperty({ type: [RequestedDevicesView] }) readonly requested_devices: readonly RequestedDevicesView[];
-  @ApiProperty({ type: 'array', items: { type: 'integer' }, nullable: true }) readonly numa_cells: readonly number[] | null;
+  @ApiProperty({ type: 'array', items: { type: 'integer' }, nullable: true }) readonly numa_cells:
+    readonly number[] | null;
   @ApiProperty({ type: 'integer' }) readonly attempts: number;
   @ApiProperty({ type: FaultView, nullable: true }) readonly fault: FaultView | null;
   @ApiProperty({ type: String, format: 'uuid', nullable: true, description: 'The last one.' })

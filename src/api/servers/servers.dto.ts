@@ -1,9 +1,19 @@
+import { applyDecorators } from '@nestjs/common';
 import { ApiExtraModels, ApiProperty, getSchemaPath } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsObject, IsOptional, ValidateIf, ValidateNested } from 'class-validator';
+import { IsObject, IsOptional, ValidateIf, ValidateNested } from 'class-validator';
 import { NUMA_POLICIES, type NumaPolicy, REQUEST_COUNT_MAX } from '../../pci/alias.js';
 import { DEVICE_REQUESTS_MAX } from '../../placement/request.js';
-import { CountField, DISK_GB_MAX, RAM_MB_MAX, TextField, TextParameter, VCPUS_MAX, WordField } from '../fields.js';
+import {
+  CountField,
+  DISK_GB_MAX,
+  listRules,
+  RAM_MB_MAX,
+  TextField,
+  TextParameter,
+  VCPUS_MAX,
+  WordField,
+} from '../fields.js';
 import { PageQuery } from '../page.js';
 
 export class DeviceWishBody {
@@ -17,25 +27,29 @@ export class ImagePropertiesBody {
   @WordField({ words: NUMA_POLICIES, optional: true }) hw_pci_numa_affinity_policy?: NumaPolicy;
 }
 
+/** A text in the grammar of flavors, which `parseAliasRequest` checks, or a list. */
+function DevicesField(): PropertyDecorator {
+  return applyDecorators(
+    ApiProperty({
+      required: false,
+      description: 'Beside the flavor, or without one: `"QuickAssist:2"`, or a list.',
+      oneOf: [
+        { type: 'string', example: 'QuickAssist:2' },
+        { type: 'array', maxItems: DEVICE_REQUESTS_MAX, items: { $ref: getSchemaPath(DeviceWishBody) } },
+      ],
+    }),
+    IsOptional(),
+    ValidateIf((body: ServerWishesBody) => typeof body.devices !== 'string'),
+    ...listRules({ of: () => DeviceWishBody, min: 0, max: DEVICE_REQUESTS_MAX }),
+  );
+}
+
 /** What a server asks for: a flavor, devices of its own, or both. */
 @ApiExtraModels(DeviceWishBody)
 export class ServerWishesBody {
   @TextField({ optional: true, example: 'm1.gpu', description: 'Id or name.' }) flavor?: string;
 
-  @ApiProperty({
-    required: false,
-    description: 'Beside the flavor, or without one: `"QuickAssist:2"`, or a list.',
-    oneOf: [
-      { type: 'string', example: 'QuickAssist:2' },
-      { type: 'array', maxItems: DEVICE_REQUESTS_MAX, items: { $ref: getSchemaPath(DeviceWishBody) } },
-    ],
-  })
-  @IsOptional()
-  @ValidateIf((body: ServerWishesBody) => typeof body.devices !== 'string')
-  @IsArray({ message: 'has to be a text like "QuickAssist:2", or a list of objects' })
-  @ArrayMaxSize(DEVICE_REQUESTS_MAX, { message: `has more than ${DEVICE_REQUESTS_MAX} requests` })
-  @ValidateNested({ each: true })
-  @Type(() => DeviceWishBody)
+  @DevicesField()
   devices?: string | DeviceWishBody[];
 
   @CountField({ min: 0, max: VCPUS_MAX, optional: true, description: 'Without flavor only; 1 when left out.' })

@@ -34,7 +34,10 @@ export class ServersService {
       name: query.name ?? null,
       projectId: query.project_id ?? null,
     };
-    const after = await assertMarker(query.marker, async (id) => (await servers.findServer(this.ledger.pool, id)) !== null);
+    const after = await assertMarker(
+      query.marker,
+      async (id) => (await servers.findServer(this.ledger.pool, id)) !== null,
+    );
     const rows = await servers.listServers(this.ledger.pool, filter, { after, limit: limit + 1 });
     const page = pageOf(rows, { path: SERVERS_PATH, query, limit }, (row) => row.id);
     return { servers: page.items.map(serverSummaryView), next: page.next };

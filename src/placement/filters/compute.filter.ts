@@ -1,17 +1,21 @@
+import type { Reason } from '../decision.js';
+import type { HostSnapshot } from '../snapshot.js';
 import type { Filter } from './filter.js';
 
-/** The host is up and enabled. */
+/** The host is up and enabled, and its agent may bind devices. */
 export const computeFilter: Filter = {
   name: 'ComputeFilter',
-  passes: (host) => host.status === 'up' && host.enabled,
-  explain: (host) =>
-    host.status === 'up'
-      ? [
-          {
-            code: 'host.disabled',
-            message: `the host is disabled${host.disabledReason === null ? '' : `: ${host.disabledReason}`}`,
-            details: {},
-          },
-        ]
-      : [{ code: 'host.silent', message: 'the agent of the host does not report', details: {} }],
+  passes: (host) => host.status === 'up' && host.enabled && !host.readOnly,
+  explain: (host) => [reasonOf(host)],
 };
+
+function reasonOf(host: HostSnapshot): Reason {
+  if (host.status !== 'up') {
+    return { code: 'host.silent', message: 'the agent of the host does not report', details: {} };
+  }
+  if (host.readOnly) {
+    return { code: 'host.read_only', message: 'the agent of the host only looks (read_only)', details: {} };
+  }
+  const why = host.disabledReason === null ? '' : `: ${host.disabledReason}`;
+  return { code: 'host.disabled', message: `the host is disabled${why}`, details: {} };
+}

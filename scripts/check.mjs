@@ -1,0 +1,119 @@
+// Everything a change must pass, in the order in which a fault is cheapest to find.
+//
+//   node scripts/check.mjs         format, lint, doors, types, dead code, API document, unit tests
+//   node scripts/check.mjs --all   the same with all tests, on a real Postgres and a real RabbitMQ
+//
+// The last line is `N passed, M failed`, the test cases. A failed step fails the whole, but keeps no other from running.
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const WITH_SERVICES = process.argv.includes('--all');
+const AT_ONCE = 2;
+
+/** Programs by their path: npx costs half a second each time. */
+const bin = (name) => [process.execPath, `node_modules/${name}`];
+const TSC = [...bin('typescript/bin/tsc'), '--noEmit', '--incremental', '--tsBuildInfoFile'];
+
+const STEPS = [
+  { title: 'types', commands: [[...TSC, 'node_modules/.cache/berth/types.tsbuildinfo', '-p', '.']] },
+  { title: 'format', commands: [[...bin('prettier/bin/prettier.cjs'), '--check', '--log-level', 'warn', '.']] },
+  { title: 'lint', commands: [[...bin('oxlint/bin/oxlint'), '--deny-warnings']] },
+  { title: 'doors', commands: [[...bin('dependency-cruiser/bin/dependency-cruise.mjs'), 'src', 'migrations']] },
+  { title: 'dead code', commands: [[...bin('knip/bin/knip.js'), '--no-progress']] },
+  ...(existsSync(`${ROOT}src/main.ts`) ? [{ title: 'API document', run: compareOpenApi }] : []),
+];
+
+const failed = await runSteps();
+const tests = await runTests();
+process.exitCode = failed.length > 0 || tests !== 0 ? 1 : 0;
+
+/** Runs the steps two at a time and reports them in their order. */
+async function runSteps() {
+  const waiting = STEPS.map((step) => ({ step, ...promiseWithResolver() }));
+  const queue = [...waiting];
+  const workers = Array.from({ length: AT_ONCE }, async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) next.resolve(await timed(next.step));
+  });
+  const bad = [];
+  for (const { step, promise } of waiting) {
+    const { code, output, seconds } = await promise;
+    console.log(`${code === 0 ? 'ok    ' : 'FAILED'}  ${step.title.padEnd(14)} ${seconds} s`);
+    if (code === 0) continue;
+    bad.push(step.title);
+    console.log(output.trimEnd());
+  }
+  await Promise.all(workers);
+  if (bad.length > 0) console.log(`\nFailed before the tests: ${bad.join(', ')}.`);
+  return bad;
+}
+
+function promiseWithResolver() {
+  let resolve;
+  const promise = new Promise((done) => (resolve = done));
+  return { promise, resolve };
+}
+
+async function timed(step) {
+  const startedAt = Date.now();
+  const { code, output } = await (step.run?.() ?? runInTurn(step.commands));
+  return { code, output, seconds: ((Date.now() - startedAt) / 1000).toFixed(1) };
+}
+
+async function runInTurn(commands) {
+  let output = '';
+  for (const command of commands) {
+    const result = await runCommand(command);
+    output += result.stderr + result.stdout;
+    if (result.code !== 0) return { code: result.code, output };
+  }
+  return { code: 0, output };
+}
+
+/** The checked-in API document says what the program says. */
+async function compareOpenApi() {
+  const built = await runCommand([process.execPath, 'scripts/build.mjs', '--if-needed']);
+  if (built.code !== 0) return { code: built.code, output: built.stdout + built.stderr };
+  const made = await runCommand([process.execPath, 'dist/src/main.js', 'openapi']);
+  if (made.code !== 0) return { code: made.code, output: made.stdout + made.stderr };
+  const kept = existsSync(`${ROOT}openapi/openapi.json`) ? readFileSync(`${ROOT}openapi/openapi.json`, 'utf8') : '';
+  if (made.stdout.trim() === kept.trim()) return { code: 0, output: '' };
+  const line = firstDifference(made.stdout, kept);
+  return { code: 1, output: `openapi/openapi.json is not what the program serves (line ${line}): npm run openapi` };
+}
+
+function firstDifference(one, other) {
+  const others = other.split('\n');
+  const index = one.split('\n').findIndex((line, at) => line !== others[at]);
+  return index < 0 ? others.length : index + 1;
+}
+
+/** All test projects in one run of vitest, so that there is one count; its last line is the closing one. */
+function runTests() {
+  const projects = WITH_SERVICES ? ['unit', 'integration', 'e2e'] : ['unit'];
+  const words = ['run', ...projects.flatMap((project) => ['--project', project])];
+  const reporters = ['--reporter=default', '--reporter=./test/support/closing-line.reporter.ts'];
+  const [program, ...rest] = [...bin('vitest/vitest.mjs'), ...words, ...reporters];
+  console.log(`        tests: ${projects.join(', ')}`);
+  return new Promise((resolve) => {
+    const child = spawn(program, rest, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
+    // Ctrl-C reaches vitest by itself; a signal to us alone is passed on, so that it stops the services.
+    for (const signal of ['SIGTERM', 'SIGHUP']) process.once(signal, () => child.kill(signal));
+    process.once('SIGINT', () => undefined);
+    child.once('error', () => resolve(1));
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+function runCommand([program, ...words]) {
+  return new Promise((resolve) => {
+    const child = spawn(program, words, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (text) => (stdout += text));
+    child.stderr.on('data', (text) => (stderr += text));
+    child.once('error', (error) => resolve({ code: 1, stdout, stderr: stderr + error.message }));
+    child.once('close', (code) => resolve({ code: code ?? 1, stdout, stderr }));
+  });
+}
