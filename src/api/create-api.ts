@@ -48,8 +48,8 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     bodyLimit: settings.http.bodyBytesMax,
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
-    frameworkErrors: (error: Error, _request: unknown, reply: ProblemReply) =>
-      sendProblem(reply, new BerthError('request.invalid', error.message, { cause: error })),
+    frameworkErrors: (error: Error, _request: unknown, reply: unknown) =>
+      sendProblem(reply as ProblemReply, new BerthError('request.invalid', error.message, { cause: error })),
   });
   let app: NestFastifyApplication | null = null;
   const checks: Checks = async () => ({

@@ -155,6 +155,22 @@ describe('reports', () => {
     expect(agent.status().ready).toBe(true);
   });
 
+  it('that were asked for while the broker was down are owed, even when the request was given up', async () => {
+    const centre = await new Centre().listen();
+    await start(centre, settings('node-1', await onDisk(charmsGuideHost('h')), { scanIntervalMs: 20 }));
+    await centre.nth('agent.report');
+    const publish = centre.bus.publish.bind(centre.bus);
+    let down = true;
+    centre.bus.publish = async (queue, message) => {
+      if (down) throw new BerthError('bus.unavailable', 'down');
+      return publish(queue, message);
+    };
+    await publish(agentQueue('node-1'), envelope('report.request', {}));
+    await vi.waitFor(() => expect(centre.bus.deadLetters(agentQueue('node-1'))).toHaveLength(1), 10_000);
+    down = false;
+    expect((await centre.nth('agent.report', 2)).sequence).toBe(2);
+  });
+
   it('of a host that cannot be read are not made up, nor are heartbeats', async () => {
     const centre = await new Centre().listen();
     const disk = await onDisk(charmsGuideHost('h'));

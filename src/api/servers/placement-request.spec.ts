@@ -52,21 +52,21 @@ describe('placementRequest', () => {
     ]);
   });
 
-  it.each<[string, NumaPolicy | null, string | null, string | null, NumaPolicy, NumaPolicy]>([
-    ['its own, before all', 'socket', 'required', null, 'preferred', 'socket'],
-    ['the flavor, before the alias', null, 'required', null, 'preferred', 'required'],
-    ['the image, before the alias', null, null, 'required', 'preferred', 'required'],
-    ['the alias, when nobody else says', null, null, null, 'preferred', 'preferred'],
-  ])('takes the NUMA policy of %s', (_what, own, ofFlavor, ofImage, ofAlias, expected) => {
+  it.each<{ who: string; own: NumaPolicy | null; flavor: string | null; image: string | null; taken: NumaPolicy }>([
+    { who: 'its own, before all', own: 'socket', flavor: 'required', image: null, taken: 'socket' },
+    { who: 'the flavor, before the alias', own: null, flavor: 'required', image: null, taken: 'required' },
+    { who: 'the image, before the alias', own: null, flavor: null, image: 'required', taken: 'required' },
+    { who: 'the alias, when nobody else says', own: null, flavor: null, image: null, taken: 'preferred' },
+  ])('takes the NUMA policy of $who', (given) => {
     const request = placementRequest(
       wishes({
-        flavor: flavor(ofFlavor === null ? {} : { [POLICY]: ofFlavor }),
-        devices: [{ alias: 'a', count: 1, numaPolicy: own }],
-        imagePolicy: ofImage,
+        flavor: flavor(given.flavor === null ? {} : { [POLICY]: given.flavor }),
+        devices: [{ alias: 'a', count: 1, numaPolicy: given.own }],
+        imagePolicy: given.image,
       }),
-      [alias('a', ofAlias)],
+      [alias('a', 'preferred')],
     );
-    expect(request.devices[0]?.numaPolicy).toBe(expected);
+    expect(request.devices[0]?.numaPolicy).toBe(given.taken);
   });
 
   it('refuses contradiction, also without devices, and too much', () => {

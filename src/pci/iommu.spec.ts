@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { isolationUnits } from './iommu.js';
+
+type Member = Parameters<typeof isolationUnits>[0][number];
+
+function member(address: string, more: Partial<Member> = {}): Member {
+  return {
+    address,
+    iommuGroup: 25,
+    classCode: '030000',
+    driver: null,
+    deviceType: 'type-PCI',
+    parentAddress: null,
+    offered: true,
+    ...more,
+  };
+}
+
+const GPU = '0000:23:00.0';
+const AUDIO = '0000:23:00.1';
+
+describe('isolation units', () => {
+  it('are handed over whole', () => {
+    const units = isolationUnits([member(AUDIO), member(GPU), member('0000:24:00.0', { iommuGroup: 26 })]);
+    expect(units.get(GPU)).toEqual({ iommuGroup: 25, members: [GPU, AUDIO], blockedBy: null });
+    expect(units.get(AUDIO)).toBe(units.get(GPU));
+    expect(units.get('0000:24:00.0')?.members).toEqual(['0000:24:00.0']);
+  });
+
+  it.each<[string, Partial<Member>, string | null]>([
+    [
+      'a host driver',
+      { driver: 'snd_hda_intel' },
+      "IOMMU group 25 also holds 0000:23:00.1, which the host's driver snd_hda_intel uses; offer it as well, or unbind it from snd_hda_intel",
+    ],
+    ['no driver', { driver: null }, null],
+    ['vfio-pci', { driver: 'vfio-pci' }, null],
+    ['a bridge on pcieport', { classCode: '060400', driver: 'pcieport' }, null],
+    [
+      'a bridge on shpchp',
+      { classCode: '060400', driver: 'shpchp' },
+      "IOMMU group 25 also holds 0000:23:00.1, which the host's driver shpchp uses; unbind it from shpchp",
+    ],
+  ])('a member that is not offered, with %s', (_case, other, blockedBy) => {
+    const units = isolationUnits([member(GPU), member(AUDIO, { offered: false, ...other })]);
+    expect(units.get(GPU)).toEqual({ iommuGroup: 25, members: [GPU], blockedBy });
+    expect(units.has(AUDIO)).toBe(false);
+  });
+
+  it('an offered member with a host driver does no harm: it comes along', () => {
+    const units = isolationUnits([member(GPU), member(AUDIO, { driver: 'snd_hda_intel' })]);
+    expect(units.get(GPU)?.blockedBy).toBeNull();
+  });
+
+  it('a PF and its VF in one group block each other', () => {
+    const units = isolationUnits([
+      member(GPU, { deviceType: 'type-PF' }),
+      member(AUDIO, { deviceType: 'type-VF', parentAddress: GPU }),
+    ]);
+    expect(units.get(AUDIO)?.blockedBy).toBe(`IOMMU group 25 holds the VF ${AUDIO} together with its PF ${GPU}`);
+  });
+
+  it('without IOMMU nothing is handed over, and the remedy is named', () => {
+    expect(isolationUnits([member(GPU, { iommuGroup: null })]).get(GPU)?.blockedBy).toContain('intel_iommu=on');
+  });
+});
