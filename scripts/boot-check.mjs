@@ -27,13 +27,13 @@ const placed = await untilActive(id);
 console.log(
   `boot-check: server ${id} is ACTIVE on ${placed.host} with ${placed.devices.map((device) => device.address)}`,
 );
-await stop(first);
+await stop(first, 'SIGTERM');
 
 const second = await boot('npm start, again');
 const found = await call('GET', `/v1/servers/${id}`, null, 200);
 assert.equal(found.status, 'ACTIVE', 'the server survived the restart');
 assert.deepEqual(addressesOf(found), addressesOf(placed), 'it has the same devices');
-await stop(second);
+await stop(second, 'Ctrl-C');
 console.log('boot-check: fine');
 
 async function boot(title) {
@@ -84,22 +84,31 @@ async function call(method, place, body, status) {
   return JSON.parse(text);
 }
 
-/** SIGTERM must end it all: npm, Berth and the embedded Postgres. */
-async function stop(run) {
+/**
+ * Must end it all: npm, Berth and the embedded Postgres. SIGTERM goes to Berth itself, as a service manager sends it (npm
+ * keeps it from the program), Ctrl-C to the whole group, as a terminal does.
+ */
+async function stop(run, how) {
   const startedAt = Date.now();
-  const ours = new Set(processesIn(checkout));
-  assert(ours.size > 0, 'Berth runs');
-  run.child.kill('SIGTERM');
+  if (how === 'Ctrl-C') process.kill(-run.child.pid, 'SIGINT');
+  else process.kill(pidOfBerth(), 'SIGTERM');
   const end = await Promise.race([run.exit, sleep(STOP_TIMEOUT_MS, null, { ref: false })]);
-  if (end === null) fail(run, `It did not stop within ${STOP_TIMEOUT_MS / 1000} s of SIGTERM`);
+  if (end === null) fail(run, `It did not stop within ${STOP_TIMEOUT_MS / 1000} s of ${how}`);
+  if (how === 'SIGTERM' && end.code !== 0) fail(run, `SIGTERM ended it with ${end.signal ?? end.code}, not gracefully`);
   const left = processesIn(checkout);
-  if (left.length > 0) fail(run, `SIGTERM left processes: ${left.join(', ')}`);
+  if (left.length > 0) fail(run, `${how} left processes: ${left.join(', ')}`);
   const refused = await fetch(`${base}/healthz`).then(
     () => false,
     () => true,
   );
   assert(refused, 'the port is closed');
-  console.log(`boot-check: it stopped in ${secondsSince(startedAt)} s (${end.signal ?? `exit ${end.code}`})`);
+  console.log(`boot-check: ${how} stopped it in ${secondsSince(startedAt)} s (${end.signal ?? `exit ${end.code}`})`);
+}
+
+function pidOfBerth() {
+  const berth = processesIn(checkout).find((line) => /^\d+ \S*node dist\/src\/main\.js /.test(line));
+  assert(berth !== undefined, 'Berth runs');
+  return Number.parseInt(berth, 10);
 }
 
 /** The processes that work in a folder or were started with a path in it; not the dead ones nobody fetched. */

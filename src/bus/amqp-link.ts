@@ -77,7 +77,9 @@ export class AmqpLink {
     };
     const connection = await connect(url.href, options);
     connection.on('connect-failed', (error) => this.onFailure(error));
-    connection.on('disconnect', (error) => this.log('warn', 'message broker lost', { reason: this.redact(error.message) }));
+    connection.on('disconnect', (error) =>
+      this.log('warn', 'message broker lost', { reason: this.redact(error.message) }),
+    );
     connection.on('error', () => undefined);
     return connection;
   }

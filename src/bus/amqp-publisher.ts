@@ -56,7 +56,11 @@ export class AmqpPublisher {
 }
 
 function refused(queue: string, cause: unknown): BerthError {
-  return new BerthError('bus.unavailable', `The message broker did not take a message for ${queue}: ${messageOf(cause)}`, {
-    cause,
-  });
+  return new BerthError(
+    'bus.unavailable',
+    `The message broker did not take a message for ${queue}: ${messageOf(cause)}`,
+    {
+      cause,
+    },
+  );
 }

@@ -8,6 +8,8 @@ import { withTimeLimit } from './time-limit.js';
 
 /** A broker that has gone silent is not waited for: it takes back what we had when the connection ends. */
 const ANSWER_MS_MAX = 3_000;
+/** A queue that has lost its leader keeps its consumer waiting for a minute; the log names it before. */
+const SLOW_MS = 10_000;
 const ATTACH_MS_FIRST = 100;
 const ATTACH_MS_MAX = 5_000;
 
@@ -35,14 +37,17 @@ export class AmqpSubscription implements Subscription {
   /** Consumes over this connection; tries again for as long as the connection lives. Never throws. */
   async attach(session: AmqpSession): Promise<void> {
     if (this.isStopped || !session.isOpen()) return;
+    const slow = setTimeout(() => this.log('warn', 'the broker does not answer yet', this.fields()), SLOW_MS);
     try {
       await session.declare(this.options.queue);
       await this.consume(session, await session.channel());
       this.failures = 0;
     } catch (error) {
       this.failures += 1;
-      if (session.isOpen() && !this.isStopped) this.log('warn', 'cannot consume yet', this.fields(error));
+      if (!this.isStopped) this.log('warn', 'cannot consume yet', this.fields(error));
       this.attachLater(session);
+    } finally {
+      clearTimeout(slow);
     }
   }
 
@@ -80,7 +85,7 @@ export class AmqpSubscription implements Subscription {
   }
 
   private onQueueDeleted(): void {
-    this.log('warn', 'queue was deleted and is declared again', { queue: this.options.queue });
+    this.log('warn', 'queue was deleted and is declared again', this.fields());
     void this.leaveChannel();
   }
 
@@ -116,8 +121,9 @@ export class AmqpSubscription implements Subscription {
     }, delayMs);
   }
 
-  private fields(error: unknown): Record<string, unknown> {
-    return { queue: this.options.queue, reason: messageOf(error), failures: this.failures };
+  private fields(error?: unknown): Record<string, unknown> {
+    const { queue } = this.options;
+    return error === undefined ? { queue } : { queue, reason: messageOf(error), failures: this.failures };
   }
 }
 

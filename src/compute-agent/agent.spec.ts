@@ -34,7 +34,7 @@ class Centre {
 
   async listen(): Promise<this> {
     ends.push(() => this.bus.close());
-    for (const queue of [QUEUES.reports, QUEUES.outcomes]) {
+    for (const queue of [QUEUES.reports, QUEUES.heartbeats, QUEUES.outcomes]) {
       await this.bus.consume(queue, async (message) => void this.received.push(message), { prefetch: 10 });
     }
     return this;

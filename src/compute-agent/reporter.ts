@@ -157,7 +157,7 @@ export class Reporter {
     const due = Date.now() - this.lastSentAt >= this.options.heartbeatIntervalMs / 2;
     if (this.turn || !due || this.scanProblem !== null || !this.lastSent) return;
     const turn = this.options.bus
-      .publish(QUEUES.reports, envelope('agent.heartbeat', this.lastSent.stamp))
+      .publish(QUEUES.heartbeats, envelope('agent.heartbeat', this.lastSent.stamp))
       .then(() => {
         this.lastSentAt = Date.now();
       })

@@ -2,13 +2,15 @@
  * Where each message goes. Queues are durable quorum queues; each has its dead-letter queue `<name>.dead`.
  *
  *   scheduler ◄── berth.requests    server.requested, server.deleted        (relay, from the outbox)
- *   scheduler ◄── berth.reports     agent.report, agent.heartbeat           (agents)
+ *   scheduler ◄── berth.reports     agent.report                            (agents; large)
+ *   scheduler ◄── berth.heartbeats  agent.heartbeat                         (agents; small and many)
  *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released   (agents)
  *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, report.request  (relay)
  */
 export const QUEUES = {
   requests: 'berth.requests',
   reports: 'berth.reports',
+  heartbeats: 'berth.heartbeats',
   outcomes: 'berth.outcomes',
 } as const;
 

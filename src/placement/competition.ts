@@ -1,5 +1,5 @@
 import type { DeviceRequest } from './request.js';
-import type { Candidate } from './select-devices.js';
+import type { Candidate } from './candidates.js';
 
 /** A proof of "no" (Hall's condition): these requests together want more devices than all that any of them may have. */
 export interface Competition {

@@ -1,8 +1,7 @@
-import type { Reason } from './decision.js';
-import type { ChosenDevice } from './decision.js';
+import type { ChosenDevice, Reason } from './decision.js';
 import { explainDevices } from './explain-devices.js';
 import type { DeviceRequest, GuestCell, PlacementRequest } from './request.js';
-import { selectDevices, type Selection } from './select-devices.js';
+import { selectDevices } from './select-devices.js';
 import type { HostSnapshot, NumaCell } from './snapshot.js';
 
 /** How many ways to put guest cells on host cells are tried on one host. */
@@ -146,5 +145,3 @@ function freeOnNode(host: HostSnapshot, requests: readonly DeviceRequest[], node
     return sum + count;
   }, 0);
 }
-
-export type InfeasibleSelection = Exclude<Selection, { outcome: 'feasible' }>;

@@ -1,7 +1,7 @@
 import type { Address } from '../pci/address.js';
-import { affinityRank } from './affinity.js';
+import { candidatesFor, type Candidate } from './candidates.js';
 import type { ChosenDevice } from './decision.js';
-import { deviceClasses, matchingPositions, type DeviceClass } from './device-classes.js';
+import type { DeviceClass } from './device-classes.js';
 import { findCompetition, type Competition } from './competition.js';
 import type { DeviceRequest } from './request.js';
 import type { HostSnapshot } from './snapshot.js';
@@ -44,59 +44,10 @@ export function selectDevices(
   return { outcome: 'feasible', ...materialize(search.takes, requests) };
 }
 
-/** Members of one class at positions that the same requests want: one choice for a request. */
-export interface Candidate {
-  readonly group: DeviceClass;
-  readonly positions: readonly number[];
-  readonly rank: number;
-}
-
 interface Take {
   readonly candidate: Candidate;
   readonly requestIndex: number;
   readonly count: number;
-}
-
-function candidatesFor(
-  host: HostSnapshot,
-  requests: readonly DeviceRequest[],
-  index: number,
-  cells: readonly number[] | null,
-): Candidate[] {
-  const request = requests[index] as DeviceRequest;
-  const candidates: Candidate[] = [];
-  for (const group of deviceClasses(host)) {
-    const alike = new Map<string, { positions: number[]; rank: number }>();
-    for (const position of matchingPositions(group, request)) {
-      const rank = affinityRank(group.members[position]?.numaNode ?? null, request.numaPolicy, cells, host.numaCells);
-      if (rank === null) continue;
-      // members that the same requests want are one choice, so that a unit is used up before the next is opened
-      const key = `${rank}:${requests.map((other) => matchingPositions(group, other).includes(position)).join()}`;
-      const merged = alike.get(key);
-      if (merged) merged.positions.push(position);
-      else alike.set(key, { positions: [position], rank });
-    }
-    candidates.push(...[...alike.values()].map((choice) => ({ group, ...choice })));
-  }
-  return candidates.sort((a, b) => bestFirst(a, b, request.count));
-}
-
-/**
- * Near before far, alone before with companions, a PF that is broken into already before a whole one, the smaller
- * class before the larger (large sets stay whole). The classes come in a fixed order, so one snapshot has one answer.
- */
-function bestFirst(a: Candidate, b: Candidate, count: number): number {
-  return (
-    a.rank - b.rank ||
-    wasted(a, count) - wasted(b, count) ||
-    Number(a.group.breaksFreePf) - Number(b.group.breaksFreePf) ||
-    a.group.units.length - b.group.units.length
-  );
-}
-
-/** Companions that a unit of the class would bring along for nothing. */
-function wasted({ group, positions }: Candidate, count: number): number {
-  return group.members.length - Math.min(positions.length, count);
 }
 
 /** How much of a class is left while a search goes on. */

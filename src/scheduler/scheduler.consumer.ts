@@ -7,7 +7,8 @@ import { InventoryService } from './inventory.service.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { SchedulingService } from './scheduling.service.js';
 
-const PREFETCH = { requests: 256, reports: 64, outcomes: 64 } as const;
+/** Reports are large; a heartbeat waits in its handler until it is written together with the others. */
+const PREFETCH = { requests: 256, reports: 16, heartbeats: 2000, outcomes: 64 } as const;
 
 /** Which message wakes whom. A handler that resolves acknowledges; one that throws has the message come again. */
 @Injectable()
@@ -27,6 +28,7 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
     this.subscriptions = await Promise.all([
       this.bus.consume(QUEUES.requests, handle, { prefetch: PREFETCH.requests }),
       this.bus.consume(QUEUES.reports, handle, { prefetch: PREFETCH.reports }),
+      this.bus.consume(QUEUES.heartbeats, handle, { prefetch: PREFETCH.heartbeats }),
       this.bus.consume(QUEUES.outcomes, handle, { prefetch: PREFETCH.outcomes }),
     ]);
   }

@@ -37,11 +37,20 @@ describe('RabbitMQ', () => {
       });
       await channel.checkQueue(deadLetterQueue(queue));
     });
-    // Declared again with another argument, RabbitMQ names the one that the queue has.
-    const other = { 'x-queue-type': 'quorum', 'x-delivery-limit': 99 };
+    // RabbitMQ takes a second declaration only when every argument is the same.
+    const same = {
+      'x-delivery-limit': DELIVERY_LIMIT,
+      'x-dead-letter-exchange': '',
+      'x-dead-letter-routing-key': `${queue}.dead`,
+      'x-dead-letter-strategy': 'at-least-once',
+      'x-overflow': 'reject-publish',
+      'x-max-length': 100_000,
+      'x-max-length-bytes': 1_073_741_824,
+    };
+    await withChannel((channel) => channel.assertQueue(queue, quorum(same)));
     await expect(
-      withChannel((channel) => channel.assertQueue(queue, { durable: true, arguments: other })),
-    ).rejects.toThrow(/x-delivery-limit.*'99'.*'2'/);
+      withChannel((channel) => channel.assertQueue(queue, quorum({ ...same, 'x-delivery-limit': 99 }))),
+    ).rejects.toThrow(/inequivalent arg 'x-delivery-limit'/);
   });
 
   it('declares a queue that was deleted when something is published to it', async () => {
@@ -63,14 +72,14 @@ describe('RabbitMQ', () => {
   });
 
   it('uses a queue that exists with other arguments, and says so', async () => {
-    await withChannel((channel) => channel.assertQueue(queue, quorum({ 'x-delivery-limit': 7 })));
+    await withChannel((channel) => channel.assertQueue(queue, quorum({ 'x-dead-letter-exchange': 'elsewhere' })));
     const got = await collect(harness, queue);
     await harness.bus.publish(queue, aMessage());
     await vi.waitFor(() => expect(got).toHaveLength(1), SOON);
     expect(harness.log).toContainEqual({
       level: 'warn',
       message: expect.stringContaining('other arguments'),
-      fields: { queue, reason: expect.stringContaining('x-delivery-limit') },
+      fields: { queue, reason: expect.stringContaining('x-dead-letter-exchange') },
     });
   });
 
@@ -78,13 +87,13 @@ describe('RabbitMQ', () => {
     await withChannel((channel) =>
       channel.assertQueue(queue, quorum({ 'x-max-length': 1, 'x-overflow': 'reject-publish' })),
     );
-    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => harness.bus.publish(queue, aMessage())));
-    const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
-    expect(refused.length).toBeGreaterThan(0);
-    for (const { reason } of refused) expect(reason).toMatchObject(UNAVAILABLE);
-    await withChannel(async (channel) => {
-      expect((await channel.checkQueue(queue)).messageCount).toBe(20 - refused.length);
-    });
+    let taken = 0;
+    const fill = async () => {
+      for (; taken < 50; taken += 1) await harness.bus.publish(queue, aMessage());
+    };
+    await expect(fill()).rejects.toMatchObject(UNAVAILABLE);
+    expect(taken).toBeGreaterThan(0);
+    await withChannel(async (channel) => expect((await channel.checkQueue(queue)).messageCount).toBe(taken));
   });
 
   it('recovers from a connection that the broker closed', async () => {
@@ -94,14 +103,6 @@ describe('RabbitMQ', () => {
     await isReady(harness);
     await harness.bus.publish(queue, aMessage());
     await vi.waitFor(() => expect(got).toHaveLength(1), SOON);
-  });
-
-  it('recovers from a publisher channel that the broker closed', async () => {
-    // RabbitMQ closes the channel for a message that names a user who is not the connection's.
-    await harness.bus.publish(queue, aMessage());
-    await Promise.allSettled([harness.bus.publish('q'.repeat(300), aMessage())]);
-    await harness.bus.publish(queue, aMessage());
-    await withChannel(async (channel) => expect((await channel.checkQueue(queue)).messageCount).toBe(2));
   });
 
   it('rejects a message whose connection is lost before the broker has confirmed it', async () => {
@@ -114,7 +115,7 @@ describe('RabbitMQ', () => {
     await expect(harness.bus.publish(queue, aMessage())).rejects.toMatchObject(UNAVAILABLE);
   });
 
-  it('rejects a message that the broker does not confirm in ten seconds', async () => {
+  it('rejects a message that is not confirmed in ten seconds, and then notices by the heartbeat that all is silent', async () => {
     await harness.bus.publish(queue, aMessage());
     harness.proxy.freeze();
     const start = Date.now();
@@ -124,10 +125,6 @@ describe('RabbitMQ', () => {
     });
     expect(Date.now() - start).toBeGreaterThan(9_900);
     expect(Date.now() - start).toBeLessThan(13_000);
-  });
-
-  it('notices a broker that has gone silent, by the heartbeat', async () => {
-    harness.proxy.freeze();
     await vi.waitFor(() => expect(harness.bus.isReady()).toBe(false), { timeout: 45_000, interval: 50 });
   });
 
@@ -257,12 +254,12 @@ describe('RabbitMQ that is killed', () => {
       expect(failures.length).toBeGreaterThan(0);
       expect(harness.bus.isReady()).toBe(false);
 
-      console.time("restart"); await broker.restart(); console.timeEnd("restart");
+      await broker.restart();
       await isReady(harness);
       await vi.waitFor(() => harness.bus.publish(consumed, aMessage()), SOON);
       await vi.waitFor(() => expect(got.length).toBeGreaterThan(0), SOON);
-      console.time("c"); const found = await collect(harness, kept, 0, 50); console.timeEnd("c");
-      await vi.waitFor(() => expect(found).toEqual(expect.arrayContaining(confirmed)), SOON).catch(async (e) => { console.log(harness.log); const c = await connect(broker.url); const ch = await c.createChannel(); console.log(await ch.checkQueue(kept), found.length, confirmed.length); throw new Error("x"); });
+      const found = await collect(harness, kept, 0, 50);
+      await vi.waitFor(() => expect(found).toEqual(expect.arrayContaining(confirmed)), SOON);
     } finally {
       await harness.close();
       await broker.stop();
@@ -320,6 +317,8 @@ async function publishUntilFailure(harness: AmqpHarness, queue: string, kill: ()
   };
   const senders = Promise.all([sender(), sender(), sender(), sender()]);
   await vi.waitFor(() => expect(confirmed.length).toBeGreaterThan(50), SOON);
+  // RabbitMQ 3.10 writes down within a second that a quorum queue was made; killed before, it has lost the queue.
+  await sleep(2_000);
   await kill();
   await senders;
   return { confirmed, failures };

@@ -156,7 +156,10 @@ describe.each([
     ['an unknown type', JSON.stringify({ ...aMessage(), type: 'server.exploded' })],
     ['a body without its field', JSON.stringify({ ...aMessage(), body: {} })],
     ['nothing at all', ''],
-    ['an abyss', JSON.stringify(aMessage()).replace('"body":{', `"body":{"x":${'['.repeat(9_000)}${']'.repeat(9_000)},`)],
+    [
+      'an abyss',
+      JSON.stringify(aMessage()).replace('"body":{', `"body":{"x":${'['.repeat(9_000)}${']'.repeat(9_000)},`),
+    ],
     ['a too large message', JSON.stringify({ ...aMessage(), padding: 'x'.repeat(MESSAGE_BYTES_MAX) })],
   ])('buries %s at once and goes on', async (_what, text) => {
     const got: string[] = [];

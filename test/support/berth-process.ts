@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { endChild, spawnTied } from './processes.js';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
-const PROGRAM = path.join(PROJECT, 'dist/src/main.js');
+/** The built program; BERTH_TEST_PROGRAM names another build of it. */
+const PROGRAM = process.env['BERTH_TEST_PROGRAM'] ?? path.join(PROJECT, 'dist/src/main.js');
 const START_MS_MAX = 60_000;
 const READY_MS_MAX = 60_000;
 const READY_POLL_MS = 50;

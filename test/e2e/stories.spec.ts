@@ -1,0 +1,210 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { device, type HostDescription, type SlotDescription } from '../../src/recorded-hosts/description.js';
+import { startFleet, type Fleet } from '../support/fleet.js';
+import { charmsGuideHost, eightGpuHost, quickAssistHost, sriovNicHost } from '../support/hosts.js';
+import type { ShownRejection } from '../support/rest-client.js';
+
+const P5000_SPEC = '{"vendor_id":"10de","product_id":"1bb0"}';
+
+/** As Nova's own files have it: all that Berth has no use for is passed over. */
+const NOVA_CONF = `[DEFAULT]
+compute_driver = libvirt.LibvirtDriver
+transport_url = rabbit://nova:secret@10.5.0.9:5672/openstack
+
+[pci]
+passthrough_whitelist = ${P5000_SPEC}
+alias = {"vendor_id": "10de", "product_id": "1bb0", "device_type": "type-PCI", "name": "gpu"}
+`;
+
+const ZUN_CONF = `[DEFAULT]
+state_path = /var/lib/zun
+
+[pci]
+passthrough_whitelist = {"vendor_id": "8086", "product_id": "0443", "address": ":0a:00."}
+alias = {"vendor_id": "8086", "product_id": "0443", "name": "QuickAssist"}
+`;
+
+const NIC_CONF = `[pci]
+device_spec = {"address": "0000:81:00.0", "physical_network": "physnet1"}
+alias = {"vendor_id": "8086", "product_id": "154c", "device_type": "type-VF", "name": "vf"}
+alias = {"vendor_id": "8086", "product_id": "1572", "device_type": "type-PF", "name": "pf"}
+`;
+
+const BOARD_YAML = `agent:
+  device_spec:
+    - { vendor_id: '10de', product_id: '20b0' }
+pci:
+  alias:
+    - { name: a100, vendor_id: '10de', product_id: '20b0', device_type: type-PCI }
+`;
+
+const NONE = { driver: null, override: null };
+
+describe('one service, five hosts, each role a process', () => {
+  let fleet: Fleet;
+  beforeAll(async () => {
+    fleet = await startFleet({
+      databaseUrl: inject('databaseUrl'),
+      hosts: [
+        { name: 'gpu-1', tree: charmsGuideHost('gpu-1'), config: { 'nova.conf': NOVA_CONF } },
+        { name: 'gpu-2', tree: withDrivers('gpu-2', ['nvidia', null]), config: { 'nova.conf': NOVA_CONF } },
+        { name: 'zun-1', tree: quickAssistHost('zun-1', 3), config: { 'zun.conf': ZUN_CONF } },
+        { name: 'nic-1', tree: sriovNicHost('nic-1', 2), config: { 'nova.conf': NIC_CONF } },
+        { name: 'board-1', tree: eightGpuHost('board-1'), config: { 'agent.yaml': BOARD_YAML } },
+      ],
+      apiConfig: { 'nova.conf': NOVA_CONF, 'zun.conf': ZUN_CONF, 'nic.conf': NIC_CONF, 'board.yaml': BOARD_YAML },
+    });
+    await fleet.rest.createFlavor('m1.gpu', { 'pci_passthrough:alias': 'gpu:1' });
+    await fleet.rest.createFlavor('m1.plain');
+  });
+  afterAll(() => fleet?.close());
+
+  describe('the charms guide', () => {
+    const gpuVms: string[] = [];
+
+    it('places servers with and without a GPU', async () => {
+      const plain = await fleet.rest.place({ name: 'plain', flavor: 'm1.plain' });
+      expect(plain).toMatchObject({ status: 'ACTIVE', devices: [], fault: null });
+      for (const name of ['gpu-vm-1', 'gpu-vm-2', 'gpu-vm-3', 'gpu-vm-4']) {
+        const server = await fleet.rest.place({ name, flavor: 'm1.gpu' });
+        expect(server, fleet.tails()).toMatchObject({ status: 'ACTIVE', simulated: true, attempts: 1 });
+        gpuVms.push(server.id);
+      }
+      await fleet.rest.remove(plain.id);
+    });
+
+    it('shows each device as a hypervisor takes it, and the host has it on vfio-pci', async () => {
+      const taken: string[] = [];
+      for (const id of gpuVms) {
+        const { host, devices } = await fleet.rest.server(id);
+        const [gpu] = devices;
+        const bus = gpu?.address.slice(5, 7);
+        expect(devices).toEqual([
+          expect.objectContaining({
+            address: `0000:${bus}:00.0`,
+            alias: 'gpu',
+            driver: 'vfio-pci',
+            vfio: `/dev/vfio/${gpu?.iommu_group}`,
+            libvirt_hostdev_xml:
+              '<hostdev mode="subsystem" type="pci" managed="no"><driver name="vfio"/><source>' +
+              `<address domain="0x0000" bus="0x${bus}" slot="0x00" function="0x0"/></source></hostdev>`,
+            qemu_args: ['-device', `vfio-pci,host=0000:${bus}:00.0`],
+          }),
+        ]);
+        expect(gpu?.iommu_group).toEqual(expect.any(Number));
+        expect(fleet.agent(host ?? '').devices()[gpu?.address ?? '']).toEqual({
+          driver: 'vfio-pci',
+          override: 'vfio-pci',
+        });
+        taken.push(`${host} ${gpu?.address}`);
+      }
+      expect(taken.toSorted()).toEqual(
+        ['gpu-1', 'gpu-2'].flatMap((host) => [`${host} 0000:83:00.0`, `${host} 0000:84:00.0`]),
+      );
+    });
+
+    it('refuses one more, and says on each host who has the GPUs', async () => {
+      const server = await fleet.rest.place({ name: 'gpu-vm-5', flavor: 'm1.gpu' });
+      expect(server).toMatchObject({ status: 'ERROR', host: null, fault: { code: 'placement.no_valid_host' } });
+      const rejections = server.fault?.details.rejections;
+      const owners = await Promise.all(gpuVms.map((id) => fleet.rest.server(id)));
+      for (const name of ['gpu-1', 'gpu-2']) {
+        const names = owners.filter(({ host }) => host === name).map((owner) => owner.name);
+        expect(reasonsOf(rejections, name)).toEqual([`2 devices of alias gpu, both allocated to ${names.join(' and ')}`]);
+      }
+      expect(reasonsOf(rejections, 'zun-1')).toEqual(['no device of alias gpu']);
+    });
+
+    it('gives the GPUs back to the drivers that they had', async () => {
+      for (const id of gpuVms) await fleet.rest.remove(id);
+      const nouveau = { driver: 'nouveau', override: null };
+      expect(fleet.agent('gpu-1').devices()).toMatchObject({ '0000:83:00.0': nouveau, '0000:84:00.0': nouveau });
+      expect(fleet.agent('gpu-2').devices()).toMatchObject({
+        '0000:83:00.0': { driver: 'nvidia', override: null },
+        '0000:84:00.0': NONE,
+      });
+      expect(await fleet.rest.devices('alias=gpu&status=available')).toHaveLength(4);
+      expect((await fleet.rest.place({ name: 'gpu-vm-6', flavor: 'm1.gpu' })).status).toBe('ACTIVE');
+    });
+  });
+
+  it("Zun's: two QuickAssist functions for one request, then too few are left", async () => {
+    const server = await fleet.rest.place({ name: 'capsule', devices: 'QuickAssist:2' });
+    expect(server, fleet.tails()).toMatchObject({ status: 'ACTIVE', host: 'zun-1' });
+    expect(server.devices.map((one) => [one.alias, one.address.slice(0, 11)])).toEqual([
+      ['QuickAssist', '0000:0a:00.'],
+      ['QuickAssist', '0000:0a:00.'],
+    ]);
+    const refused = await fleet.rest.place({ name: 'capsule-2', devices: 'QuickAssist:2' });
+    expect(reasonsOf(refused.fault?.details.rejections, 'zun-1')).toEqual([
+      '3 devices of alias QuickAssist: 2 wanted, 1 free; 2 allocated to capsule',
+    ]);
+    await fleet.rest.remove(server.id);
+    const drivers = Object.entries(fleet.agent('zun-1').devices()).filter(([address]) => /:0a:00\.[1-3]$/.test(address));
+    expect(drivers.map(([, one]) => one)).toEqual(Array(3).fill({ driver: 'dh895xccvf', override: null }));
+  });
+
+  it('an SR-IOV NIC: its PF is refused while a VF is out', async () => {
+    const offers = await fleet.rest.devices('host=nic-1&offered=true');
+    expect(offers.map((one) => one.parent_address)).toEqual([null, '0000:81:00.0', '0000:81:00.0']);
+    const one = await fleet.rest.place({ name: 'vf-vm', devices: 'vf:1' });
+    expect(one, fleet.tails()).toMatchObject({ status: 'ACTIVE', host: 'nic-1' });
+    const refused = await fleet.rest.place({ name: 'pf-vm', devices: 'pf:1' });
+    expect(reasonsOf(refused.fault?.details.rejections, 'nic-1')).toEqual([
+      '1 device of alias pf, blocked: 1 of its VFs is allocated to vf-vm',
+    ]);
+    const other = await fleet.rest.place({ name: 'vf-vm-2', devices: 'vf:1' });
+    expect(other.status).toBe('ACTIVE');
+    await fleet.rest.remove(one.id);
+    await fleet.rest.remove(other.id);
+  });
+
+  it('an SR-IOV NIC: its VFs are refused while the PF is out', async () => {
+    const pf = await fleet.rest.place({ name: 'pf-vm', devices: 'pf:1' });
+    expect(pf, fleet.agent('nic-1').process.tail()).toMatchObject({ status: 'ACTIVE', host: 'nic-1' });
+    const refused = await fleet.rest.place({ name: 'vf-vm', devices: 'vf:1' });
+    expect(reasonsOf(refused.fault?.details.rejections, 'nic-1')).toEqual([
+      '2 devices of alias vf, both blocked: its PF is allocated to pf-vm',
+    ]);
+    await fleet.rest.remove(pf.id);
+    expect((await fleet.rest.place({ name: 'vf-vm', devices: 'vf:2' })).status).toBe('ACTIVE');
+  });
+
+  it('eight GPUs on two NUMA nodes, policy required: four land on one node, five do not fit', async () => {
+    const required = { 'hw:pci_numa_affinity_policy': 'required' };
+    await fleet.rest.createFlavor('m1.four', { 'pci_passthrough:alias': 'a100:4', ...required });
+    await fleet.rest.createFlavor('m1.five', { 'pci_passthrough:alias': 'a100:5', ...required });
+    const five = await fleet.rest.place({ name: 'five', flavor: 'm1.five' });
+    expect(reasonsOf(five.fault?.details.rejections, 'board-1')).toEqual([
+      "a100:5 (required) has to fit the guest's NUMA node; node 0 has 4 free, node 1 has 4 free",
+    ]);
+    const nodes: (readonly (number | null)[])[] = [];
+    for (const name of ['four-1', 'four-2']) {
+      const server = await fleet.rest.place({ name, flavor: 'm1.four' });
+      expect(server, fleet.tails()).toMatchObject({ status: 'ACTIVE', host: 'board-1' });
+      nodes.push(server.devices.map((one) => one.numa_node));
+    }
+    expect(nodes.toSorted()).toEqual([
+      [0, 0, 0, 0],
+      [1, 1, 1, 1],
+    ]);
+    expect(fleet.agent('board-1').bound()).toHaveLength(8);
+  });
+});
+
+/** The charms guide's host with these drivers bound to its two GPUs. */
+function withDrivers(name: string, drivers: readonly (string | null)[]): HostDescription {
+  const host = charmsGuideHost(name);
+  const left = [...drivers];
+  const bound = (slot: SlotDescription): SlotDescription => {
+    if (slot.kind === 'bridge') return { ...slot, children: slot.children.map(bound) };
+    return slot.card.productId === '1bb0' ? device(slot.at, slot.card, { driver: left.shift() ?? null }) : slot;
+  };
+  return { ...host, roots: host.roots.map((root) => ({ ...root, children: root.children.map(bound) })) };
+}
+
+function reasonsOf(rejections: readonly ShownRejection[] = [], host: string): string[] {
+  return rejections
+    .filter(({ hosts }) => hosts.includes(host))
+    .flatMap(({ reasons }) => reasons.map((reason) => reason.message));
+}
