@@ -38,12 +38,17 @@ export function measureDecisions(sizes: readonly number[]): void {
 }
 
 function measureAt(size: number): Record<string, number> {
-  const firsts = Array.from({ length: FIRST_SAMPLES }, () => timed(() => decide(fleet(size), MIX[1] ?? [])));
+  const firsts = Array.from({ length: FIRST_SAMPLES }, () => measureFirst(fleet(size)));
   const start = inUse(fleet(size));
   measureMix(start);
   const placed = medianRound(Array.from({ length: ROUNDS }, () => measureMix(start)));
   const refused = medianRound(Array.from({ length: ROUNDS }, () => measureRefusals(start)));
   return { ...placed, first: median(firsts), ...refused };
+}
+
+/** The first decision after a start: nothing is known of any host yet. */
+function measureFirst(hosts: readonly HostSnapshot[]): number {
+  return timed(() => decide(hosts, MIX[1] ?? []));
 }
 
 function fleet(size: number): HostSnapshot[] {

@@ -24,9 +24,7 @@ const base = `http://127.0.0.1:${port}`;
 const first = await boot('npm start');
 const { id } = await call('POST', '/v1/servers', SERVER_REQUEST, 202);
 const placed = await untilActive(id);
-console.log(
-  `boot-check: server ${id} is ACTIVE on ${placed.host} with ${placed.devices.map((device) => device.address)}`,
-);
+console.log(`boot-check: server ${id} is ACTIVE on ${placed.host} with ${addressesOf(placed).join(', ')}`);
 await stop(first, 'SIGTERM');
 
 const second = await boot('npm start, again');
@@ -103,6 +101,10 @@ async function stop(run, how) {
   );
   assert(refused, 'the port is closed');
   console.log(`boot-check: ${how} stopped it in ${secondsSince(startedAt)} s (${end.signal ?? `exit ${end.code}`})`);
+}
+
+function addressesOf(server) {
+  return server.devices.map(({ address }) => address);
 }
 
 function pidOfBerth() {

@@ -7,7 +7,7 @@ import type { Delivery, MessageWorker } from './message-worker.js';
 import { withTimeLimit } from './time-limit.js';
 
 /** A broker that has gone silent is not waited for: it takes back what we had when the connection ends. */
-const ANSWER_MS_MAX = 3_000;
+const ANSWER_MS_MAX = 2_000;
 /** A queue that has lost its leader keeps its consumer waiting for a minute; the log names it before. */
 const SLOW_MS = 10_000;
 const ATTACH_MS_FIRST = 100;
@@ -55,16 +55,10 @@ export class AmqpSubscription implements Subscription {
     this.isStopped = true;
     if (this.timer) clearTimeout(this.timer);
     this.worker.hold();
-    if (this.channel && this.consumerTag) await this.answered(this.channel.cancel(this.consumerTag));
+    if (this.channel && this.consumerTag) await answered(this.channel.cancel(this.consumerTag));
     await this.worker.stop();
     await this.leaveChannel();
     this.options.onStopped();
-  }
-
-  /** Errors mean that the channel is gone, and with it the consumer: which is what the caller wants. */
-  private async answered(call: Promise<unknown>): Promise<void> {
-    const late = () => new BerthError('bus.unavailable', 'the message broker does not answer');
-    await withTimeLimit(call, ANSWER_MS_MAX, late).catch(() => undefined);
   }
 
   private async consume(session: AmqpSession, channel: Channel): Promise<void> {
@@ -109,7 +103,7 @@ export class AmqpSubscription implements Subscription {
     const channel = this.channel;
     this.channel = null;
     this.consumerTag = null;
-    if (channel) await this.answered(closed(channel));
+    if (channel) await answered(closed(channel));
   }
 
   private attachLater(session: AmqpSession): void {
@@ -125,6 +119,12 @@ export class AmqpSubscription implements Subscription {
     const { queue } = this.options;
     return error === undefined ? { queue } : { queue, reason: messageOf(error), failures: this.failures };
   }
+}
+
+/** An error means that the channel is gone, and with it the consumer: which is what the caller wants. */
+async function answered(call: Promise<unknown>): Promise<void> {
+  const late = () => new BerthError('bus.unavailable', 'the message broker does not answer');
+  await withTimeLimit(call, ANSWER_MS_MAX, late).catch(() => undefined);
 }
 
 /** `Channel.close` throws, instead of rejecting, when the channel is closed already. */

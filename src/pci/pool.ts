@@ -1,3 +1,4 @@
+import { canonicalJson } from './canonical-json.js';
 import { compareAddresses } from './address.js';
 import type { Offer, PciDevice } from './device.js';
 
@@ -30,7 +31,7 @@ export function poolsOf(devices: readonly PoolDevice[]): Pool[] {
   for (const device of devices) {
     if (!device.offer) continue;
     const key = poolKey(device, device.offer.tags);
-    const text = JSON.stringify(key);
+    const text = canonicalJson(key);
     const pool = pools.get(text);
     if (pool) pool.addresses.push(device.address);
     else pools.set(text, { key, addresses: [device.address] });
@@ -42,7 +43,7 @@ export function poolsOf(devices: readonly PoolDevice[]): Pool[] {
 
 function poolKey(device: PoolDevice, tags: Offer['tags']): PoolKey {
   const remoteManaged = device.deviceType === 'type-PCI' ? {} : { remote_managed: 'false' };
-  const all: Record<string, string | number | null> = {
+  return {
     product_id: device.productId,
     vendor_id: device.vendorId,
     numa_node: device.numaNode,
@@ -51,7 +52,6 @@ function poolKey(device: PoolDevice, tags: Offer['tags']): PoolKey {
     ...remoteManaged,
     ...tags,
   };
-  return Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function fewestTagsFirst(a: Pool, b: Pool): number {

@@ -1,3 +1,4 @@
+import { canonicalJson } from './canonical-json.js';
 import { compareAddresses, type Address } from './address.js';
 import type { ReportedDevice } from './device.js';
 import type { DeviceStatus } from './device-state.js';
@@ -45,13 +46,5 @@ function byAddress(a: { address: Address }, b: { address: Address }): number {
 }
 
 function differs(a: ReportedDevice | undefined, b: ReportedDevice): boolean {
-  return canonical(a) !== canonical(b);
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([x], [y]) => (x < y ? -1 : 1)))
-      : inner,
-  );
+  return canonicalJson(a) !== canonicalJson(b);
 }

@@ -1,10 +1,10 @@
-import type { Decision, HostRejection, Reason } from './decision.js';
+import type { Decision, HostRejection, HostScore, Reason } from './decision.js';
 import { filterChain } from './filters/filters.js';
 import type { Filter, FilterContext } from './filters/filter.js';
 import { fitHost } from './fit-host.js';
 import type { ExcludedHost, PlacementRequest } from './request.js';
 import type { HostSnapshot, Snapshot } from './snapshot.js';
-import { weigh } from './weighers/weigh.js';
+import { weigh, type WeighedHost } from './weighers/weigh.js';
 
 /** How many turned-down hosts of a successful placement are explained; a rejection explains all. */
 const EXPLAINED_WHEN_PLACED = 50;
@@ -19,30 +19,27 @@ const SCORES_KEPT = 10;
  */
 export function place(snapshot: Snapshot, request: PlacementRequest, excluded: readonly ExcludedHost[]): Decision {
   const context: FilterContext = { request, policy: snapshot.policy, excluded };
-  const no: TurnedDown[] = [];
-  const candidates = filterHosts(snapshot.hosts, context, no);
-  const { ranked, scoreOf } = weigh(candidates, request, snapshot.policy);
-  for (const { host } of ranked) {
-    const fit = fitHost(host, request);
+  const { passed, no } = filterHosts(snapshot.hosts, context);
+  const ranked = weigh(passed, request, snapshot.policy);
+  for (const first of ranked) {
+    const fit = fitHost(first.host, request);
     if (!fit.fits) {
-      no.push({ host, filter: fit.filter, explain: () => fit.reasons });
+      no.push({ host: first.host, filter: fit.filter, explain: () => fit.reasons });
       continue;
     }
-    const turnedDown = new Set(no.map((entry) => entry.host));
-    const runners = ranked.filter((entry) => !turnedDown.has(entry.host)).slice(0, SCORES_KEPT);
     return {
       outcome: 'placed',
-      hostId: host.id,
-      hostName: host.name,
-      generation: host.generation,
+      hostId: first.host.id,
+      hostName: first.host.name,
+      generation: first.host.generation,
       devices: fit.devices,
       numaCells: fit.numaCells,
-      scores: runners.map((entry) => scoreOf(entry.host)),
-      rejections: grouped(no, EXPLAINED_WHEN_PLACED),
+      scores: [first.score(), ...nextScores(ranked, SCORES_KEPT - 1)],
+      rejections: grouped(no, context, EXPLAINED_WHEN_PLACED),
       hostsConsidered: snapshot.hosts.length,
     };
   }
-  const rejections = grouped(no, Infinity);
+  const rejections = grouped(no, context, Infinity);
   return {
     outcome: 'rejected',
     message: summary(rejections, snapshot.hosts.length),
@@ -51,50 +48,69 @@ export function place(snapshot: Snapshot, request: PlacementRequest, excluded: r
   };
 }
 
+/** The hosts that would have come next. */
+function nextScores(ranked: Iterator<WeighedHost>, countMax: number): HostScore[] {
+  const scores: HostScore[] = [];
+  for (let next = ranked.next(); !next.done; next = ranked.next()) {
+    scores.push(next.value.score());
+    if (scores.length === countMax) break;
+  }
+  return scores;
+}
+
 interface TurnedDown {
   readonly host: HostSnapshot;
   readonly filter: string;
-  readonly explain: () => readonly Reason[];
+  readonly explain: Filter['explain'];
 }
 
-function filterHosts(hosts: readonly HostSnapshot[], context: FilterContext, no: TurnedDown[]): HostSnapshot[] {
-  let left = [...hosts];
-  for (const filter of filterChain(context.policy.filters)) {
-    const passed: HostSnapshot[] = [];
-    for (const host of left) {
-      if (filter.passes(host, context)) passed.push(host);
-      else no.push(turnedDown(filter, host, context));
-    }
-    left = passed;
+/** Asks the filters of each host in turn, up to the first "no". @returns `no`: in the order of the filters, then of the hosts */
+function filterHosts(
+  hosts: readonly HostSnapshot[],
+  context: FilterContext,
+): { passed: HostSnapshot[]; no: TurnedDown[] } {
+  const chain = filterChain(context.policy.filters);
+  const passed: HostSnapshot[] = [];
+  const noOf = chain.map((): TurnedDown[] => []);
+  for (const host of hosts) {
+    const at = chain.findIndex((filter) => !filter.passes(host, context));
+    const filter = chain[at];
+    if (filter) noOf[at]?.push({ host, filter: filter.name, explain: filter.explain });
+    else passed.push(host);
   }
-  return left;
+  return { passed, no: noOf.flat() };
 }
 
-function turnedDown(filter: Filter, host: HostSnapshot, context: FilterContext): TurnedDown {
-  return { host, filter: filter.name, explain: () => filter.explain(host, context) };
+interface RejectionDraft {
+  readonly filter: string;
+  readonly reasons: readonly Reason[];
+  readonly hosts: string[];
+  hostCount: number;
 }
 
 /** Hosts with one filter and the same reasons become one entry; beyond `explained` hosts only the filter is told. */
-function grouped(no: readonly TurnedDown[], explained: number): HostRejection[] {
-  const groups = new Map<string, { filter: string; reasons: readonly Reason[]; hosts: string[] }>();
-  for (const [index, entry] of no.entries()) {
-    const reasons = index < explained ? entry.explain() : [];
-    const key = `${entry.filter}\n${reasons.map((reason) => `${reason.code} ${reason.message}`).join('\n')}`;
-    const group = groups.get(key);
-    if (group) group.hosts.push(entry.host.name);
-    else groups.set(key, { filter: entry.filter, reasons, hosts: [entry.host.name] });
+function grouped(no: readonly TurnedDown[], context: FilterContext, explained: number): HostRejection[] {
+  const groups = new Map<string, RejectionDraft>();
+  for (const [index, { host, filter, explain }] of no.entries()) {
+    const reasons = index < explained ? explain(host, context) : [];
+    const key = reasons.reduce((text, reason) => `${text}\n${reason.code} ${reason.message}`, filter);
+    const group = groups.get(key) ?? { filter, reasons, hosts: [], hostCount: 0 };
+    if (group.hostCount === 0) groups.set(key, group);
+    addHost(group, host.name);
   }
-  return [...groups.values()]
-    .map(({ filter, reasons, hosts }) => ({
-      filter,
-      hosts: hosts.sort().slice(0, HOSTS_NAMED_MAX),
-      hostCount: hosts.length,
-      reasons,
-    }))
-    .sort((a, b) => b.hostCount - a.hostCount || ((a.hosts[0] ?? '') < (b.hosts[0] ?? '') ? -1 : 1));
+  return [...groups.values()].sort(
+    (a, b) => b.hostCount - a.hostCount || ((a.hosts[0] ?? '') < (b.hosts[0] ?? '') ? -1 : 1),
+  );
 }
 
-/** One sentence on the cause that came nearest to a "yes": a host with busy GPUs says more than ten without any. */
+/** Counts a host, and names it if it is one of the first by name. Hosts mostly come in that order. */
+function addHost(group: RejectionDraft, name: string): void {
+  group.hostCount++;
+  if (group.hosts.length === HOSTS_NAMED_MAX && name > (group.hosts.at(-1) ?? '')) return;
+  group.hosts.push(name);
+  group.hosts.sort().splice(HOSTS_NAMED_MAX);
+}
+
 function summary(rejections: readonly HostRejection[], hosts: number): string {
   const telling =
     rejections.find((entry) => !entry.reasons.some((reason) => DISTANT.test(reason.code))) ?? rejections[0];

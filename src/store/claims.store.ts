@@ -183,8 +183,8 @@ async function writeAllocations(tx: Tx, claims: readonly (PlacedServer & { claim
   );
 }
 
-/** Writes the prepare command of claims to the outbox: at the claim, and again by the sweep while no answer came. */
-export async function sendPrepare(tx: Tx, claimIds: readonly string[]): Promise<void> {
+/** Writes the prepare commands of claims to the outbox. */
+async function sendPrepare(tx: Tx, claimIds: readonly string[]): Promise<void> {
   if (claimIds.length === 0) return;
   const rows = (await tx.query(
     `SELECT c.id AS claim_id, c.server_id, h.name AS host,

@@ -259,7 +259,11 @@ describe('RabbitMQ that is killed', () => {
       await vi.waitFor(() => harness.bus.publish(consumed, aMessage()), SOON);
       await vi.waitFor(() => expect(got.length).toBeGreaterThan(0), SOON);
       const found = await collect(harness, kept, 0, 50);
-      await vi.waitFor(() => expect(found).toEqual(expect.arrayContaining(confirmed)), SOON);
+      const lost = () => {
+        const have = new Set(found);
+        return confirmed.filter((id) => !have.has(id));
+      };
+      await vi.waitFor(() => expect(lost()).toEqual([]), SOON).catch((e) => { console.log(found.length, new Set(found).size, confirmed.length, lost().length, harness.log); throw e; });
     } finally {
       await harness.close();
       await broker.stop();

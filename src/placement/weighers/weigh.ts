@@ -1,48 +1,76 @@
 import type { HostScore } from '../decision.js';
 import type { PlacementRequest } from '../request.js';
 import type { HostSnapshot, PlacementPolicy } from '../snapshot.js';
+import { bestFirst } from './best-first.js';
 import { WEIGHERS } from './weighers.js';
 
 export interface WeighedHost {
   readonly host: HostSnapshot;
-  readonly total: number;
+  /** Every component of the host's total. */
+  readonly score: () => HostScore;
 }
 
-export interface Weighing {
-  /** Best first; equal ones in name order. */
-  readonly ranked: readonly WeighedHost[];
-  /** Every component of a host's total. */
-  readonly scoreOf: (host: HostSnapshot) => HostScore;
+/** One weigher's values, and what makes them comparable. */
+interface Column {
+  readonly name: string;
+  readonly multiplier: number;
+  readonly raw: Float64Array;
+  readonly low: number;
+  readonly span: number;
 }
 
-/** Normalises each weigher's values over the hosts to 0…1 (all equal: 0), multiplies, adds up. */
-export function weigh(hosts: readonly HostSnapshot[], request: PlacementRequest, policy: PlacementPolicy): Weighing {
-  const columns = WEIGHERS.map((weigher) => {
-    const raw = hosts.map((host) => weigher.raw(host, request));
-    const low = raw.reduce((a, b) => Math.min(a, b), Infinity);
-    const span = raw.reduce((a, b) => Math.max(a, b), -Infinity) - low;
-    const multiplier = policy.weigherMultipliers[weigher.name] ?? weigher.defaultMultiplier;
-    return { name: weigher.name, raw, low, span, multiplier };
-  });
-  const normalized = (column: (typeof columns)[number], index: number): number =>
-    column.span === 0 ? 0 : ((column.raw[index] ?? 0) - column.low) / column.span;
-  const totals = hosts.map((host, index) => ({
-    host,
-    index,
-    total: columns.reduce((sum, column) => sum + normalized(column, index) * column.multiplier, 0),
-  }));
-  const scoreOf = (host: HostSnapshot): HostScore => {
-    const index = hosts.indexOf(host);
-    const parts = columns.map((column) => {
-      const value = normalized(column, index);
-      return [column.name, { raw: column.raw[index] ?? 0, normalized: value, weighted: value * column.multiplier }];
-    });
+/**
+ * Normalises each weigher's values over the hosts to 0…1 (all equal: 0), multiplies, adds up. Best first; equal ones in
+ * the order of `hosts`, which is that of their names.
+ *
+ * @returns lazily: mostly only the first few are looked at
+ */
+export function* weigh(
+  hosts: readonly HostSnapshot[],
+  request: PlacementRequest,
+  policy: PlacementPolicy,
+): Generator<WeighedHost> {
+  const columns = WEIGHERS.map(({ name, defaultMultiplier, raw }): Column => {
+    const values = Float64Array.from(hosts, (host) => raw(host, request));
+    const { low, high } = rangeOf(values);
     return {
-      host: host.name,
-      total: totals[index]?.total ?? 0,
-      parts: Object.fromEntries(parts) as HostScore['parts'],
+      name,
+      multiplier: policy.weigherMultipliers[name] ?? defaultMultiplier,
+      raw: values,
+      low,
+      span: high - low,
     };
-  };
-  // the snapshot is in name order, and a stable sort keeps it among equals
-  return { ranked: [...totals].sort((a, b) => b.total - a.total || a.index - b.index), scoreOf };
+  });
+  const totals = new Float64Array(hosts.length);
+  for (const column of columns) {
+    for (let index = 0; index < totals.length; index++) {
+      totals[index] = (totals[index] ?? 0) + normalized(column, index) * column.multiplier;
+    }
+  }
+  for (const index of bestFirst(totals)) {
+    const host = hosts[index] as HostSnapshot;
+    yield { host, score: () => scoreOf(host, index, totals[index] ?? 0, columns) };
+  }
+}
+
+function rangeOf(values: Float64Array): { low: number; high: number } {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return { low, high };
+}
+
+function normalized({ raw, low, span }: Column, index: number): number {
+  return span === 0 ? 0 : ((raw[index] ?? 0) - low) / span;
+}
+
+function scoreOf(host: HostSnapshot, index: number, total: number, columns: readonly Column[]): HostScore {
+  const parts = columns.map((column) => {
+    const value = normalized(column, index);
+    return [column.name, { raw: column.raw[index] ?? 0, normalized: value, weighted: value * column.multiplier }];
+  });
+  return { host: host.name, total, parts: Object.fromEntries(parts) as HostScore['parts'] };
 }

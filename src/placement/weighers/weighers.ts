@@ -1,4 +1,4 @@
-import { freeCount, isFree } from '../device-classes.js';
+import { freeCount, freeTotal } from '../device-classes.js';
 import type { PlacementRequest } from '../request.js';
 import type { HostSnapshot } from '../snapshot.js';
 
@@ -24,6 +24,6 @@ export const WEIGHERS: readonly Weigher[] = [
 export const WEIGHER_NAMES: readonly string[] = WEIGHERS.map((weigher) => weigher.name);
 
 function pciRaw(host: HostSnapshot, request: PlacementRequest): number {
-  if (request.devices.length === 0) return -host.devices.filter(isFree).length;
+  if (request.devices.length === 0) return -freeTotal(host);
   return -request.devices.reduce((sum, wanted) => sum + freeCount(host, wanted) - wanted.count, 0);
 }
