@@ -6,17 +6,27 @@ import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { tellStory } from './demo/story.js';
 import { BerthError } from './errors.js';
 import { checkFilters } from './roles/check-filters.js';
-import { startAll, startApi, startComputeAgent, startScheduler, type RunningRole } from './roles/roles.js';
+import {
+  startAll,
+  startApi,
+  startComputeAgent,
+  startScheduler,
+  type AllRoles,
+  type RunningRole,
+} from './roles/roles.js';
 import { loadSettings } from './settings/load-settings.js';
 import type { Settings } from './settings/settings.js';
 import { migrate } from './store/database.js';
 
 const STOP_TIMEOUT_MS = 30_000;
+const REPEATED_SIGNAL_MS = 1_000;
 
 interface RoleOptions {
   readonly config: readonly string[];
   readonly demo?: boolean;
 }
+
+let stopping = false;
 
 const program = new Command('berth').description('PCI passthrough placement').version(AGENT_VERSION);
 
@@ -62,9 +72,9 @@ function role(
   return withConfig(program.command(name).description(description)).action((options: RoleOptions) =>
     run(async () => {
       const running = await start(load(options, options.demo ? 'warn' : 'info'), options);
-      if (!options.demo)
-        process.stdout.write(`${JSON.stringify({ message: 'started', role: name, url: running.url })}\n`);
       stopOnSignals(running);
+      if (options.demo) await tellDemo(running);
+      else process.stdout.write(`${JSON.stringify({ message: 'started', role: name, url: running.url })}\n`);
     }),
   );
 }
@@ -85,26 +95,36 @@ function load(options: RoleOptions, logLevel: string): Settings {
   return settings;
 }
 
-async function startEverything(settings: Settings, { demo = false }: RoleOptions): Promise<RunningRole> {
-  const say = (line: string): boolean => process.stdout.write(`${line}\n`);
+async function startEverything(settings: Settings, { demo = false }: RoleOptions): Promise<AllRoles> {
   if (demo) say('Berth demonstration: starting the database, the scheduler, the REST face and the agents …');
   const running = await startAll(settings, demo);
-  if (demo) {
-    if (running.embeddedDatabase !== null) say(`   embedded Postgres, data in ${running.embeddedDatabase}`);
-    await tellStory(running.url, running.agents.length, say).catch(async (error: unknown) => {
-      await running.stop();
-      throw error;
-    });
-  }
+  if (demo && running.embeddedDatabase !== null) say(`   embedded Postgres, data in ${running.embeddedDatabase}`);
   return running;
 }
 
-/** The first signal stops gracefully, a second one at once. */
+/** Tells the story; one that is broken off by a signal ends with the process. */
+async function tellDemo(running: RunningRole): Promise<void> {
+  try {
+    await tellStory(running.url, say);
+  } catch (error) {
+    if (stopping) return;
+    await running.stop();
+    throw error;
+  }
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** The first signal stops gracefully; another one, a second later at least, at once (Ctrl-C may arrive twice through npm). */
 function stopOnSignals(running: RunningRole): void {
-  let stopping = false;
+  let since = 0;
   const stop = (): void => {
-    if (stopping) process.exit(1);
+    if (stopping && Date.now() - since > REPEATED_SIGNAL_MS) process.exit(1);
+    if (stopping) return;
     stopping = true;
+    since = Date.now();
     setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
     running.stop().then(
       () => process.exit(0),

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { DEMO_HOSTS } from '../recorded-hosts/demo-fleet.js';
 
 const FIRST_SERVER = 'gpu-vm-1';
 const WAIT_MS = 30_000;
@@ -25,8 +26,8 @@ const FLAVORS = [
 
 interface HostView {
   readonly name: string;
+  readonly status: string;
   readonly kernel_kind: string;
-  readonly read_only: boolean;
 }
 
 interface PoolView {
@@ -55,15 +56,15 @@ interface ServerView {
 /**
  * Tells the first placement step by step, as a user would make it: over REST.
  *
- * @param url   of the REST face
- * @param hosts how many hosts to wait for
- * @param say   prints one line
+ * @param url of the REST face
+ * @param say prints one line
  */
-export async function tellStory(url: string, hosts: number, say: (line: string) => void): Promise<void> {
+export async function tellStory(url: string, say: (line: string) => void): Promise<void> {
   const api = new RestCaller(url);
   const known = await until(async () => {
-    const { hosts: list } = await api.get<{ hosts: HostView[] }>('/v1/hosts');
-    return list.length >= hosts ? list : null;
+    const { hosts } = await api.get<{ hosts: HostView[] }>('/v1/hosts');
+    const up = hosts.filter((host) => host.status === 'up');
+    return DEMO_HOSTS.every(({ name }) => up.some((host) => host.name === name)) ? hosts : null;
   });
   await tellHosts(api, known, say);
   for (const flavor of FLAVORS) await api.createUnlessThere('/v1/flavors', flavor);

@@ -1,4 +1,4 @@
-import { aliasMatches, type AliasSpec } from '../pci/alias.js';
+import { aliasMatches } from '../pci/alias.js';
 import type { Address } from '../pci/address.js';
 import type { DeviceRequest } from './request.js';
 import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
@@ -103,48 +103,16 @@ export function matchingPositions(group: DeviceClass, request: DeviceRequest): n
 
 /** How many free devices of a host satisfy a request, affinity left aside. An upper bound of what it can get. */
 export function freeCount(host: HostSnapshot, request: DeviceRequest): number {
-  const { free } = tallyOf(host);
-  const key = keyOf(request.specs);
-  const known = free.get(key);
-  if (known !== undefined) return known;
   let count = 0;
-  for (const group of deviceClasses(host)) count += matchingPositions(group, request).length * group.units.length;
-  if (free.size >= TALLIED_MAX) free.clear();
-  free.set(key, count);
+  for (const { units, members } of deviceClasses(host)) {
+    for (const member of members) if (aliasMatches(request.specs, member)) count += units.length;
+  }
   return count;
 }
 
 /** How many devices of a host are free, whatever they are. */
 export function freeTotal(host: HostSnapshot): number {
-  return tallyOf(host).total;
-}
-
-/** What every decision asks of every host; counted once for each snapshot. */
-interface Tally {
-  readonly total: number;
-  /** `keyOf` what was asked for → free devices that satisfy it. */
-  readonly free: Map<string, number>;
-}
-
-/** How many kinds of requests a host remembers its free devices for; far more than most installations have aliases. */
-const TALLIED_MAX = 64;
-const tallies = new WeakMap<HostSnapshot, Tally>();
-
-function tallyOf(host: HostSnapshot): Tally {
-  const known = tallies.get(host);
-  if (known) return known;
-  const tally = { total: host.devices.filter(isFree).length, free: new Map<string, number>() };
-  tallies.set(host, tally);
-  return tally;
-}
-
-const keys = new WeakMap<readonly AliasSpec[], string>();
-
-/** Equal for specs that say the same: each server brings its own copy of its aliases. */
-function keyOf(specs: readonly AliasSpec[]): string {
-  const known = keys.get(specs);
-  if (known !== undefined) return known;
-  const key = JSON.stringify(specs);
-  keys.set(specs, key);
-  return key;
+  let count = 0;
+  for (const device of host.devices) if (isFree(device)) count++;
+  return count;
 }

@@ -1,10 +1,10 @@
 import type { Decision, HostRejection, HostScore, Reason } from './decision.js';
-import { filterChain } from './filters/filters.js';
 import type { Filter, FilterContext } from './filters/filter.js';
 import { fitHost } from './fit-host.js';
+import { judge, type Judgements } from './judgements.js';
 import type { ExcludedHost, PlacementRequest } from './request.js';
 import type { HostSnapshot, Snapshot } from './snapshot.js';
-import { weigh, type WeighedHost } from './weighers/weigh.js';
+import { weigh } from './weighers/weigh.js';
 
 /** How many turned-down hosts of a successful placement are explained; a rejection explains all. */
 const EXPLAINED_WHEN_PLACED = 50;
@@ -18,97 +18,105 @@ const SCORES_KEPT = 10;
  * @param excluded hosts that this server must not be tried on again
  */
 export function place(snapshot: Snapshot, request: PlacementRequest, excluded: readonly ExcludedHost[]): Decision {
-  const context: FilterContext = { request, policy: snapshot.policy, excluded };
-  const { passed, no } = filterHosts(snapshot.hosts, context);
-  const ranked = weigh(passed, request, snapshot.policy);
-  for (const first of ranked) {
-    const fit = fitHost(first.host, request);
+  const { hosts, policy } = snapshot;
+  const { serverName: _hidden, ...judged } = request;
+  const context: FilterContext = { request: judged, policy, excluded };
+  const judgements = judge(hosts, context);
+  const { ranked, scoreOf } = weigh(judgements.values, passedBy(judgements), policy);
+  const no = turnedDown(judgements);
+  for (const index of ranked) {
+    const host = hosts[index] as HostSnapshot;
+    const fit = fitHost(host, request);
     if (!fit.fits) {
-      no.push({ host: first.host, filter: fit.filter, explain: () => fit.reasons });
+      no.push({ index, filter: fit.filter, explain: () => fit.reasons });
       continue;
     }
     return {
       outcome: 'placed',
-      hostId: first.host.id,
-      hostName: first.host.name,
-      generation: first.host.generation,
+      hostId: host.id,
+      hostName: host.name,
+      generation: host.generation,
       devices: fit.devices,
       numaCells: fit.numaCells,
-      scores: [first.score(), ...nextScores(ranked, SCORES_KEPT - 1)],
-      rejections: grouped(no, context, EXPLAINED_WHEN_PLACED),
-      hostsConsidered: snapshot.hosts.length,
+      scores: [index, ...firstOf(ranked, SCORES_KEPT - 1)].map((at) => scoreOf(at, hosts[at]?.name ?? '')),
+      rejections: grouped(no, hosts, context, EXPLAINED_WHEN_PLACED),
+      hostsConsidered: hosts.length,
     };
   }
-  const rejections = grouped(no, context, Infinity);
+  const rejections = grouped(no, hosts, context, Infinity);
   return {
     outcome: 'rejected',
-    message: summary(rejections, snapshot.hosts.length),
+    message: summary(rejections, hosts.length),
     rejections,
-    hostsConsidered: snapshot.hosts.length,
+    hostsConsidered: hosts.length,
   };
 }
-
-/** The hosts that would have come next. */
-function nextScores(ranked: Iterator<WeighedHost>, countMax: number): HostScore[] {
-  const scores: HostScore[] = [];
-  for (let next = ranked.next(); !next.done; next = ranked.next()) {
-    scores.push(next.value.score());
-    if (scores.length === countMax) break;
-  }
-  return scores;
+function passedBy({ chain, verdicts }: Judgements): Uint32Array {
+  const indexes = new Uint32Array(verdicts.length);
+  let count = 0;
+  for (let index = 0; index < verdicts.length; index++) if (verdicts[index] === chain.length) indexes[count++] = index;
+  return indexes.subarray(0, count);
 }
 
 interface TurnedDown {
-  readonly host: HostSnapshot;
+  /** The host's. */
+  readonly index: number;
   readonly filter: string;
   readonly explain: Filter['explain'];
 }
 
-/** Asks the filters of each host in turn, up to the first "no". @returns `no`: in the order of the filters, then of the hosts */
-function filterHosts(
-  hosts: readonly HostSnapshot[],
-  context: FilterContext,
-): { passed: HostSnapshot[]; no: TurnedDown[] } {
-  const chain = filterChain(context.policy.filters);
-  const passed: HostSnapshot[] = [];
-  const noOf = chain.map((): TurnedDown[] => []);
-  for (const host of hosts) {
-    const at = chain.findIndex((filter) => !filter.passes(host, context));
+/** In the order of the filters, then of the hosts. */
+function turnedDown({ chain, verdicts }: Judgements): TurnedDown[] {
+  const byFilter = chain.map((): TurnedDown[] => []);
+  for (let index = 0; index < verdicts.length; index++) {
+    const at = verdicts[index] as number;
     const filter = chain[at];
-    if (filter) noOf[at]?.push({ host, filter: filter.name, explain: filter.explain });
-    else passed.push(host);
+    if (filter) byFilter[at]?.push({ index, filter: filter.name, explain: filter.explain });
   }
-  return { passed, no: noOf.flat() };
+  return byFilter.flat();
 }
 
-interface RejectionDraft {
+/** Takes what comes next, at most `countMax`. */
+function firstOf(indexes: Iterator<number>, countMax: number): number[] {
+  const taken: number[] = [];
+  while (taken.length < countMax) {
+    const { done, value } = indexes.next();
+    if (done === true) break;
+    taken.push(value);
+  }
+  return taken;
+}
+
+interface Group {
   readonly filter: string;
   readonly reasons: readonly Reason[];
-  readonly hosts: string[];
-  hostCount: number;
+  readonly indexes: number[];
 }
 
 /** Hosts with one filter and the same reasons become one entry; beyond `explained` hosts only the filter is told. */
-function grouped(no: readonly TurnedDown[], context: FilterContext, explained: number): HostRejection[] {
-  const groups = new Map<string, RejectionDraft>();
-  for (const [index, { host, filter, explain }] of no.entries()) {
-    const reasons = index < explained ? explain(host, context) : [];
+function grouped(
+  no: readonly TurnedDown[],
+  hosts: readonly HostSnapshot[],
+  context: FilterContext,
+  explained: number,
+): HostRejection[] {
+  const groups = new Map<string, Group>();
+  for (const [at, { index, filter, explain }] of no.entries()) {
+    const reasons = at < explained ? explain(hosts[index] as HostSnapshot, context) : [];
     const key = reasons.reduce((text, reason) => `${text}\n${reason.code} ${reason.message}`, filter);
-    const group = groups.get(key) ?? { filter, reasons, hosts: [], hostCount: 0 };
-    if (group.hostCount === 0) groups.set(key, group);
-    addHost(group, host.name);
+    const group = groups.get(key);
+    if (group) group.indexes.push(index);
+    else groups.set(key, { filter, reasons, indexes: [index] });
   }
-  return [...groups.values()].sort(
-    (a, b) => b.hostCount - a.hostCount || ((a.hosts[0] ?? '') < (b.hosts[0] ?? '') ? -1 : 1),
-  );
+  return [...groups.values()]
+    .map((group) => rejectionOf(group, hosts))
+    .sort((a, b) => b.hostCount - a.hostCount || ((a.hosts[0] ?? '') < (b.hosts[0] ?? '') ? -1 : 1));
 }
 
-/** Counts a host, and names it if it is one of the first by name. Hosts mostly come in that order. */
-function addHost(group: RejectionDraft, name: string): void {
-  group.hostCount++;
-  if (group.hosts.length === HOSTS_NAMED_MAX && name > (group.hosts.at(-1) ?? '')) return;
-  group.hosts.push(name);
-  group.hosts.sort().splice(HOSTS_NAMED_MAX);
+function rejectionOf({ filter, reasons, indexes }: Group, hosts: readonly HostSnapshot[]): HostRejection {
+  // hosts are in name order, and so are their indexes
+  const first = indexes.sort((a, b) => a - b).slice(0, HOSTS_NAMED_MAX);
+  return { filter, hosts: first.map((index) => hosts[index]?.name ?? ''), hostCount: indexes.length, reasons };
 }
 
 function summary(rejections: readonly HostRejection[], hosts: number): string {

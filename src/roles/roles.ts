@@ -63,7 +63,6 @@ export async function startComputeAgent(settings: Settings): Promise<RunningRole
 }
 
 export interface AllRoles extends RunningRole {
-  readonly agents: readonly AgentSettings[];
   /** Where the embedded database keeps its files; null when a database was given. */
   readonly embeddedDatabase: string | null;
 }
@@ -83,7 +82,7 @@ export async function startAll(given: Settings, demo: boolean): Promise<AllRoles
     const app = await createAll(settings, agents);
     await takeAliases(app, settings);
     const running = await listen(app, settings, postgres);
-    return { ...running, agents, embeddedDatabase: postgres && folder };
+    return { ...running, embeddedDatabase: postgres && folder };
   } catch (error) {
     await postgres?.stop();
     throw error;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { device, type HostDescription, type SlotDescription } from '../../src/recorded-hosts/description.js';
 import { startFleet, type Fleet } from '../support/fleet.js';
 import { charmsGuideHost, eightGpuHost, quickAssistHost, sriovNicHost } from '../support/hosts.js';
-import type { ShownRejection } from '../support/rest-client.js';
+import { eventually, type ShownRejection } from '../support/rest-client.js';
 
 const P5000_SPEC = '{"vendor_id":"10de","product_id":"1bb0"}';
 
@@ -159,15 +159,22 @@ describe('one service, five hosts, each role a process', () => {
     await fleet.rest.remove(other.id);
   });
 
-  it('an SR-IOV NIC: its VFs are refused while the PF is out', async () => {
-    const pf = await fleet.rest.place({ name: 'pf-vm', devices: 'pf:1' });
-    expect(pf, fleet.agent('nic-1').process.tail()).toMatchObject({ status: 'ACTIVE', host: 'nic-1' });
+  it('an SR-IOV NIC: its VFs are refused while the PF is out; a PF that has VFs is not bound, with the remedy', async () => {
+    const nic = fleet.agent('nic-1').process;
+    // While the agent is away the claim stands: the ledger alone has to keep the VFs from being given out.
+    await nic.kill9();
+    const pf = await fleet.rest.createServer({ name: 'pf-vm', devices: 'pf:1' });
+    await eventually(5_000, async () => expect((await fleet.rest.server(pf)).task_state).toBe('preparing'));
     const refused = await fleet.rest.place({ name: 'vf-vm', devices: 'vf:1' });
     expect(reasonsOf(refused.fault?.details.rejections, 'nic-1')).toEqual([
       '2 devices of alias vf, both blocked: its PF is allocated to pf-vm',
     ]);
-    await fleet.rest.remove(pf.id);
-    expect((await fleet.rest.place({ name: 'vf-vm', devices: 'vf:2' })).status).toBe('ACTIVE');
+    await nic.start();
+    const failed = await fleet.rest.whenSettled(pf);
+    expect(failed, nic.tail()).toMatchObject({ status: 'ERROR', attempts: 1, devices: [] });
+    expect(JSON.stringify(failed.fault)).toContain('a PF must have no VFs (write 0 to its sriov_numvfs)');
+    expect(fleet.agent('nic-1').devices()['0000:81:00.0']).toEqual({ driver: 'i40e', override: null });
+    expect((await fleet.rest.place({ name: 'vf-vm-3', devices: 'vf:2' })).status).toBe('ACTIVE');
   });
 
   it('eight GPUs on two NUMA nodes, policy required: four land on one node, five do not fit', async () => {

@@ -263,7 +263,7 @@ describe('RabbitMQ that is killed', () => {
         const have = new Set(found);
         return confirmed.filter((id) => !have.has(id));
       };
-      await vi.waitFor(() => expect(lost()).toEqual([]), SOON).catch((e) => { console.log(found.length, new Set(found).size, confirmed.length, lost().length, harness.log); throw e; });
+      await vi.waitFor(() => expect(lost()).toEqual([]), SOON);
     } finally {
       await harness.close();
       await broker.stop();

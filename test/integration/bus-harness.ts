@@ -146,14 +146,12 @@ export class TcpProxy {
     }
   }
 
-  /** Nothing passes any more, and nobody is told. */
+  /** Nothing passes any more, and nobody is told. (What arrives is thrown away: an end would not be seen unread.) */
   freeze(): void {
     this.isFrozen = true;
     for (const { client, upstream } of this.pairs) {
-      client.unpipe();
-      client.pause();
-      upstream.unpipe();
-      upstream.pause();
+      client.unpipe().resume();
+      upstream.unpipe().resume();
     }
   }
 

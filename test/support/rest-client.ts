@@ -89,12 +89,19 @@ export class RestClient {
   }
 
   /** Sends again, with the same key, for as long as there is no connection, or the service says that it is not there. */
-  async sendUntilAnswered<T>(method: string, path: string, body?: unknown, key?: string): Promise<Answer<T>> {
+  async sendUntilAnswered<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    key?: string,
+    onRetry: () => void = () => undefined,
+  ): Promise<Answer<T>> {
     const deadline = Date.now() + RETRY_MS_MAX;
     for (;;) {
       const answer = await this.send<T>(method, path, body, key).catch((error: unknown) => error);
       if (!(answer instanceof Error) && (answer as Answer<T>).status < 500) return answer as Answer<T>;
       if (Date.now() > deadline) throw new Error(`no answer to ${method} ${path}: ${told(answer)}`);
+      onRetry();
       await sleep(RETRY_MS);
     }
   }

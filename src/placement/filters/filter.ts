@@ -2,8 +2,11 @@ import type { Reason } from '../decision.js';
 import type { ExcludedHost, PlacementRequest } from '../request.js';
 import type { HostSnapshot, PlacementPolicy } from '../snapshot.js';
 
+/** What hosts are judged by: equal for all servers of one flavor, so that a judgement can be remembered. */
+export type JudgedRequest = Omit<PlacementRequest, 'serverName'>;
+
 export interface FilterContext {
-  readonly request: PlacementRequest;
+  readonly request: JudgedRequest;
   readonly policy: PlacementPolicy;
   readonly excluded: readonly ExcludedHost[];
 }

@@ -1,19 +1,18 @@
 /**
- * Indexes of values, greatest value first, equal ones in their order: as sorting would give them, but the order is made
- * only as far as it is asked for. A binary heap of indexes; building it takes one pass.
+ * Indexes of values, greatest value first, equal ones by index: as sorting would give them, but the order is made only
+ * as far as it is asked for. A binary heap; building it takes one pass.
  */
-export function* bestFirst(values: Float64Array): Generator<number> {
-  const heap = Uint32Array.from(values, (_value, index) => index);
+export function* bestFirst(values: Float64Array, indexes: Uint32Array): Generator<number> {
+  const heap = indexes.slice();
   for (let at = (heap.length >> 1) - 1; at >= 0; at--) sink(heap, values, at, heap.length);
   for (let size = heap.length; size > 0; size--) {
-    const best = heap[0] as number;
-    yield best;
+    yield heap[0] as number;
     heap[0] = heap[size - 1] as number;
     sink(heap, values, 0, size - 1);
   }
 }
 
-/** Moves the index at a place down until what it names is ahead of both places below. */
+/** Moves the index at a place down until it is ahead of both below it. */
 function sink(heap: Uint32Array, values: Float64Array, start: number, size: number): void {
   const moving = heap[start] as number;
   let at = start;

@@ -1,13 +1,14 @@
 import type { HostScore } from '../decision.js';
-import type { PlacementRequest } from '../request.js';
-import type { HostSnapshot, PlacementPolicy } from '../snapshot.js';
+import type { PlacementPolicy } from '../snapshot.js';
 import { bestFirst } from './best-first.js';
 import { WEIGHERS } from './weighers.js';
 
-export interface WeighedHost {
-  readonly host: HostSnapshot;
-  /** Every component of the host's total. */
-  readonly score: () => HostScore;
+/** How hosts compare, by their index. */
+export interface Weighing {
+  /** Best first; equal ones in the order of their indexes. Lazily: mostly only the first few are looked at. */
+  readonly ranked: Generator<number>;
+  /** Every component of a host's total. */
+  readonly scoreOf: (index: number, host: string) => HostScore;
 }
 
 /** One weigher's values, and what makes them comparable. */
@@ -20,57 +21,49 @@ interface Column {
 }
 
 /**
- * Normalises each weigher's values over the hosts to 0…1 (all equal: 0), multiplies, adds up. Best first; equal ones in
- * the order of `hosts`, which is that of their names.
+ * Normalises each weigher's values over the hosts to 0…1 (all equal: 0), multiplies, adds up.
  *
- * @returns lazily: mostly only the first few are looked at
+ * @param values for each weigher its value of each host
+ * @param indexes of the hosts to weigh, ascending
  */
-export function* weigh(
-  hosts: readonly HostSnapshot[],
-  request: PlacementRequest,
-  policy: PlacementPolicy,
-): Generator<WeighedHost> {
-  const columns = WEIGHERS.map(({ name, defaultMultiplier, raw }): Column => {
-    const values = Float64Array.from(hosts, (host) => raw(host, request));
-    const { low, high } = rangeOf(values);
-    return {
-      name,
-      multiplier: policy.weigherMultipliers[name] ?? defaultMultiplier,
-      raw: values,
-      low,
-      span: high - low,
-    };
+export function weigh(values: readonly Float64Array[], indexes: Uint32Array, policy: PlacementPolicy): Weighing {
+  const columns = WEIGHERS.map(({ name, defaultMultiplier }, at): Column => {
+    const raw = values[at] as Float64Array;
+    const multiplier = policy.weigherMultipliers[name] ?? defaultMultiplier;
+    return { name, multiplier, raw, ...rangeOf(raw, indexes) };
   });
-  const totals = new Float64Array(hosts.length);
-  for (const column of columns) {
-    for (let index = 0; index < totals.length; index++) {
-      totals[index] = (totals[index] ?? 0) + normalized(column, index) * column.multiplier;
-    }
-  }
-  for (const index of bestFirst(totals)) {
-    const host = hosts[index] as HostSnapshot;
-    yield { host, score: () => scoreOf(host, index, totals[index] ?? 0, columns) };
-  }
+  const totals = new Float64Array(values[0]?.length ?? 0);
+  for (const column of columns) addWeighted(totals, column, indexes);
+  return {
+    ranked: bestFirst(totals, indexes),
+    scoreOf: (index, host) => ({ host, total: totals[index] as number, parts: partsOf(columns, index) }),
+  };
 }
 
-function rangeOf(values: Float64Array): { low: number; high: number } {
+function rangeOf(raw: Float64Array, indexes: Uint32Array): { low: number; span: number } {
   let low = Infinity;
   let high = -Infinity;
-  for (const value of values) {
+  for (const index of indexes) {
+    const value = raw[index] as number;
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  return { low, high };
+  return { low, span: high - low };
+}
+
+function addWeighted(totals: Float64Array, column: Column, indexes: Uint32Array): void {
+  for (const index of indexes)
+    totals[index] = (totals[index] as number) + normalized(column, index) * column.multiplier;
 }
 
 function normalized({ raw, low, span }: Column, index: number): number {
-  return span === 0 ? 0 : ((raw[index] ?? 0) - low) / span;
+  return span === 0 ? 0 : ((raw[index] as number) - low) / span;
 }
 
-function scoreOf(host: HostSnapshot, index: number, total: number, columns: readonly Column[]): HostScore {
+function partsOf(columns: readonly Column[], index: number): HostScore['parts'] {
   const parts = columns.map((column) => {
     const value = normalized(column, index);
-    return [column.name, { raw: column.raw[index] ?? 0, normalized: value, weighted: value * column.multiplier }];
+    return [column.name, { raw: column.raw[index] as number, normalized: value, weighted: value * column.multiplier }];
   });
-  return { host: host.name, total, parts: Object.fromEntries(parts) as HostScore['parts'] };
+  return Object.fromEntries(parts) as HostScore['parts'];
 }

@@ -1,12 +1,12 @@
 import { freeCount, freeTotal } from '../device-classes.js';
-import type { PlacementRequest } from '../request.js';
+import type { JudgedRequest } from '../filters/filter.js';
 import type { HostSnapshot } from '../snapshot.js';
 
 /** How good is this host? More is better; the absolute size does not matter, values are normalised over the hosts. */
 export interface Weigher {
   readonly name: string;
   readonly defaultMultiplier: number;
-  readonly raw: (host: HostSnapshot, request: PlacementRequest) => number;
+  readonly raw: (host: HostSnapshot, request: JudgedRequest) => number;
 }
 
 /**
@@ -23,7 +23,7 @@ export const WEIGHERS: readonly Weigher[] = [
 
 export const WEIGHER_NAMES: readonly string[] = WEIGHERS.map((weigher) => weigher.name);
 
-function pciRaw(host: HostSnapshot, request: PlacementRequest): number {
+function pciRaw(host: HostSnapshot, request: JudgedRequest): number {
   if (request.devices.length === 0) return -freeTotal(host);
   return -request.devices.reduce((sum, wanted) => sum + freeCount(host, wanted) - wanted.count, 0);
 }
