@@ -18,8 +18,9 @@ export const ALIASES = [
   { name: 'fpga', vendor_id: '10ee', product_id: '5000', device_type: 'type-PCI' },
 ] as const;
 
-/** GPUs in ten hosts of the fleet. */
-export const GPUS_PER_TEN_HOSTS = 30;
+export function hostName(index: number): string {
+  return `host-${String(index).padStart(5, '0')}`;
+}
 
 /**
  * The report of the fleet's host with this index. Of ten hosts three have 2 GPUs, three have 8 GPUs on two NUMA nodes
@@ -38,7 +39,7 @@ export function reportOf(index: number): AgentReport {
     agent_version: 'bench',
   };
   return {
-    host: `host-${String(index).padStart(5, '0')}`,
+    host: hostName(index),
     epoch: 1_700_000_000_000,
     sequence: 1,
     hash: contentHash({ facts, devices }),

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { writeOpenApi } from './api/write-openapi.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { tellStory } from './demo/story.js';
-import { BerthError } from './errors.js';
+import { BerthError, messageOf } from './errors.js';
 import { checkFilters } from './roles/check-filters.js';
 import {
   startAll,
@@ -17,6 +17,7 @@ import {
 import { loadSettings } from './settings/load-settings.js';
 import type { Settings } from './settings/settings.js';
 import { migrate } from './store/database.js';
+import { outageOf } from './store/outage.js';
 
 const STOP_TIMEOUT_MS = 30_000;
 const REPEATED_SIGNAL_MS = 1_000;
@@ -41,7 +42,7 @@ role('all', 'all roles in one process, on an embedded database unless one is giv
 withConfig(program.command('migrate').description('bring the database schema up to date')).action(
   (options: RoleOptions) =>
     run(async () => {
-      const { database } = load(options, 'warn');
+      const { database } = load(options);
       if (database.url === null) throw new BerthError('settings.invalid', 'database.url: set DATABASE_URL');
       await migrate(database.url);
       process.stdout.write('The database schema is up to date.\n');
@@ -51,7 +52,7 @@ withConfig(program.command('migrate').description('bring the database schema up 
 withConfig(program.command('check-config').description('read the configuration, say what is wrong with it')).action(
   (options: RoleOptions) =>
     run(async () => {
-      const { aliases, agent } = load(options, 'warn');
+      const { aliases, agent } = load(options);
       process.stdout.write(`Fine: ${agent.deviceSpecs.length} device_spec entries, ${aliases.length} aliases.\n`);
     }),
 );
@@ -71,7 +72,7 @@ function role(
 ): Command {
   return withConfig(program.command(name).description(description)).action((options: RoleOptions) =>
     run(async () => {
-      const running = await start(load(options, options.demo ? 'warn' : 'info'), options);
+      const running = await start(load(options), options);
       stopOnSignals(running);
       if (options.demo) await tellDemo(running);
       else process.stdout.write(`${JSON.stringify({ message: 'started', role: name, url: running.url })}\n`);
@@ -88,9 +89,10 @@ function withConfig(command: Command): Command {
   );
 }
 
-function load(options: RoleOptions, logLevel: string): Settings {
-  const overrides = process.env['BERTH_LOG_LEVEL'] || options.config.length > 0 ? {} : { log_level: logLevel };
-  const { settings, warnings } = loadSettings({ files: options.config, env: process.env, overrides });
+/** The story of the demonstration is not interleaved with log lines, unless somebody asks for them. */
+function load({ config, demo = false }: RoleOptions): Settings {
+  const overrides = demo && !process.env['BERTH_LOG_LEVEL'] ? { log_level: 'warn' } : {};
+  const { settings, warnings } = loadSettings({ files: config, env: process.env, overrides });
   for (const warning of [...warnings, ...checkFilters(settings)]) process.stderr.write(`warning: ${warning}\n`);
   return settings;
 }
@@ -144,7 +146,12 @@ async function run(work: () => Promise<void>): Promise<void> {
 }
 
 function fail(error: unknown): never {
-  if (error instanceof BerthError) process.stderr.write(`berth: ${error.code}: ${error.message}\n`);
-  else process.stderr.write(`berth: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(`berth: ${problemOf(error)}\n`);
   process.exit(1);
+}
+
+function problemOf(error: unknown): string {
+  if (error instanceof BerthError) return `${error.code}: ${error.message}`;
+  if (outageOf(error) === 'unavailable') return `database.unavailable: ${messageOf(error)}; is DATABASE_URL right?`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -107,7 +107,9 @@ export class AmqpSubscription implements Subscription {
   }
 
   private attachLater(session: AmqpSession): void {
-    if (this.isStopped || this.timer || !session.isOpen()) return;
+    if (this.isStopped || !session.isOpen()) return;
+    // One that waits may wait for a session that has ended.
+    if (this.timer) clearTimeout(this.timer);
     const delayMs = Math.min(ATTACH_MS_MAX, ATTACH_MS_FIRST * 2 ** this.failures);
     this.timer = setTimeout(() => {
       this.timer = null;

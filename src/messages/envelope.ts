@@ -121,11 +121,11 @@ function invalid(problem: string): BerthError {
   return new BerthError('message.invalid', problem);
 }
 
-/** The first problem in depth-first order, as `devices.3.vendor_id: …`. */
+/** The first problem, as `devices.3.vendor_id: …`; that of a field itself comes before those of what is in it. */
 function firstProblem(errors: readonly ValidationError[], path = ''): string {
   const error = errors[0];
-  if (!error) return `${path}: invalid`;
+  if (!error) return `${path}: is not valid`;
   const here = path ? `${path}.${error.property}` : error.property;
-  if (error.children && error.children.length > 0) return firstProblem(error.children, here);
-  return `${here}: ${Object.values(error.constraints ?? { invalid: 'is not valid' })[0]}`;
+  const own = Object.values(error.constraints ?? {})[0];
+  return own === undefined ? firstProblem(error.children ?? [], here) : `${here}: ${own}`;
 }

@@ -1,4 +1,4 @@
-import type { Decision, HostRejection, HostScore, Reason } from './decision.js';
+import type { Decision, HostRejection, Reason } from './decision.js';
 import type { Filter, FilterContext } from './filters/filter.js';
 import { fitHost } from './fit-host.js';
 import { judge, type Judgements } from './judgements.js';

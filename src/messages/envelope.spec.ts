@@ -1,0 +1,321 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BerthError } from '../errors.js';
+import type { Address } from '../pci/address.js';
+import { DEVICE_TYPES, type ReportedDevice } from '../pci/device.js';
+import type { AgentReport, WireDevice } from './bodies.js';
+import { decodeEnvelope, encodeEnvelope, envelope } from './envelope.js';
+import { fromWireDevice, toWireDevice } from './wire-device.js';
+
+const BYTES_MAX = 64 * 1024 * 1024;
+const ID = '5f2b0d9e-6a51-4a0b-9d6f-3f1c7b8a9e10';
+
+const DEVICE: WireDevice = {
+  address: '0000:83:00.0',
+  vendor_id: '10de',
+  product_id: '1bb0',
+  class_code: '030000',
+  subsystem_vendor_id: '10de',
+  subsystem_product_id: '11b2',
+  revision: 'a1',
+  device_type: 'type-PCI',
+  parent_address: null,
+  numa_node: 1,
+  driver: 'nvidia',
+  iommu_group: 42,
+  sriov: { total_vfs: 16, num_vfs: 0 },
+  netdevs: ['eth0'],
+  pcie_path: ['pci0000:80', '0000:80:02.0'],
+  link: { current_speed: '8.0 GT/s PCIe', max_speed: '8.0 GT/s PCIe', current_width: 16, max_width: 16 },
+  reset_methods: ['flr', 'bus'],
+  offer: { entry: 0, tags: { physical_network: null, rack: 'b7' }, resource_class: 'PGPU', traits: ['HW_GPU'] },
+  not_offered: null,
+};
+
+function aReport(devices: readonly unknown[]): AgentReport {
+  return {
+    host: 'node-1.example',
+    epoch: 1_700_000_000_000,
+    sequence: 7,
+    hash: 'ab'.repeat(32),
+    facts: {
+      vcpus: 64,
+      memory_mb: 524_288,
+      disk_gb: 900,
+      numa_cells: [{ id: 0, cpus: 32, memory_mb: 262_144, socket: null }],
+      kernel: '6.1.0-18-amd64',
+      kernel_kind: 'live',
+      read_only: false,
+      agent_version: '0.1.0',
+    },
+    devices: devices as WireDevice[],
+    pools: [{ key: { vendor_id: '10de', numa_node: null, size: 2 }, count: 2 }],
+  };
+}
+
+describe('envelope', () => {
+  it('brings every field of every message type back', () => {
+    const claim = { claim_id: ID, server_id: ID };
+    const agent = { host: 'node-1', epoch: 3 };
+    const messages = [
+      envelope('server.requested', { server_id: ID }),
+      envelope('server.deleted', { server_id: ID }),
+      envelope('agent.report', aReport([DEVICE])),
+      envelope('agent.heartbeat', { ...agent, sequence: 0, hash: '0'.repeat(64) }),
+      envelope('devices.prepare', {
+        ...claim,
+        devices: [{ address: '0000:83:00.0', vendor_id: '10de', product_id: '1bb0' }],
+      }),
+      envelope('devices.release', claim),
+      envelope('report.request', {}),
+      envelope('report.request', { reason: 'a sweep' }),
+      envelope('devices.prepared', {
+        ...agent,
+        ...claim,
+        bindings: [{ address: '0000:83:00.0', driver: 'vfio-pci', original_driver: null, iommu_group: null }],
+      }),
+      envelope('devices.prepare_failed', {
+        ...agent,
+        ...claim,
+        code: 'binding.failed',
+        message: 'Ünïcode, and "quotes"',
+        address: null,
+        step: 'unbind',
+        errno: 'EBUSY',
+      }),
+      envelope('devices.released', {
+        ...agent,
+        ...claim,
+        devices: [{ address: '0000:83:00.0', outcome: 'driverless', driver: null }],
+      }),
+    ];
+    for (const message of messages) {
+      expect(decodeEnvelope(encodeEnvelope(message, BYTES_MAX), BYTES_MAX)).toEqual(message);
+    }
+  });
+
+  it('stamps a new id and the time', () => {
+    const at = new Date('2026-03-01T12:00:00.250Z');
+    const [one, two] = [envelope('report.request', {}, at), envelope('report.request', {}, at)];
+    expect(one.sent_at).toBe('2026-03-01T12:00:00.250Z');
+    expect(one.id).not.toBe(two.id);
+  });
+
+  it('brings a report of 2,000 devices back', () => {
+    const devices = Array.from({ length: 2_000 }, (_, index) => ({ ...DEVICE, iommu_group: index }));
+    const bytes = encodeEnvelope(envelope('agent.report', aReport(devices)), BYTES_MAX);
+    expect(bytes.length).toBeGreaterThan(1_000_000);
+    const { body } = decodeEnvelope(bytes, BYTES_MAX);
+    expect((body as AgentReport).devices).toEqual(devices);
+  });
+
+  it('takes a message of exactly the limit and none that is a byte longer', () => {
+    const bytes = encodeEnvelope(envelope('report.request', { reason: 'ü' }), BYTES_MAX);
+    expect(decodeEnvelope(bytes, bytes.length)).toMatchObject({ body: { reason: 'ü' } });
+    const tooLarge = {
+      code: 'message.too_large',
+      message: `A message of ${bytes.length} bytes is above the limit of ${bytes.length - 1}`,
+    };
+    expect(thrownBy(() => decodeEnvelope(bytes, bytes.length - 1))).toMatchObject(tooLarge);
+    const same = decodeEnvelope(bytes, bytes.length);
+    expect(thrownBy(() => encodeEnvelope(same, bytes.length - 1))).toMatchObject(tooLarge);
+  });
+
+  it('does not let a sender send what no receiver takes', () => {
+    const message = envelope('server.requested', { server_id: 'mine' });
+    expect(thrownBy(() => encodeEnvelope(message, BYTES_MAX))).toMatchObject({
+      code: 'message.invalid',
+      message: 'server.requested: server_id: server_id must be a UUID',
+    });
+  });
+
+  it('takes a message with a field of a later version beside the body', () => {
+    const bytes = Buffer.from(JSON.stringify({ ...envelope('report.request', {}), trace: 'abc' }));
+    expect(decodeEnvelope(bytes, BYTES_MAX)).not.toHaveProperty('trace');
+  });
+});
+
+const GOOD = { id: ID, type: 'server.requested', sent_at: '2026-03-01T12:00:00Z', body: { server_id: ID } };
+const deep = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
+const withDevice = (change: object) => ({
+  ...GOOD,
+  type: 'agent.report',
+  body: aReport([DEVICE, { ...DEVICE, ...change }]),
+});
+const withReport = (change: object) => ({ ...GOOD, type: 'agent.report', body: { ...aReport([]), ...change } });
+
+describe('a malformed message', () => {
+  it.each<[string, Buffer | string | object, string]>([
+    ['nothing', '', 'A message is not JSON in UTF-8'],
+    ['no JSON', '{"id":', 'A message is not JSON in UTF-8'],
+    ['no UTF-8', Buffer.from([0x22, 0xff, 0xfe, 0x22]), 'A message is not JSON in UTF-8'],
+    ['null', 'null', 'a message is a JSON object'],
+    ['an array', [GOOD], 'a message is a JSON object'],
+    ['a text', '"hello"', 'a message is a JSON object'],
+    ['no id', { ...GOOD, id: undefined }, 'id: a UUID is needed'],
+    ['an id of dashes', { ...GOOD, id: '-'.repeat(36) }, 'id: a UUID is needed'],
+    ['no type', { ...GOOD, type: undefined }, 'type: undefined is not a message type'],
+    ['an unknown type', { ...GOOD, type: 'server.exploded' }, 'type: "server.exploded" is not a message type'],
+    ['a type that objects inherit', { ...GOOD, type: 'constructor' }, 'type: "constructor" is not a message type'],
+    [
+      'a type that is no text',
+      { ...GOOD, type: ['server.requested'] },
+      'type: ["server.requested"] is not a message type',
+    ],
+    ['no time', { ...GOOD, sent_at: undefined }, 'sent_at: an ISO 8601 time is needed'],
+    ['a time in words', { ...GOOD, sent_at: 'March 1' }, 'sent_at: an ISO 8601 time is needed'],
+    ['a 13th month', { ...GOOD, sent_at: '2026-13-01T00:00:00Z' }, 'sent_at: an ISO 8601 time is needed'],
+    ['no body', { ...GOOD, body: null }, 'body: an object is needed'],
+    ['a list as body', { ...GOOD, body: [] }, 'body: an object is needed'],
+    ['an empty body', { ...GOOD, body: {} }, 'server.requested: server_id: server_id must be a UUID'],
+    [
+      'an unknown field',
+      { ...GOOD, body: { server_id: ID, owner: 1 } },
+      'server.requested: owner: property owner should not exist',
+    ],
+    [
+      'a body without end',
+      `{"id":"${ID}","type":"server.requested","sent_at":"2026-03-01T12:00:00Z","body":${deep(100_000)}}`,
+      'server.requested: the body cannot be read; is it nested too deeply?',
+    ],
+    ['a host that names another queue', withReport({ host: 'a.#' }), 'agent.report: host: host must match'],
+    ['an epoch of zero', withReport({ epoch: 0 }), 'agent.report: epoch: epoch must not be less than 1'],
+    ['a hash of another length', withReport({ hash: 'ab' }), 'agent.report: hash: hash must match'],
+    ['devices as an object', withReport({ devices: {} }), 'agent.report: devices: devices must '],
+    [
+      'too many devices',
+      withReport({ devices: Array.from({ length: 16_385 }, () => null) }),
+      'agent.report: devices: devices must contain no more than 16384 elements',
+    ],
+    ['null for a device', withReport({ devices: [null] }), 'agent.report: devices.0: each value'],
+    [
+      'an address in capitals',
+      withDevice({ address: '0000:AF:00.0' }),
+      'agent.report: devices.1.address: address must match',
+    ],
+    ['a number for an id', withDevice({ vendor_id: 4318 }), 'agent.report: devices.1.vendor_id: vendor_id must match'],
+    [
+      'an unknown device type',
+      withDevice({ device_type: 'type-X' }),
+      'agent.report: devices.1.device_type: device_type must be one of',
+    ],
+    [
+      'the kernel’s -1 for a NUMA node',
+      withDevice({ numa_node: -1 }),
+      'agent.report: devices.1.numa_node: numa_node must not be less than 0',
+    ],
+    ['a field left out', withDevice({ driver: undefined }), 'agent.report: devices.1.driver: driver must be'],
+    [
+      'a wrong field two levels down',
+      withDevice({ link: { ...DEVICE.link, max_width: 1.5 } }),
+      'agent.report: devices.1.link.max_width: max_width must be an integer number',
+    ],
+  ])('%s: says what is wrong', (_what, message, problem) => {
+    const bytes = Buffer.isBuffer(message)
+      ? message
+      : Buffer.from(typeof message === 'string' ? message : JSON.stringify(message));
+    const error = thrownBy(() => decodeEnvelope(bytes, BYTES_MAX));
+    expect(error).toBeInstanceOf(BerthError);
+    expect(error).toMatchObject({ code: 'message.invalid', message: expect.stringContaining(problem) });
+    expect((error as Error).message.length).toBeLessThan(400);
+  });
+
+  it('never throws anything but a BerthError, whatever the bytes', () => {
+    const bytes = fc.oneof(
+      fc.uint8Array().map((array) => Buffer.from(array)),
+      fc.json().map((text) => Buffer.from(text)),
+      fc
+        .record({ type: fc.constantFrom('agent.report', 'devices.prepare', 'devices.released'), body: fc.jsonValue() })
+        .map((part) => Buffer.from(JSON.stringify({ ...GOOD, ...part }))),
+    );
+    fc.assert(
+      fc.property(bytes, (input) => {
+        expect(thrownBy(() => decodeEnvelope(input, BYTES_MAX))).toBeInstanceOf(BerthError);
+      }),
+    );
+  });
+});
+
+describe('wire device', () => {
+  it('is the same device after its journey', () => {
+    fc.assert(
+      fc.property(fc.array(devices, { minLength: 1, maxLength: 3 }), (sent) => {
+        const message = envelope('agent.report', aReport(sent.map(toWireDevice)));
+        const { body } = decodeEnvelope(encodeEnvelope(message, BYTES_MAX), BYTES_MAX);
+        expect((body as AgentReport).devices.map(fromWireDevice)).toEqual(sent);
+      }),
+    );
+  });
+
+  it.each([
+    ['a number', { rack: 7 }, 'device 0000:83:00.0: tag "rack" is not a short text or null'],
+    ['an object', { rack: {} }, 'device 0000:83:00.0: tag "rack" is not a short text or null'],
+    ['a long text', { rack: 'x'.repeat(256) }, 'device 0000:83:00.0: tag "rack" is not a short text or null'],
+    [
+      'a long name',
+      { ['x'.repeat(256)]: 'y' },
+      `device 0000:83:00.0: tag "${'x'.repeat(60)}" is not a short text or null`,
+    ],
+    [
+      'too many',
+      Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`t${i}`, 'y'])),
+      'device 0000:83:00.0: more than 64 tags',
+    ],
+  ])('refuses tags with %s', (_what, tags, message) => {
+    const wire = { ...DEVICE, offer: { ...DEVICE.offer, tags } } as WireDevice;
+    expect(thrownBy(() => fromWireDevice(wire))).toMatchObject({ code: 'message.invalid', message });
+  });
+});
+
+const hex = (digits: number) =>
+  fc.integer({ min: 0, max: 16 ** digits - 1 }).map((value) => value.toString(16).padStart(digits, '0'));
+const orNull = <T>(some: fc.Arbitrary<T>) => fc.option(some, { nil: null });
+const text = fc.string({ maxLength: 32, unit: 'grapheme-ascii' });
+const whole = (max: number) => fc.integer({ min: 0, max });
+const addresses = fc
+  .tuple(hex(4), hex(2), whole(31), whole(7))
+  .map(([domain, bus, slot, fn]) => `${domain}:${bus}:${slot.toString(16).padStart(2, '0')}.${fn}` as Address);
+const devices: fc.Arbitrary<ReportedDevice> = fc.record({
+  address: addresses,
+  vendorId: hex(4),
+  productId: hex(4),
+  classCode: hex(6),
+  subsystemVendorId: orNull(hex(4)),
+  subsystemProductId: orNull(hex(4)),
+  revision: orNull(hex(2)),
+  deviceType: fc.constantFrom(...DEVICE_TYPES),
+  parentAddress: orNull(addresses),
+  numaNode: orNull(whole(65_535)),
+  driver: orNull(text),
+  iommuGroup: orNull(whole(1_000_000)),
+  sriov: orNull(fc.record({ totalVfs: whole(65_535), numVfs: whole(65_535) })),
+  netdevs: fc.array(text, { maxLength: 4 }),
+  pciePath: fc.array(text, { maxLength: 4 }),
+  link: orNull(
+    fc.record({
+      currentSpeed: orNull(text),
+      maxSpeed: orNull(text),
+      currentWidth: orNull(whole(32)),
+      maxWidth: orNull(whole(32)),
+    }),
+  ),
+  resetMethods: fc.array(text, { maxLength: 4 }),
+  offer: orNull(
+    fc.record({
+      entry: whole(100),
+      tags: fc.dictionary(hex(6), orNull(text), { maxKeys: 5, noNullPrototype: true }),
+      resourceClass: orNull(text),
+      traits: fc.array(text, { maxLength: 4 }),
+    }),
+  ),
+  notOffered: orNull(text),
+});
+
+function thrownBy(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
