@@ -34,7 +34,7 @@ const program = new Command('berth').description('PCI passthrough placement').ve
 role('api', 'serve the REST face', (settings) => startApi(settings));
 role('scheduler', 'decide, claim, take in reports', (settings) => startScheduler(settings));
 role('agent', "this host's compute agent", (settings) => startComputeAgent(settings));
-role('all', 'all roles in one process, on an embedded database unless one is given', startEverything).option(
+role('all', 'all roles in one process, on an embedded database unless one is given', startEverything, tellDemo).option(
   '--demo',
   'add three simulated hosts and place a first server',
 );
@@ -65,17 +65,19 @@ program
 
 await program.parseAsync();
 
-function role(
+/** @param announce what the process says once it serves; by default one line for whoever waits for it */
+function role<R extends RunningRole>(
   name: string,
   description: string,
-  start: (settings: Settings, options: RoleOptions) => Promise<RunningRole>,
+  start: (settings: Settings, options: RoleOptions) => Promise<R>,
+  announce?: (running: R) => Promise<void>,
 ): Command {
   return withConfig(program.command(name).description(description)).action((options: RoleOptions) =>
     run(async () => {
       const running = await start(load(options), options);
       stopOnSignals(running);
-      if (options.demo) await tellDemo(running);
-      else process.stdout.write(`${JSON.stringify({ message: 'started', role: name, url: running.url })}\n`);
+      if (options.demo && announce) await announce(running);
+      else say(JSON.stringify({ message: 'started', role: name, url: running.url }));
     }),
   );
 }
@@ -105,9 +107,9 @@ async function startEverything(settings: Settings, { demo = false }: RoleOptions
 }
 
 /** Tells the story; one that is broken off by a signal ends with the process. */
-async function tellDemo(running: RunningRole): Promise<void> {
+async function tellDemo(running: AllRoles): Promise<void> {
   try {
-    await tellStory(running.url, say);
+    await tellStory(running.url, running.hosts, say);
   } catch (error) {
     if (stopping) return;
     await running.stop();

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Module, type DynamicModule, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -63,6 +64,8 @@ export async function startComputeAgent(settings: Settings): Promise<RunningRole
 }
 
 export interface AllRoles extends RunningRole {
+  /** Names of the hosts whose agents run here. */
+  readonly hosts: readonly string[];
   /** Where the embedded database keeps its files; null when a database was given. */
   readonly embeddedDatabase: string | null;
 }
@@ -82,7 +85,11 @@ export async function startAll(given: Settings, demo: boolean): Promise<AllRoles
     const app = await createAll(settings, agents);
     await takeAliases(app, settings);
     const running = await listen(app, settings, postgres);
-    return { ...running, embeddedDatabase: postgres && folder };
+    return {
+      ...running,
+      hosts: agents.map((agent) => agent.host ?? hostname().toLowerCase()),
+      embeddedDatabase: postgres && folder,
+    };
   } catch (error) {
     await postgres?.stop();
     throw error;

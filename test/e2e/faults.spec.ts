@@ -10,7 +10,7 @@ import { randomNumbers, type Random } from '../support/random.js';
 /** BERTH_TEST_SEED repeats a run's choices (not its timing). */
 const SEED = Number(process.env['BERTH_TEST_SEED'] ?? Date.now() % 1_000_000);
 const CREATES_MIN = 60;
-const CLIENTS = 3;
+const CLIENTS = 2;
 const ROUNDS = 2;
 
 const CONF = `[pci]
@@ -126,8 +126,8 @@ class Load {
   async run(): Promise<void> {
     while (this.begun < this.goal) {
       await this.create();
-      if (this.random(3) === 0) await this.removeOne();
-      await sleep(100 + this.random(400));
+      if (this.random(2) === 0) await this.removeOne();
+      await sleep(150 + this.random(500));
     }
   }
 
@@ -200,17 +200,27 @@ async function stopInTurns(fleet: Fleet, random: Random): Promise<Record<string,
 
 /** Every acknowledged server has come to rest. @returns those that are not deleted */
 async function whenAllSettled(fleet: Fleet, load: Load): Promise<ShownServer[]> {
-  await eventually(45_000, async () => {
-    const moving = await fleet.sql(
-      `SELECT s.id, s.name, s.status, s.task_state, s.attempts, c.status AS claim, h.name AS host
-         FROM servers s LEFT JOIN claims c ON c.server_id = s.id AND c.status <> 'released' LEFT JOIN hosts h ON h.id = c.host_id
-        WHERE s.status IN ('BUILD', 'DELETING') OR c.status IN ('claimed', 'releasing')`,
-    );
-    if (moving.length > 0) throw new Error(`not settled: ${JSON.stringify(moving, null, 1)}\n${fleet.tails()}`);
-  });
+  try {
+    await eventually(30_000, () => expectNoneMoving(fleet));
+  } catch (error) {
+    if ((await leaderlessQueues(fleet)).length === 0) throw error;
+    await healBroker(fleet);
+    await eventually(30_000, () => expectNoneMoving(fleet));
+  }
   const servers: ShownServer[] = [];
   for (const id of load.created.values()) if (!load.deleted.has(id)) servers.push(await fleet.rest.server(id));
   return servers;
+}
+
+async function expectNoneMoving(fleet: Fleet): Promise<void> {
+  const moving = await fleet.sql(
+    `SELECT s.id, s.name, s.status, s.task_state, s.attempts, c.status AS claim, h.name AS host FROM servers s
+       LEFT JOIN claims c ON c.server_id = s.id AND c.status <> 'released' LEFT JOIN hosts h ON h.id = c.host_id
+      WHERE s.status IN ('BUILD', 'DELETING') OR c.status IN ('claimed', 'releasing')`,
+  );
+  if (moving.length === 0) return;
+  const some = moving.slice(0, 5).map((row) => JSON.stringify(row));
+  throw new Error(`${moving.length} servers are not settled: ${some.join(', ')}\n${fleet.tails()}`);
 }
 
 /** Ledger, agents' journals and hosts say the same, and what they say is right. */
@@ -301,13 +311,19 @@ async function expectNothingLeft(fleet: Fleet, untouched: Record<string, unknown
     expect(await fleet.sql(`SELECT id, status FROM claims WHERE status <> 'released'`)).toEqual([]);
     expect(await fleet.sql(`SELECT id FROM allocations WHERE released_at IS NULL`)).toEqual([]);
     expect(await fleet.sql(`SELECT address, status FROM devices WHERE status <> 'available'`)).toEqual([]);
-    expect(await fleet.sql(`SELECT address FROM devices WHERE missing_since IS NOT NULL OR pending_facts IS NOT NULL`)).toEqual([]);
+    expect(
+      await fleet.sql(`SELECT address FROM devices WHERE missing_since IS NOT NULL OR pending_facts IS NOT NULL`),
+    ).toEqual([]);
     expect(await fleet.sql(`SELECT name FROM hosts WHERE status <> 'up'`)).toEqual([]);
     const drivers = await fleet.sql<{ host: string; address: string; driver: string | null }>(
       `SELECT h.name AS host, d.address, d.facts->>'driver' AS driver FROM devices d JOIN hosts h ON h.id = d.host_id`,
     );
     for (const { host, address, driver } of drivers) {
-      expect({ host, address, driver }).toEqual({ host, address, driver: fleet.agent(host).devices()[address]?.driver });
+      expect({ host, address, driver }).toEqual({
+        host,
+        address,
+        driver: fleet.agent(host).devices()[address]?.driver,
+      });
     }
     const waiting = await fleet.sql<{ queue: string }>(`SELECT queue FROM outbox`);
     expect(waiting).toEqual([]);
@@ -318,12 +334,44 @@ function treesOf(fleet: Fleet): Record<string, unknown> {
   return Object.fromEntries(fleet.agents.map((agent) => [agent.name, agent.devices()]));
 }
 
+function queuesOf(fleet: Fleet): string[] {
+  return [...Object.values(QUEUES), ...fleet.agents.map((agent) => agentQueue(agent.name))];
+}
+
+/**
+ * A RabbitMQ of one node may bring a quorum queue back without a leader, for ever (rabbitmq-server issue 10070, seen with
+ * 3.10.8): it takes no message and no consumer until the broker is started once more. Nobody can work with such a
+ * broker, so the test does what an operator would do; but only when it is so, and it says so.
+ */
+async function healBroker(fleet: Fleet): Promise<void> {
+  for (let queues = await leaderlessQueues(fleet); queues.length > 0; queues = await leaderlessQueues(fleet)) {
+    process.stdout.write(`RabbitMQ came back without a leader of ${queues.join(', ')}; it is started once more\n`);
+    await fleet.rabbitMq.restart();
+    await sleep(3_000);
+  }
+}
+
+async function leaderlessQueues(fleet: Fleet): Promise<string[]> {
+  const connection = await connect(fleet.rabbitMq.url);
+  connection.on('error', () => undefined);
+  const leaderless: string[] = [];
+  for (const queue of queuesOf(fleet)) {
+    const channel = await connection.createChannel();
+    const consumed = channel.consume(queue, () => undefined).then(() => true);
+    if (!(await Promise.race([consumed, sleep(5_000, false)]))) leaderless.push(queue);
+    else await channel.close();
+    consumed.catch(() => undefined);
+  }
+  await Promise.race([connection.close(), sleep(2_000)]);
+  return leaderless;
+}
+
 /** Messages in the dead-letter queues, by queue; nothing for an empty one. */
 async function deadLetters(fleet: Fleet): Promise<Record<string, number>> {
   const connection = await connect(fleet.rabbitMq.url);
   const channel = await connection.createChannel();
   const dead: Record<string, number> = {};
-  for (const queue of [...Object.values(QUEUES), ...fleet.agents.map((agent) => agentQueue(agent.name))]) {
+  for (const queue of queuesOf(fleet)) {
     const { messageCount } = await channel.checkQueue(deadLetterQueue(queue));
     if (messageCount > 0) dead[queue] = messageCount;
   }

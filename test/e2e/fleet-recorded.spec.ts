@@ -57,7 +57,16 @@ describe('recorded hosts, one agent each, in separate processes', () => {
 
   it.each(Object.entries(TREES))('%s: every function as it was recorded', async (name, [, offered]) => {
     const devices = await fleet.rest.devices(`host=${name}`);
-    expect(devices.map((device) => [device.address, device.vendor_id, device.product_id, device.numa_node, device.driver, device.iommu_group])).toEqual(
+    expect(
+      devices.map((device) => [
+        device.address,
+        device.vendor_id,
+        device.product_id,
+        device.numa_node,
+        device.driver,
+        device.iommu_group,
+      ]),
+    ).toEqual(
       RECORDED[name]?.map(([address, vendor, product, , , , , numa, driver, group]) => {
         return [address, vendor.slice(2), product.slice(2), numa === -1 ? null : numa, driver, group];
       }),
@@ -69,12 +78,12 @@ describe('recorded hosts, one agent each, in separate processes', () => {
     const server = await fleet.rest.place({ name: 'old', devices: 'old-nic:1' });
     expect(server).toMatchObject({ status: 'ERROR', fault: { code: 'placement.no_valid_host' } });
     expect(reasonsOf(server.fault?.details.rejections, 'full')).toEqual([
-      '1 device of alias old-nic, not safe to hand over: IOMMU group 16 also holds 0000:66:00.0, which the host\'s ' +
+      "1 device of alias old-nic, not safe to hand over: IOMMU group 16 also holds 0000:66:00.0, which the host's " +
         'driver shpchp uses; unbind it from shpchp',
     ]);
     const nine = await fleet.rest.dryRun({ devices: 'accel:9' });
     expect(reasonsOf(nine.rejections, 'legacy')).toEqual([
-      '1 device of alias accel, not safe to hand over: IOMMU group 4 also holds 0000:05:02.0, which the host\'s driver ' +
+      "1 device of alias accel, not safe to hand over: IOMMU group 4 also holds 0000:05:02.0, which the host's driver " +
         'e1000 uses; offer it as well, or unbind it from e1000',
     ]);
     expect(reasonsOf(nine.rejections, 'accel')).toEqual(['8 devices of alias accel, 9 wanted']);
@@ -100,7 +109,11 @@ describe('recorded hosts, one agent each, in separate processes', () => {
     expect(eight).toMatchObject({ status: 'ACTIVE', host: 'accel', simulated: true });
     expect(fleet.agent('accel').bound()).toEqual(TREES['accel']?.[1]);
     const nic = await fleet.rest.place({ name: 'nic', devices: 'nic:1' });
-    expect(nic).toMatchObject({ status: 'ACTIVE', host: 'full', devices: [{ address: '0000:21:00.0', vfio: '/dev/vfio/23' }] });
+    expect(nic).toMatchObject({
+      status: 'ACTIVE',
+      host: 'full',
+      devices: [{ address: '0000:21:00.0', vfio: '/dev/vfio/23' }],
+    });
     expect(fleet.agent('full').devices()['0000:21:00.0']).toEqual({ driver: 'vfio-pci', override: 'vfio-pci' });
     await fleet.rest.remove(eight.id);
     await fleet.rest.remove(nic.id);
@@ -110,8 +123,13 @@ describe('recorded hosts, one agent each, in separate processes', () => {
 });
 
 function reasonsOf(
-  rejections: readonly { readonly hosts: readonly string[]; readonly reasons: readonly { readonly message: string }[] }[] = [],
+  rejections: readonly {
+    readonly hosts: readonly string[];
+    readonly reasons: readonly { readonly message: string }[];
+  }[] = [],
   host: string,
 ): string[] {
-  return rejections.filter(({ hosts }) => hosts.includes(host)).flatMap(({ reasons }) => reasons.map((reason) => reason.message));
+  return rejections
+    .filter(({ hosts }) => hosts.includes(host))
+    .flatMap(({ reasons }) => reasons.map((reason) => reason.message));
 }

@@ -110,7 +110,9 @@ describe('one service, five hosts, each role a process', () => {
       const owners = await Promise.all(gpuVms.map((id) => fleet.rest.server(id)));
       for (const name of ['gpu-1', 'gpu-2']) {
         const names = owners.filter(({ host }) => host === name).map((owner) => owner.name);
-        expect(reasonsOf(rejections, name)).toEqual([`2 devices of alias gpu, both allocated to ${names.join(' and ')}`]);
+        expect(reasonsOf(rejections, name)).toEqual([
+          `2 devices of alias gpu, both allocated to ${names.join(' and ')}`,
+        ]);
       }
       expect(reasonsOf(rejections, 'zun-1')).toEqual(['no device of alias gpu']);
     });
@@ -140,7 +142,9 @@ describe('one service, five hosts, each role a process', () => {
       '3 devices of alias QuickAssist: 2 wanted, 1 free; 2 allocated to capsule',
     ]);
     await fleet.rest.remove(server.id);
-    const drivers = Object.entries(fleet.agent('zun-1').devices()).filter(([address]) => /:0a:00\.[1-3]$/.test(address));
+    const drivers = Object.entries(fleet.agent('zun-1').devices()).filter(([address]) =>
+      /:0a:00\.[1-3]$/.test(address),
+    );
     expect(drivers.map(([, one]) => one)).toEqual(Array(3).fill({ driver: 'dh895xccvf', override: null }));
   });
 

@@ -253,6 +253,22 @@ describe.each([
     expect(got[1].length).toBeGreaterThan(3);
   });
 
+  it('takes no more messages from a queue than the prefetch, so that another consumer gets the rest', async () => {
+    const sent = await publish(4);
+    let go = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (go = resolve));
+    const busy: string[] = [];
+    await consume(async ({ id }) => {
+      busy.push(id);
+      await gate;
+    });
+    await vi.waitFor(() => expect(busy).toEqual(sent.slice(0, 1)), SOON);
+    const idle: string[] = [];
+    await consume(async ({ id }) => void idle.push(id));
+    await vi.waitFor(() => expect(idle).toEqual(sent.slice(1)), SOON);
+    go();
+  });
+
   it('loses nothing when the connection is lost, and goes on consuming', async () => {
     const got = new Set<string>();
     const sent = await publish(10);

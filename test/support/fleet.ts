@@ -107,11 +107,7 @@ export async function startFleet(plan: FleetPlan): Promise<Fleet> {
   }
 }
 
-async function build(
-  plan: FleetPlan,
-  closing: (() => Promise<unknown>)[],
-  close: () => Promise<void>,
-): Promise<Fleet> {
+async function build(plan: FleetPlan, closing: (() => Promise<unknown>)[], close: () => Promise<void>): Promise<Fleet> {
   const directory = await temporaryDirectory();
   closing.push(() => rm(directory, { recursive: true, force: true, maxRetries: 5 }));
   const database = await createTestDatabase(plan.databaseUrl);

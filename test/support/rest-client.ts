@@ -157,7 +157,7 @@ export class RestClient {
   /** All devices that the query selects, page after page. */
   async devices(query: string): Promise<ShownDevice[]> {
     const devices: ShownDevice[] = [];
-    for (let next: string | null = `/v1/devices?limit=100&${query}`; next !== null; ) {
+    for (let next: string | null = `/v1/devices?limit=100&${query}`; next !== null;) {
       const page: { devices: ShownDevice[]; next: string | null } = await this.get(next);
       devices.push(...page.devices);
       next = page.next;
@@ -185,6 +185,7 @@ function expectStatus<T>(answer: Answer<T>, status: number, what: string): T {
 }
 
 function told(value: unknown): string {
-  if (value instanceof Error) return value.cause instanceof Error ? `${value.message}: ${value.cause.message}` : value.message;
+  if (value instanceof Error)
+    return value.cause instanceof Error ? `${value.message}: ${value.cause.message}` : value.message;
   return JSON.stringify(value).slice(0, 2000);
 }
