@@ -108,6 +108,7 @@ function blockerOf(host: HostSnapshot, device: SnapshotDevice): string | null {
   const unit = host.units.get(device.address);
   if (!unit) return 'its IOMMU group is not known';
   if (unit.blockedBy !== null) return unit.blockedBy;
+  if (unit.members.length === 1) return null;
   const taken = host.devices.find((other) => unit.members.includes(other.address) && !isFree(other));
   if (!taken || taken.address === device.address) return null;
   return `IOMMU group ${unit.iommuGroup} also holds ${taken.address}, which is ${taken.status}`;

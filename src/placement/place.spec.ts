@@ -156,6 +156,17 @@ describe('reasons', () => {
     expect(place(snapshot(), gpu(1), [])).toMatchObject({ message: 'No host has reported yet.' });
   });
 
+  it('counts hosts by the code of their cause once there are too many causes to tell', () => {
+    const hosts = Array.from({ length: 200 }, (_unused, index) => {
+      const owner = { serverId: `s${index}`, serverName: `vm-${index}` };
+      return aHost(`h${index}`, [{ address: '0000:83:00.0', status: 'allocated', owner }]);
+    });
+    const { rejections } = place(snapshot(...hosts), gpu(1), []);
+    expect(rejections).toHaveLength(51);
+    expect(rejections[0]).toMatchObject({ hostCount: 150, reasons: [{ code: 'device.all_in_use', details: {} }] });
+    expect(rejections.reduce((sum, entry) => sum + entry.hostCount, 0)).toBe(200);
+  });
+
   it('says what requests compete for', () => {
     const request = aRequest([wants('a', 1, '10de:1bb0'), wants('b', 2, '10de:1bb0')]);
     expect(reasonOf(place(snapshot(aHost('h', P5000S)), request, []))).toBe(

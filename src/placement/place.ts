@@ -10,6 +10,8 @@ import { weigh } from './weighers/weigh.js';
 const EXPLAINED_WHEN_PLACED = 50;
 const HOSTS_NAMED_MAX = 20;
 const SCORES_KEPT = 10;
+/** Distinct causes told in full; hosts beyond are counted by the codes of their causes, so that a record stays small. */
+const CAUSES_MAX = 50;
 
 /**
  * Decides: filters drop hosts and keep the reason, weighers order the rest, and the first host on which the devices fit
@@ -103,14 +105,20 @@ function grouped(
   const groups = new Map<string, Group>();
   for (const [at, { index, filter, explain }] of no.entries()) {
     const reasons = at < explained ? explain(hosts[index] as HostSnapshot, context) : [];
-    const key = reasons.reduce((text, reason) => `${text}\n${reason.code} ${reason.message}`, filter);
+    const full = reasons.reduce((text, reason) => `${text}\n${reason.code} ${reason.message}`, filter);
+    const inFull = groups.has(full) || groups.size < CAUSES_MAX;
+    const key = inFull ? full : reasons.reduce((text, reason) => `${text}\n${reason.code}`, filter);
     const group = groups.get(key);
     if (group) group.indexes.push(index);
-    else groups.set(key, { filter, reasons, indexes: [index] });
+    else groups.set(key, { filter, reasons: inFull ? reasons : reasons.map(codeOnly), indexes: [index] });
   }
   return [...groups.values()]
     .map((group) => rejectionOf(group, hosts))
     .sort((a, b) => b.hostCount - a.hostCount || ((a.hosts[0] ?? '') < (b.hosts[0] ?? '') ? -1 : 1));
+}
+
+function codeOnly({ code }: Reason): Reason {
+  return { code, message: `${code}, each host in its own way`, details: {} };
 }
 
 function rejectionOf({ filter, reasons, indexes }: Group, hosts: readonly HostSnapshot[]): HostRejection {

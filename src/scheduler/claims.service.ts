@@ -9,12 +9,14 @@ import {
   deleteWhenReleased,
   finishRelease,
   lockClaim,
+  loseDevices,
   readUnreleasedClaims,
   sendRelease,
   tryElsewhere,
   type LockedClaim,
 } from '../store/claim-outcomes.store.js';
 import type { Tx } from '../store/database.js';
+import type { Fault } from '../store/entities/workload.entities.js';
 import { Ledger } from '../store/ledger.js';
 import { addToOutbox } from '../store/outbox.store.js';
 
@@ -44,20 +46,22 @@ export class ClaimsService {
     this.log.log({ message: 'prepared', host: outcome.host, server_id: outcome.server_id, claim_id: outcome.claim_id });
   }
 
+  /**
+   * The agent has undone what it did for the claim. Only of a claim that still waits is this the end: the release of one
+   * that was given up meanwhile has an answer of its own, and its server may wait for another host by now.
+   */
   async prepareFailed(outcome: PrepareFailed): Promise<void> {
     this.log.warn({ ...outcome, message: 'prepare failed', problem: outcome.message });
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
-      if (!claim || claim.status === 'released') return;
-      await finishRelease(tx, claim);
-      const where = outcome.address === null ? '' : ` ${outcome.address}`;
-      const details = { address: outcome.address, step: outcome.step, errno: outcome.errno, host: outcome.host };
-      await tryElsewhere(
-        tx,
-        claim,
-        { code: outcome.code, message: `Preparing${where} failed: ${outcome.message}`, details },
-        this.settings.attemptsMax,
-      );
+      if (claim?.status === 'claimed') {
+        await finishRelease(tx, claim);
+        await tryElsewhere(tx, claim, faultOf(outcome), this.settings.attemptsMax);
+      } else if (claim?.status === 'allocated') {
+        // the command came twice (a crash before its acknowledgement), and the second time the devices were not there
+        await beginRelease(tx, claim);
+        await loseDevices(tx, claim, faultOf(outcome));
+      }
     });
   }
 
@@ -105,6 +109,11 @@ export class ClaimsService {
 
 function isLive(claim: LockedClaim): boolean {
   return claim.status === 'claimed' || claim.status === 'allocated';
+}
+
+function faultOf({ code, message, address, step, errno, host }: PrepareFailed): Fault {
+  const where = address === null ? '' : ` ${address}`;
+  return { code, message: `Preparing${where} failed: ${message}`, details: { address, step, errno, host } };
 }
 
 async function releaseAgain(tx: Tx, outcome: DevicesPrepared): Promise<void> {

@@ -35,8 +35,9 @@ export class SchedulerModule {
         },
         {
           provide: SweepsService,
-          useFactory: (ledger: Ledger, claims: ClaimsService) => new SweepsService(ledger, claims, settings),
-          inject: [Ledger, ClaimsService],
+          useFactory: (ledger: Ledger, claims: ClaimsService, bus: Bus) =>
+            new SweepsService(ledger, claims, settings, bus),
+          inject: [Ledger, ClaimsService, Bus],
         },
         InventoryService,
         SchedulerConsumer,

@@ -1,4 +1,5 @@
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import type { Bus } from '../bus/bus.js';
 import { messageOf } from '../errors.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import { readExpiredClaims, takeSlowReleases } from '../store/claim-outcomes.store.js';
@@ -19,11 +20,14 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
   private timer: NodeJS.Timeout | null = null;
   private running: Promise<void> = Promise.resolve();
   private stopped = false;
+  /** Since when heartbeats can reach us; null while they cannot. */
+  private hearingSince: number | null = null;
 
   constructor(
     private readonly ledger: Ledger,
     private readonly claims: ClaimsService,
     private readonly settings: SchedulerSettings,
+    private readonly bus: Pick<Bus, 'isReady'>,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -75,7 +79,10 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     if (count > 0) this.log.warn({ message: 'servers waited for a scheduler', count });
   }
 
+  /** Who could not hear does not know who was silent: after an outage of the broker every host gets its time again. */
   private async silenceHosts(): Promise<void> {
+    this.hearingSince = this.bus.isReady() ? (this.hearingSince ?? Date.now()) : null;
+    if (this.hearingSince === null || Date.now() - this.hearingSince < this.settings.hostSilentAfterMs) return;
     const names = await this.ledger.transaction((tx) => silenceHosts(tx, this.settings.hostSilentAfterMs));
     for (const host of names) this.log.warn({ message: 'host is silent', host });
   }

@@ -15,6 +15,8 @@ import { addServerEvents } from './server-events.store.js';
  *      ├──no answer in time─────────────────────────────────────────┘                              │
  *      └──devices.prepare_failed (the agent undid it)──────────────────────────────────────────────┘
  *
+ * A prepare_failed of an allocated claim (the command came twice) makes it releasing, and its server ERROR.
+ *
  * Devices are free again only when a claim is `released`: by the agent's word that it gave them back.
  */
 export interface LockedClaim {
@@ -148,6 +150,19 @@ export async function tryElsewhere(tx: Tx, claim: LockedClaim, fault: Fault, att
       { queue: QUEUES.requests, message: envelope('server.requested', { server_id: claim.serverId }) },
     ]);
   }
+}
+
+/** An ACTIVE server whose devices the agent could not keep: it has nothing any more, and says why. */
+export async function loseDevices(tx: Tx, claim: LockedClaim, fault: Fault): Promise<void> {
+  if (claim.serverStatus !== 'ACTIVE') return;
+  await tx.query(
+    `UPDATE servers SET status = 'ERROR', task_state = NULL, host_id = NULL, fault = $2::jsonb, updated_at = now()
+      WHERE id = $1`,
+    [claim.serverId, JSON.stringify(fault)],
+  );
+  await addServerEvents(tx, [
+    { serverId: claim.serverId, event: 'failed', message: `Host ${claim.hostName}: ${fault.message}` },
+  ]);
 }
 
 async function claimedAddresses(tx: Tx, claimId: string): Promise<string[]> {

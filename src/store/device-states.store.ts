@@ -54,7 +54,9 @@ export async function readDeviceStates(tx: Tx, hostIds: readonly string[]): Prom
       WHERE d.host_id = ANY($1)`,
     [hostIds],
   )) as DeviceStateRow[];
-  return new Map(hostIds.map((hostId) => [hostId, new HostDeviceStates(rows.filter((row) => row.host_id === hostId))]));
+  const byHost = new Map<string, DeviceStateRow[]>(hostIds.map((hostId) => [hostId, []]));
+  for (const row of rows) byHost.get(row.host_id)?.push(row);
+  return new Map([...byHost].map(([hostId, own]) => [hostId, new HostDeviceStates(own)]));
 }
 
 export async function writeDeviceStates(tx: Tx, states: Iterable<HostDeviceStates>): Promise<void> {
