@@ -8,7 +8,7 @@ import { BusModule } from './bus.module.js';
 import { Bus } from './bus.js';
 import { InProcessBus } from './in-process.bus.js';
 
-const SETTINGS: BusSettings = { url: null, messageBytesMax: 1_000, deliveryLimit: 2, prefetch: 4 };
+const SETTINGS: BusSettings = { url: null, messageBytesMax: 1_000, deliveryLimit: 2 };
 
 @Injectable()
 class Room {

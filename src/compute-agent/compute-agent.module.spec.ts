@@ -11,7 +11,7 @@ import type { AgentSettings, BusSettings } from '../settings/settings.js';
 import { ComputeAgentModule } from './compute-agent.module.js';
 import { ComputeAgentService } from './compute-agent.service.js';
 
-const BUS: BusSettings = { url: null, messageBytesMax: 16_000_000, deliveryLimit: 3, prefetch: 10 };
+const BUS: BusSettings = { url: null, messageBytesMax: 16_000_000, deliveryLimit: 3 };
 
 it('runs its agents from bootstrap to shutdown, and tells readiness of each', async () => {
   const [disk, remove] = await temporaryHost(charmsGuideHost('h'));

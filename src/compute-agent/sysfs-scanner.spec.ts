@@ -424,14 +424,11 @@ describe('trees that are not as they should be', () => {
   });
 });
 
-it('reads a host with 8 GPUs and 256 VFs in well under a second', async () => {
+it('reads a host with 8 GPUs and 256 VFs', async () => {
   const host = await onDisk(manyVfs());
-  const started = performance.now();
   const { devices, problems } = await scan(host, { deviceSpecs: specs({ vendor_id: '10de' }, { vendor_id: '8086' }) });
-  const elapsed = performance.now() - started;
   expect(devices.filter((found) => found.deviceType === 'type-VF').length).toBeGreaterThanOrEqual(256);
   expect(problems).toEqual([]);
-  expect(elapsed).toBeLessThan(1500);
 });
 
 function manyVfs(): HostDescription {

@@ -69,12 +69,12 @@ export class WireDevice {
   @Nullable() @IsInt() @Min(0) @Max(65_535) numa_node: number | null;
   @Nullable() @IsString() @MaxLength(64) driver: string | null;
   @Nullable() @IsInt() @Min(0) @Max(1_000_000) iommu_group: number | null;
-  @Nullable() @ValidateNested() @Type(() => WireSriov) sriov: WireSriov | null;
+  @Nullable() @IsObject() @ValidateNested() @Type(() => WireSriov) sriov: WireSriov | null;
   @IsArray() @ArrayMaxSize(64) @IsString({ each: true }) @MaxLength(64, { each: true }) netdevs: string[];
   @IsArray() @ArrayMaxSize(32) @IsString({ each: true }) @MaxLength(32, { each: true }) pcie_path: string[];
-  @Nullable() @ValidateNested() @Type(() => WireLink) link: WireLink | null;
+  @Nullable() @IsObject() @ValidateNested() @Type(() => WireLink) link: WireLink | null;
   @IsArray() @ArrayMaxSize(16) @IsString({ each: true }) @MaxLength(32, { each: true }) reset_methods: string[];
-  @Nullable() @ValidateNested() @Type(() => WireOffer) offer: WireOffer | null;
+  @Nullable() @IsObject() @ValidateNested() @Type(() => WireOffer) offer: WireOffer | null;
   @Nullable() @IsString() @MaxLength(500) not_offered: string | null;
 }
 
@@ -121,7 +121,7 @@ export class AgentStamp {
 
 /** A full, numbered statement of what a host has; never a delta. */
 export class AgentReport extends AgentStamp {
-  @ValidateNested() @Type(() => WireHostFacts) facts: WireHostFacts;
+  @IsObject() @ValidateNested() @Type(() => WireHostFacts) facts: WireHostFacts;
   @IsArray()
   @ArrayMaxSize(DEVICES_PER_HOST_MAX)
   @ValidateNested({ each: true })

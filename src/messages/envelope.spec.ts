@@ -181,6 +181,9 @@ describe('a malformed message', () => {
     ['a host that names another queue', withReport({ host: 'a.#' }), 'agent.report: host: host must match'],
     ['an epoch of zero', withReport({ epoch: 0 }), 'agent.report: epoch: epoch must not be less than 1'],
     ['a hash of another length', withReport({ hash: 'ab' }), 'agent.report: hash: hash must match'],
+    ['facts left out', withReport({ facts: undefined }), 'agent.report: facts: facts must be an object'],
+    ['a link left out', withDevice({ link: undefined }), 'agent.report: devices.1.link: link must be an object'],
+    ['an offer that is a list', withDevice({ offer: [] }), 'agent.report: devices.1.offer: offer must be an object'],
     ['devices as an object', withReport({ devices: {} }), 'agent.report: devices: devices must '],
     [
       'too many devices',

@@ -23,6 +23,9 @@ export function deadLetterQueue(queue: string): string {
   return `${queue}.dead`;
 }
 
-/** Host names are DNS names: they become queue names and must not be able to name another queue. */
+/**
+ * Host names are DNS names: they become queue names, which have 255 bytes at most, and must not be able to name another
+ * queue.
+ */
 export const HOST_NAME =
-  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i;
+  /^(?=.{1,238}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i;

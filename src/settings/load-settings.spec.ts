@@ -13,7 +13,7 @@ afterAll(() => rmSync(FOLDER, { recursive: true }));
 
 const DEFAULTS: Settings = {
   database: { url: null, poolMax: 10 },
-  bus: { url: null, messageBytesMax: 8_388_608, deliveryLimit: 5, prefetch: 64 },
+  bus: { url: null, messageBytesMax: 8_388_608, deliveryLimit: 5 },
   http: { host: '127.0.0.1', port: 8790, bodyBytesMax: 1_048_576, pageSizeMax: 1000 },
   scheduler: {
     filters: ['ComputeFilter', 'CoreFilter', 'RamFilter', 'DiskFilter', 'NUMATopologyFilter', 'PciPassthroughFilter'],

@@ -51,7 +51,6 @@ export const SETTINGS: readonly SettingDefinition[] = [
   ),
   setting('bus.message_bytes_max', integer(64 * 1024, 64 * MIB), 8 * MIB, 'Largest message, in bytes.'),
   setting('bus.delivery_limit', integer(1, 100), 5, 'How often a message is tried before it goes to the dead letters.'),
-  setting('bus.prefetch', integer(1, 10_000), 64, 'How many messages a consumer holds at once.'),
   setting(
     'scheduler.filters',
     names(64),

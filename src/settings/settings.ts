@@ -12,7 +12,6 @@ export interface BusSettings {
   readonly url: string | null;
   readonly messageBytesMax: number;
   readonly deliveryLimit: number;
-  readonly prefetch: number;
 }
 
 export interface HttpSettings {
