@@ -110,7 +110,7 @@ describe('address as an object of regexes', () => {
   it('takes linear time on a regex that makes others explode', () => {
     const started = performance.now();
     addressMatches(readAddressPattern({ domain: '(([0-9a-f]+)*)*!' }), 'ffffffff:00:00.0');
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 });
 

@@ -185,7 +185,7 @@ describe('RabbitMQ', () => {
     await vi.waitFor(() => expect(harness.log.map(({ message }) => message)).toContain(UNREACHABLE), SOON);
     const start = Date.now();
     await harness.bus.close();
-    expect(Date.now() - start).toBeLessThan(500);
+    expect(Date.now() - start).toBeLessThan(4_000);
   });
 
   it('shares a queue between processes', async () => {
@@ -234,7 +234,7 @@ describe('RabbitMQ that cannot be reached', () => {
     await accepted;
     const start = Date.now();
     await bus.close();
-    expect(Date.now() - start).toBeLessThan(500);
+    expect(Date.now() - start).toBeLessThan(4_000);
     const left = () => new Promise<number>((resolve) => silent.getConnections((_error, count) => resolve(count)));
     await vi.waitFor(async () => expect(await left()).toBe(0), SOON);
     silent.close();
