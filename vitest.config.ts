@@ -6,12 +6,20 @@ export default defineConfig({
   test: {
     projects: [
       {
-        test: { ...shared, name: 'unit', include: ['src/**/*.spec.ts'], isolate: false, testTimeout: 20_000 },
+        test: {
+          ...shared,
+          name: 'unit',
+          sequence: { groupOrder: 0 },
+          include: ['src/**/*.spec.ts'],
+          isolate: false,
+          testTimeout: 20_000,
+        },
       },
       {
         test: {
           ...shared,
           name: 'integration',
+          sequence: { groupOrder: 1 },
           include: ['test/integration/**/*.spec.ts'],
           globalSetup: ['test/support/services.ts'],
           testTimeout: 60_000,
@@ -23,6 +31,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'e2e',
+          sequence: { groupOrder: 2 },
           include: ['test/e2e/**/*.spec.ts'],
           globalSetup: ['test/support/services.ts'],
           testTimeout: 300_000,

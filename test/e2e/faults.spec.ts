@@ -12,6 +12,11 @@ const SEED = Number(process.env['BERTH_TEST_SEED'] ?? Date.now() % 1_000_000);
 const CREATES_MIN = 60;
 const CLIENTS = 2;
 const ROUNDS = 2;
+/**
+ * RabbitMQ writes down the name of a new quorum queue half a second late (seen with 3.10.8). Killed before that, it brings the queue
+ * back without a leader, for ever; nobody could work with it.
+ */
+const QUEUES_WRITTEN_MS = 2_000;
 
 const CONF = `[pci]
 device_spec = {"vendor_id": "10de", "product_id": "1bb0"}
@@ -49,6 +54,7 @@ describe(`processes that are killed in the middle of creates (SEED ${SEED})`, ()
       },
     });
     untouched = treesOf(fleet);
+    await sleep(QUEUES_WRITTEN_MS);
   });
   afterAll(() => fleet?.close());
 
@@ -200,13 +206,11 @@ async function stopInTurns(fleet: Fleet, random: Random): Promise<Record<string,
 
 /** Every acknowledged server has come to rest. @returns those that are not deleted */
 async function whenAllSettled(fleet: Fleet, load: Load): Promise<ShownServer[]> {
-  try {
-    await eventually(30_000, () => expectNoneMoving(fleet));
-  } catch (error) {
-    if ((await leaderlessQueues(fleet)).length === 0) throw error;
-    await healBroker(fleet);
-    await eventually(30_000, () => expectNoneMoving(fleet));
-  }
+  await eventually(45_000, () => expectNoneMoving(fleet)).catch(async (error: unknown) => {
+    const leaderless = await leaderlessQueues(fleet);
+    if (leaderless.length === 0) throw error;
+    throw new Error(`RabbitMQ brought ${leaderless.join(', ')} back without a leader`, { cause: error });
+  });
   const servers: ShownServer[] = [];
   for (const id of load.created.values()) if (!load.deleted.has(id)) servers.push(await fleet.rest.server(id));
   return servers;
@@ -338,19 +342,7 @@ function queuesOf(fleet: Fleet): string[] {
   return [...Object.values(QUEUES), ...fleet.agents.map((agent) => agentQueue(agent.name))];
 }
 
-/**
- * A RabbitMQ of one node may bring a quorum queue back without a leader, for ever (rabbitmq-server issue 10070, seen with
- * 3.10.8): it takes no message and no consumer until the broker is started once more. Nobody can work with such a
- * broker, so the test does what an operator would do; but only when it is so, and it says so.
- */
-async function healBroker(fleet: Fleet): Promise<void> {
-  for (let queues = await leaderlessQueues(fleet); queues.length > 0; queues = await leaderlessQueues(fleet)) {
-    process.stdout.write(`RabbitMQ came back without a leader of ${queues.join(', ')}; it is started once more\n`);
-    await fleet.rabbitMq.restart();
-    await sleep(3_000);
-  }
-}
-
+/** Quorum queues that take no consumer: no broker can be worked with then. */
 async function leaderlessQueues(fleet: Fleet): Promise<string[]> {
   const connection = await connect(fleet.rabbitMq.url);
   connection.on('error', () => undefined);
