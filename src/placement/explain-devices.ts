@@ -83,14 +83,18 @@ function causesOf(host: HostSnapshot, devices: readonly SnapshotDevice[]): Cause
 }
 
 function otherCause(host: HostSnapshot, device: SnapshotDevice): Omit<Cause, 'count'> | null {
-  if (device.missing || device.status === 'removed') {
-    return { code: 'device.missing', text: 'not reported by the host any more' };
-  }
-  if (device.status === 'unclaimable' || device.status === 'unavailable') {
+  const gone = device.missing || device.status === 'removed';
+  // the VFs of a PF that is handed over are gone as long as it is
+  if (device.status === 'unclaimable' || device.status === 'unavailable' || (gone && pfInUse(host, device))) {
     return { code: 'device.relative_in_use', text: `blocked: ${relativeInUse(host, device)}` };
   }
+  if (gone) return { code: 'device.missing', text: 'not reported by the host any more' };
   const blocker = blockerOf(host, device);
   return blocker === null ? null : { code: 'device.iommu_group', text: `not safe to hand over: ${blocker}` };
+}
+
+function pfInUse(host: HostSnapshot, device: SnapshotDevice): boolean {
+  return host.devices.some((other) => other.address === device.parentAddress && other.owner !== null);
 }
 
 function relativeInUse(host: HostSnapshot, device: SnapshotDevice): string {

@@ -46,6 +46,11 @@ export async function readHosts(tx: Tx, ids: readonly string[]): Promise<HostSna
   return hosts;
 }
 
+/** A VF that is gone because its PF is handed over: a decision names the PF as the cause. */
+const VF_OF_PF_IN_USE = `d.parent_address IS NOT NULL AND EXISTS (
+  SELECT 1 FROM devices p JOIN allocations pa ON pa.device_id = p.id AND pa.released_at IS NULL
+   WHERE p.host_id = d.host_id AND p.address = d.parent_address)`;
+
 async function readSomeHosts(tx: Tx, ids: readonly string[]): Promise<HostSnapshot[]> {
   // hosts first: a change between the two statements raises the generation, and a claim on the old one is refused
   const hosts = (await tx.query(
@@ -65,7 +70,7 @@ async function readSomeHosts(tx: Tx, ids: readonly string[]): Promise<HostSnapsh
        FROM devices d
        LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
        LEFT JOIN servers s ON s.id = a.server_id
-      WHERE d.host_id = ANY($1) AND (d.status <> 'removed' OR a.id IS NOT NULL)
+      WHERE d.host_id = ANY($1) AND (d.status <> 'removed' OR a.id IS NOT NULL OR ${VF_OF_PF_IN_USE})
         AND (d.offered OR d.iommu_group IS NOT NULL OR a.id IS NOT NULL)`,
     [ids],
   )) as DeviceRow[];
@@ -76,7 +81,9 @@ async function readSomeHosts(tx: Tx, ids: readonly string[]): Promise<HostSnapsh
 
 function hostSnapshot(host: HostRow, rows: readonly DeviceRow[]): HostSnapshot {
   const reported = rows.map((row) => ({ row, device: fromWireDevice(row.facts) }));
-  const units = isolationUnits(reported.map(({ device }) => ({ ...device, offered: device.offer !== null })));
+  // the IOMMU group of what is gone may belong to something else by now
+  const present = reported.filter(({ row }) => row.status !== 'removed');
+  const units = isolationUnits(present.map(({ device }) => ({ ...device, offered: device.offer !== null })));
   return {
     id: host.id,
     name: host.name,

@@ -249,6 +249,30 @@ describe('claims', () => {
     expect(await statuses()).toEqual({ '05:00.0': 'available', '05:02.0': 'available', '05:02.1': 'available' });
   });
 
+  it('names the PF that is out when its VFs are gone with it', async () => {
+    const pf = { address: '0000:05:00.0', ids: '8086:1572', deviceType: 'type-PF' } as const;
+    const vf = { address: '0000:05:02.0', ids: '8086:154c', deviceType: 'type-VF', parentAddress: pf.address } as const;
+    await report({ host: 'node-1', devices: [pf, vf] });
+    await cache.refresh();
+    const owner = await server('pf-vm', [wants('pf', 1, pf.ids, { deviceType: 'type-PF' })]);
+    await decideAndCommit([owner]);
+    await report({ host: 'node-1', devices: [pf], sequence: 2 });
+    expect(await statuses()).toEqual({ '05:00.0': 'claimed', '05:02.0': 'removed' });
+    await cache.refresh();
+    const wish = aRequest([wants('vf', 1, vf.ids, { deviceType: 'type-VF' })]);
+    const refused = place({ hosts: cache.list(), policy: POLICY }, wish, []);
+    expect(refused).toMatchObject({ message: expect.stringContaining('blocked: its PF is allocated to pf-vm') });
+    const claimId = await claimOf(owner);
+    await source.transaction(async (tx) => {
+      const claim = await lockClaim(tx, claimId);
+      if (claim) await finishRelease(tx, claim);
+    });
+    await report({ host: 'node-1', devices: [pf, vf], sequence: 3 });
+    expect(await statuses()).toEqual({ '05:00.0': 'available', '05:02.0': 'available' });
+    await cache.refresh();
+    expect(place({ hosts: cache.list(), policy: POLICY }, wish, [])).toMatchObject({ outcome: 'placed' });
+  });
+
   it('a failed host is not tried again, and after the last attempt the server ends in ERROR', async () => {
     await report(TWO_GPUS);
     const id = await server('a', [gpu(1)]);
