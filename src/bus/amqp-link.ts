@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { connect, type ChannelModel, type RecoveringChannelModel } from 'amqplib';
 import { BerthError, messageOf } from '../errors.js';
 import { AmqpSession } from './amqp-session.js';
@@ -33,6 +34,7 @@ export class AmqpLink {
     private readonly log: BusLog,
   ) {
     const url = brokerUrl(options.url);
+    setMaxListeners(0, this.abort.signal); // each attempt to connect adds one
     this.redact = redactor(url);
     this.connection = this.connect(url);
   }

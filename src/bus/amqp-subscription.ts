@@ -34,6 +34,15 @@ export class AmqpSubscription implements Subscription {
     private readonly log: BusLog,
   ) {}
 
+  get queue(): string {
+    return this.options.queue;
+  }
+
+  /** Whether the broker delivers to us. */
+  isAttached(): boolean {
+    return this.channel !== null && this.consumerTag !== null;
+  }
+
   /** Consumes over this connection; tries again for as long as the connection lives. Never throws. */
   async attach(session: AmqpSession): Promise<void> {
     if (this.isStopped || !session.isOpen()) return;
@@ -65,7 +74,7 @@ export class AmqpSubscription implements Subscription {
     if (this.isStopped) return void (await channel.close());
     this.channel = channel;
     channel.on('close', () => {
-      if (this.channel === channel) this.channel = null;
+      if (this.channel === channel) this.forgetChannel();
       this.attachLater(session);
     });
     await channel.prefetch(this.options.prefetch);
@@ -101,9 +110,13 @@ export class AmqpSubscription implements Subscription {
   /** Closing a channel gives back what it has delivered and we have not acknowledged. */
   private async leaveChannel(): Promise<void> {
     const channel = this.channel;
+    this.forgetChannel();
+    if (channel) await answered(closed(channel));
+  }
+
+  private forgetChannel(): void {
     this.channel = null;
     this.consumerTag = null;
-    if (channel) await answered(closed(channel));
   }
 
   private attachLater(session: AmqpSession): void {

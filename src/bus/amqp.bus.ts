@@ -67,6 +67,10 @@ export class AmqpBus extends Bus {
     return !this.isClosed && (this.link.session()?.isReady() ?? false);
   }
 
+  override unheardQueues(): readonly string[] {
+    return [...this.subscriptions].filter((subscription) => !subscription.isAttached()).map(({ queue }) => queue);
+  }
+
   /** Handlers that are still running may publish until they have ended. */
   override async close(): Promise<void> {
     await Promise.all([...this.subscriptions].map((subscription) => subscription.stop()));

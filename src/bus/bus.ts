@@ -36,6 +36,9 @@ export abstract class Bus {
   /** Whether a message could be sent right now. */
   abstract isReady(): boolean;
 
+  /** Queues that `consume` was asked for and that the broker does not deliver from now; empty when all is well. */
+  abstract unheardQueues(): readonly string[];
+
   /** Stops all subscriptions, waits for what is in flight, closes the connection. */
   abstract close(): Promise<void>;
 }

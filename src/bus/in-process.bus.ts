@@ -56,6 +56,10 @@ export class InProcessBus extends Bus {
     return this.queues.get(queue)?.deadLetters() ?? [];
   }
 
+  override unheardQueues(): readonly string[] {
+    return [];
+  }
+
   override isReady(): boolean {
     return !this.closed;
   }

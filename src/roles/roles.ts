@@ -157,8 +157,11 @@ async function takeAliases(app: INestApplication, settings: Settings): Promise<v
 }
 
 function brokerCheck(app: INestApplication): Record<string, Check> {
-  const ok = app.get(Bus, { strict: false }).isReady();
-  return { broker: ok ? { ok } : { ok, message: 'the message broker cannot be reached' } };
+  const bus = app.get(Bus, { strict: false });
+  if (!bus.isReady()) return { broker: { ok: false, message: 'the message broker cannot be reached' } };
+  const unheard = bus.unheardQueues();
+  if (unheard.length === 0) return { broker: { ok: true } };
+  return { broker: { ok: false, message: `the broker does not deliver from ${unheard.join(', ')}` } };
 }
 
 function agentChecks(app: INestApplication): Readonly<Record<string, Check>> {

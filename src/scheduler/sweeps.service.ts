@@ -27,7 +27,7 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     private readonly ledger: Ledger,
     private readonly claims: ClaimsService,
     private readonly settings: SchedulerSettings,
-    private readonly bus: Pick<Bus, 'isReady'>,
+    private readonly bus: Pick<Bus, 'isReady' | 'unheardQueues'>,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -81,7 +81,8 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
 
   /** Who could not hear does not know who was silent: after an outage of the broker every host gets its time again. */
   private async silenceHosts(): Promise<void> {
-    this.hearingSince = this.bus.isReady() ? (this.hearingSince ?? Date.now()) : null;
+    const canHear = this.bus.isReady() && this.bus.unheardQueues().length === 0;
+    this.hearingSince = canHear ? (this.hearingSince ?? Date.now()) : null;
     if (this.hearingSince === null || Date.now() - this.hearingSince < this.settings.hostSilentAfterMs) return;
     const names = await this.ledger.transaction((tx) => silenceHosts(tx, this.settings.hostSilentAfterMs));
     for (const host of names) this.log.warn({ message: 'host is silent', host });

@@ -181,8 +181,10 @@ describe('RabbitMQ', () => {
 
   it('closes at once while it waits to connect again', async () => {
     await collect(harness, queue);
+    await vi.waitFor(() => expect(harness.bus.unheardQueues()).toEqual([]), SOON);
     await harness.proxy.stop();
     await vi.waitFor(() => expect(harness.log.map(({ message }) => message)).toContain(UNREACHABLE), SOON);
+    expect(harness.bus.unheardQueues()).toEqual([queue]);
     const start = Date.now();
     await harness.bus.close();
     expect(Date.now() - start).toBeLessThan(4_000);
