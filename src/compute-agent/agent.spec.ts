@@ -3,7 +3,13 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { charmsGuideHost, eightGpuHost, temporaryHost, type HostOnDisk } from '../../test/support/hosts.js';
+import {
+  charmsGuideHost,
+  eightGpuHost,
+  sriovNicHost,
+  temporaryHost,
+  type HostOnDisk,
+} from '../../test/support/hosts.js';
 import { InProcessBus } from '../bus/in-process.bus.js';
 import { BerthError } from '../errors.js';
 import { contentHash } from '../messages/content-hash.js';
@@ -15,6 +21,7 @@ import { poolsOf } from '../pci/pool.js';
 import type { AgentSettings } from '../settings/settings.js';
 import { startAgent, type RunningAgent } from './agent.js';
 import { readDevice } from './device-reader.js';
+import { simulatedKernel } from './simulated-kernel.js';
 
 const CLAIM = '11111111-1111-4111-8111-111111111111';
 const OTHER_CLAIM = '22222222-2222-4222-8222-222222222222';
@@ -237,11 +244,13 @@ describe('commands', () => {
 
   it('that fail are answered with step, errno and remedy', async () => {
     const centre = await new Centre().listen();
-    await start(centre, settings('node-1', await onDisk('full-active')));
-    await centre.prepare('node-1', CLAIM, [{ address: '0000:22:00.0', vendor_id: '1b36', product_id: '0010' }]);
+    const disk = await onDisk(sriovNicHost('n', 2));
+    await simulatedKernel(disk.sysfs)('bus/pci/drivers/i40e/unbind', '0000:81:00.0'); // its VFs stay
+    await start(centre, settings('node-1', disk));
+    await centre.prepare('node-1', CLAIM, [{ address: '0000:81:00.0', vendor_id: '8086', product_id: '1572' }]);
     expect(await centre.nth('devices.prepare_failed')).toMatchObject({
       code: 'binding.failed',
-      address: '0000:22:00.0',
+      address: '0000:81:00.0',
       step: 'read_back',
       errno: 'EBUSY',
       message: expect.stringContaining('sriov_numvfs') as string,

@@ -2,7 +2,7 @@ import { BerthError, type ErrorCode } from '../errors.js';
 import type { Address } from '../pci/address.js';
 import { errnoOf } from './sysfs-read.js';
 
-export type BindingStep = 'check' | 'unbind' | 'driver_override' | 'drivers_probe' | 'read_back';
+export type BindingStep = 'check' | 'unbind' | 'sriov_numvfs' | 'driver_override' | 'drivers_probe' | 'read_back';
 
 /** Where binding or giving back one device ended, and what to do about it. */
 export class BindingError extends BerthError {
@@ -26,7 +26,8 @@ export class BindingError extends BerthError {
 /** The error for a write that the kernel refused. */
 export function refusedWrite(address: Address, step: BindingStep, cause: unknown): BindingError {
   const errno = errnoOf(cause);
-  const remedy = REMEDIES[errno] ?? 'see the kernel log (dmesg)';
+  const remedy =
+    (step === 'sriov_numvfs' ? VF_REMEDIES[errno] : undefined) ?? REMEDIES[errno] ?? 'see the kernel log (dmesg)';
   return new BindingError('binding.failed', `${address}: ${step} failed with ${errno}: ${remedy}`, {
     address,
     step,
@@ -46,4 +47,13 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EROFS: '/sys is mounted read-only; give the agent a writable one',
   ENOMEM: 'the kernel has no memory left for it',
   ETIMEDOUT: 'a program still holds the device open; stop the server that uses it',
+};
+
+/** What they mean of a write to `sriov_numvfs`, where it is something else. */
+const VF_REMEDIES: Readonly<Record<string, string>> = {
+  EBUSY: 'a VF is in use, or another program changes their number as well; stop what uses the VFs',
+  EPERM: 'a VF is assigned to a guest, or the agent may not do this; shut that guest down, and run the agent as root',
+  ENOENT: "the PF's driver does not change the number of VFs by sriov_numvfs; change it by that driver's own means",
+  ERANGE: 'the device does not have that many VFs; see its sriov_totalvfs',
+  ENOMEM: 'the host has no bus numbers or memory ranges left for the VFs; see the kernel log (dmesg)',
 };

@@ -15,7 +15,8 @@ export const VFIO_DRIVER = 'vfio-pci';
  * Everything that can be known before the first write: a claim that fails here has changed nothing.
  *
  * @returns the devices as they are now, in the order of the targets
- * @throws BindingError `device.missing`, `device.changed`, `binding.refused`, `binding.failed`, all at step `check`
+ * @throws BindingError `device.missing`, `device.changed`, `binding.refused`, `binding.failed`, at step `check`; at
+ *   `sriov_numvfs` for a VF that somebody else uses
  */
 export function checkClaim(
   host: { readonly sysfsRoot: string; readonly journal: Journal },
@@ -26,7 +27,8 @@ export function checkClaim(
   for (const device of devices) {
     assertPassable(device);
     assertNotHeld(host.journal, claimId, device.address);
-    for (const vf of virtualFunctions(host.sysfsRoot, device)) assertNotHeld(host.journal, claimId, vf, device.address);
+    assertWithoutParent(device, devices);
+    assertVfsIdle(host, claimId, device);
     if (device.parentAddress !== null) assertNotHeld(host.journal, claimId, device.parentAddress, device.address);
   }
   for (const group of new Set(devices.map((device) => device.iommuGroup as number))) {
@@ -34,6 +36,28 @@ export function checkClaim(
   }
   assertDriverLoaded(host.sysfsRoot);
   return devices;
+}
+
+/**
+ * While a PF is handed over it has no VFs: those that exist have to be dispensable.
+ *
+ * @throws BindingError `binding.refused` when a claim holds a VF (step `check`), or somebody else's program may have it open
+ *   (step `sriov_numvfs`): the kernel would wait for that program to let go
+ */
+export function assertVfsIdle(
+  { sysfsRoot, journal }: { readonly sysfsRoot: string; readonly journal: Journal },
+  claimId: string,
+  device: PciDevice,
+): void {
+  for (const vf of virtualFunctions(sysfsRoot, device)) {
+    assertNotHeld(journal, claimId, vf, device.address);
+    const driver = readLinkName(join(sysfsRoot, PCI_DEVICES, vf, 'driver'));
+    // There are others than vfio-pci itself: mlx5_vfio_pci, hisi_acc_vfio_pci.
+    if (driver.kind !== 'text' || !/vfio/.test(driver.text)) continue;
+    const what = `its VF ${vf} is bound to ${driver.text}, and not by Berth; stop what uses it and unbind it`;
+    const { address } = device;
+    throw new BindingError('binding.refused', `${address}: ${what}`, { address, step: 'sriov_numvfs' });
+  }
 }
 
 function deviceAsExpected(sysfsRoot: string, target: PrepareTarget): PciDevice {
@@ -55,6 +79,13 @@ function assertPassable(device: PciDevice): void {
     const remedy = 'turn the IOMMU on (intel_iommu=on or amd_iommu=on, and in the firmware)';
     throw refusal('binding.refused', device.address, `no IOMMU group: the host has no IOMMU or has it off; ${remedy}`);
   }
+}
+
+/** Handing the PF over removes the VF. */
+function assertWithoutParent(device: PciDevice, devices: readonly PciDevice[]): void {
+  if (!devices.some(({ address }) => address === device.parentAddress)) return;
+  const what = `it is a VF of ${device.parentAddress}, which the same claim wants`;
+  throw refusal('binding.refused', device.address, what);
 }
 
 function assertNotHeld(journal: Journal, claimId: string, held: Address, wanted: Address = held): void {

@@ -11,6 +11,8 @@ export interface DeviceRecord {
   readonly originalNetdevs: readonly string[];
   /** What an operator had written to `driver_override`; null: nothing. */
   readonly originalOverride: string | null;
+  /** Of a PF: how many VFs it had when the agent removed them, at least 1; absent: the agent removed none. */
+  readonly originalVfs?: number;
 }
 
 /** `preparing` → `prepared` → `releasing`, or straight from `preparing` to `releasing` when a step failed. */
@@ -31,6 +33,9 @@ export interface JournalState {
 }
 
 export const EMPTY_JOURNAL: JournalState = { version: 1, epoch: 0, claims: [], released: [] };
+
+/** NumVFs has 16 bits (PCIe base specification, SR-IOV extended capability). */
+const VFS_MAX = 65_535;
 
 const STATES: readonly unknown[] = ['preparing', 'prepared', 'releasing'] satisfies ClaimRecord['state'][];
 
@@ -69,7 +74,10 @@ function claimOf(value: unknown): ClaimRecord {
 }
 
 function deviceOf(value: unknown): DeviceRecord {
-  const { address, vendorId, productId, originalDriver, originalNetdevs, originalOverride } = objectOf(value, 'device');
+  const { address, vendorId, productId, originalDriver, originalNetdevs, originalOverride, originalVfs } = objectOf(
+    value,
+    'device',
+  );
   return {
     // An address becomes part of a path to write to.
     address: normalizeAddress(textOf(address, 'address')),
@@ -78,7 +86,13 @@ function deviceOf(value: unknown): DeviceRecord {
     originalDriver: originalDriver === null ? null : textOf(originalDriver, 'originalDriver'),
     originalNetdevs: listOf(originalNetdevs, 'originalNetdevs').map((name) => textOf(name, 'originalNetdevs')),
     originalOverride: originalOverride === null ? null : textOf(originalOverride, 'originalOverride'),
+    ...(originalVfs === undefined ? {} : { originalVfs: vfsOf(originalVfs) }),
   };
+}
+
+function vfsOf(value: unknown): number {
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= VFS_MAX) return value as number;
+  throw broken(`originalVfs is not a number from 1 to ${VFS_MAX}`);
 }
 
 function objectOf(value: unknown, what: string): Record<string, unknown> {

@@ -57,6 +57,19 @@ describe('claims', () => {
     expect(await readdir(join(dir, 'state'))).toEqual(['journal.json']);
   });
 
+  it('keep how many VFs a PF had, from the first time', async () => {
+    const journal = await open();
+    const other = { ...DEVICE, address: '0000:84:00.0' };
+    await journal.noteVfs('c1', DEVICE.address, 4);
+    expect(journal.claims()).toEqual([]);
+    await journal.begin({ claimId: 'c1', serverId: 's1', devices: [DEVICE, other] });
+    await journal.noteVfs('c1', DEVICE.address, 4);
+    await journal.noteVfs('c1', DEVICE.address, 2);
+    const again = (await open()).claim('c1');
+    expect(again).toMatchObject({ state: 'preparing', devices: [{ ...DEVICE, originalVfs: 4 }, other] });
+    expect(again?.devices[1]).toEqual(other);
+  });
+
   it('that are written at once are all there', async () => {
     const journal = await open();
     const ids = Array.from({ length: 20 }, (_, index) => `c${index}`);
@@ -106,6 +119,10 @@ describe('a file that is no journal', () => {
       'with a path for an address',
       JSON.stringify({ ...whole, claims: [{ ...claim, devices: [{ ...DEVICE, address: '../../x' }] }] }),
     ],
+    ...[0, -1, 1.5, '4', null, 65_536].map((originalVfs) => [
+      `with ${JSON.stringify(originalVfs)} VFs`,
+      JSON.stringify({ ...whole, claims: [{ ...claim, devices: [{ ...DEVICE, originalVfs }] }] }),
+    ]),
     ['with numbers for ids', JSON.stringify({ ...whole, released: [1] })],
   ])('(%s) is set aside, loudly, and kept', async (_name, text) => {
     await open();

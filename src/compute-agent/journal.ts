@@ -75,6 +75,16 @@ export class Journal {
     return this.put({ ...claim, state: 'preparing' });
   }
 
+  /** Before a PF's VFs are removed. A number that is known already stays: it is the one from before the first removal. */
+  async noteVfs(claimId: string, address: Address, vfs: number): Promise<void> {
+    const claim = this.claim(claimId);
+    if (!claim) return;
+    const noted = claim.devices.map((device) =>
+      device.address === address ? { ...device, originalVfs: device.originalVfs ?? vfs } : device,
+    );
+    await this.put({ ...claim, devices: noted });
+  }
+
   /** All devices of the claim are bound. */
   async finish(claimId: string): Promise<void> {
     const claim = this.claim(claimId);

@@ -11,6 +11,7 @@ import type { ClaimRecord, DeviceRecord } from './journal-state.js';
 import type { Journal } from './journal.js';
 import type { SysfsWrite } from './kernel.js';
 import { errnoOf, readLinkName, readText } from './sysfs-read.js';
+import { removeVfs, restoreVfs } from './vfio-binder-sriov.js';
 
 export interface BinderHost {
   readonly sysfsRoot: string;
@@ -43,7 +44,7 @@ export async function prepareDevices(host: BinderHost, order: PrepareOrder): Pro
       serverId: order.serverId,
       devices: known?.devices ?? devices.map((device) => recordOf(host.sysfsRoot, device)),
     });
-    for (const device of devices) await bind(host, device);
+    for (const device of devices) await bind(host, order.claimId, device);
     await host.journal.finish(order.claimId);
     return devices.map((device) => bindingOf(host, order.claimId, device));
   } catch (error) {
@@ -71,7 +72,10 @@ export async function releaseDevices(host: BinderHost, claimId: string): Promise
     await takeFromVfio(host, record).catch((error: unknown) => failures.push(asBindingError(error)));
   }
   const released: ReleasedDevice[] = [];
-  for (const record of claim.devices) released.push(await giveBack(host, record));
+  for (const record of claim.devices) {
+    released.push(await giveBack(host, record));
+    await restoreVfs(host, claimId, record);
+  }
   if (failures[0]) throw failures[0];
   await host.journal.endRelease(claimId);
   return released;
@@ -137,11 +141,11 @@ function recordOf(sysfsRoot: string, device: PciDevice): DeviceRecord {
 
 /**
  * The override comes first: it changes nothing by itself, so a kernel that refuses it leaves the device at work, and between
- * unbinding and probing no other driver can take the device.
+ * unbinding and probing no other driver can take the device. VFs go before that, as only the PF's own driver can remove them.
  */
-async function bind(host: BinderHost, device: PciDevice): Promise<void> {
-  const { address } = device;
+async function bind(host: BinderHost, claimId: string, { address }: PciDevice): Promise<void> {
   if (driverOf(host.sysfsRoot, address) === VFIO_DRIVER) return;
+  await removeVfs(host, claimId, address);
   await step(host, address, 'driver_override', `${PCI_DEVICES}/${address}/driver_override`, VFIO_DRIVER);
   if (driverOf(host.sysfsRoot, address) !== null) await unbind(host, address);
   await step(host, address, 'drivers_probe', 'bus/pci/drivers_probe', address);

@@ -187,7 +187,7 @@ export class PrepareFailed {
   @IsString() @MaxLength(64) code: string;
   @IsString() @MaxLength(2000) message: string;
   @Nullable() @Matches(ADDRESS) address: string | null;
-  /** Which step failed: `check`, `unbind`, `driver_override`, `drivers_probe`, `read_back`. */
+  /** Which step failed: `check`, `sriov_numvfs`, `unbind`, `driver_override`, `drivers_probe`, `read_back`. */
   @Nullable() @IsString() @MaxLength(64) step: string | null;
   @Nullable() @IsString() @MaxLength(32) errno: string | null;
 }

@@ -163,23 +163,44 @@ describe('one service, five hosts, each role a process', () => {
     await fleet.rest.remove(other.id);
   });
 
-  it('an SR-IOV NIC: its VFs are refused while the PF is out; a PF that has VFs is not bound, with the remedy', async () => {
+  it('an SR-IOV NIC: a PF with idle VFs is handed over without them; they are refused meanwhile, and come back', async () => {
+    const before = fleet.agent('nic-1').devices();
+    expect(virtualFunctions(before)).toEqual(['0000:81:02.0', '0000:81:02.1']);
     const nic = fleet.agent('nic-1').process;
     // While the agent is away the claim stands: the ledger alone has to keep the VFs from being given out.
     await nic.kill9();
     const pf = await fleet.rest.createServer({ name: 'pf-vm', devices: 'pf:1' });
     await eventually(5_000, async () => expect((await fleet.rest.server(pf)).task_state).toBe('preparing'));
-    const refused = await fleet.rest.place({ name: 'vf-vm', devices: 'vf:1' });
-    expect(reasonsOf(refused.fault?.details.rejections, 'nic-1')).toEqual([
-      '2 devices of alias vf, both blocked: its PF is allocated to pf-vm',
-    ]);
+    await expectVfsBlockedBy('pf-vm');
     await nic.start();
-    const failed = await fleet.rest.whenSettled(pf);
-    expect(failed, nic.tail()).toMatchObject({ status: 'ERROR', attempts: 1, devices: [] });
-    expect(JSON.stringify(failed.fault)).toContain('a PF must have no VFs (write 0 to its sriov_numvfs)');
-    expect(fleet.agent('nic-1').devices()['0000:81:00.0']).toEqual({ driver: 'i40e', override: null });
-    expect((await fleet.rest.place({ name: 'vf-vm-3', devices: 'vf:2' })).status).toBe('ACTIVE');
+    const placed = await fleet.rest.whenSettled(pf);
+    expect(placed, nic.tail()).toMatchObject({ status: 'ACTIVE', attempts: 1, host: 'nic-1' });
+    expect(placed.devices).toEqual([expect.objectContaining({ address: '0000:81:00.0', driver: 'vfio-pci' })]);
+    const bound = fleet.agent('nic-1').devices();
+    expect(bound['0000:81:00.0']).toEqual({ driver: 'vfio-pci', override: 'vfio-pci' });
+    expect(virtualFunctions(bound)).toEqual([]);
+    await eventually(10_000, async () => {
+      const removed = await fleet.rest.devices('host=nic-1&status=removed');
+      expect(removed.map((one) => one.address)).toEqual(virtualFunctions(before)); // the report without them has come
+    });
+    await expectVfsBlockedBy('pf-vm');
+
+    await fleet.rest.remove(pf);
+    expect(fleet.agent('nic-1').devices()).toEqual(before);
+    await eventually(10_000, async () => {
+      expect(await fleet.rest.devices('host=nic-1&offered=true&status=available')).toHaveLength(3);
+    });
+    const both = await fleet.rest.place({ name: 'vf-vm-3', devices: 'vf:2' });
+    expect(both, fleet.tails()).toMatchObject({ status: 'ACTIVE', host: 'nic-1' });
   });
+
+  async function expectVfsBlockedBy(owner: string): Promise<void> {
+    const refused = await fleet.rest.place({ name: 'vf-vm', devices: 'vf:1' });
+    expect(refused).toMatchObject({ status: 'ERROR', host: null });
+    expect(reasonsOf(refused.fault?.details.rejections, 'nic-1')).toEqual([
+      expect.stringContaining(`blocked: its PF is allocated to ${owner}`),
+    ]);
+  }
 
   it('eight GPUs on two NUMA nodes, policy required: four land on one node, five do not fit', async () => {
     const required = { 'hw:pci_numa_affinity_policy': 'required' };
@@ -212,6 +233,11 @@ function withDrivers(name: string, drivers: readonly (string | null)[]): HostDes
     return slot.card.productId === '1bb0' ? device(slot.at, slot.card, { driver: left.shift() ?? null }) : slot;
   };
   return { ...host, roots: host.roots.map((root) => ({ ...root, children: root.children.map(bound) })) };
+}
+
+/** The X710's, by where they sit. */
+function virtualFunctions(devices: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(devices).filter((address) => address.startsWith('0000:81:02.'));
 }
 
 function reasonsOf(rejections: readonly ShownRejection[] = [], host: string): string[] {
