@@ -47,6 +47,16 @@ describe('isolation units', () => {
     expect(units.has(AUDIO)).toBe(false);
   });
 
+  it('names the same blocker whatever the order of devices', () => {
+    const blockers = ['0000:24:01.0', '0000:24:02.0'].map((address) =>
+      member(address, { offered: false, driver: 'e1000' }),
+    );
+    const both = [[member(GPU), ...blockers], [...blockers, member(GPU)].reverse()];
+    const named = both.map((devices) => isolationUnits(devices).get(GPU)?.blockedBy);
+    expect(named[0]).toContain('0000:24:01.0');
+    expect(named[1]).toBe(named[0]);
+  });
+
   it('an offered member with a host driver does no harm: it comes along', () => {
     const units = isolationUnits([member(GPU), member(AUDIO, { driver: 'snd_hda_intel' })]);
     expect(units.get(GPU)?.blockedBy).toBeNull();

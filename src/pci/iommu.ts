@@ -35,13 +35,14 @@ const HARMLESS_DRIVERS: ReadonlySet<string> = new Set(['vfio-pci', 'pci-stub', '
 export function isolationUnits(devices: readonly GroupDevice[]): Map<Address, IsolationUnit> {
   const groups = new Map<number, GroupDevice[]>();
   const units = new Map<Address, IsolationUnit>();
-  for (const device of devices) {
+  // in address order, so that of several blockers the same one is always named
+  for (const device of [...devices].sort((a, b) => compareAddresses(a.address, b.address))) {
     if (device.iommuGroup !== null) groups.set(device.iommuGroup, [...(groups.get(device.iommuGroup) ?? []), device]);
     else if (device.offered) units.set(device.address, withoutIommu(device.address));
   }
   for (const [iommuGroup, members] of groups) {
     const offered = members.filter((member) => member.offered).map((member) => member.address);
-    const unit: IsolationUnit = { iommuGroup, members: offered.sort(compareAddresses), blockedBy: blocker(members) };
+    const unit: IsolationUnit = { iommuGroup, members: offered, blockedBy: blocker(members) };
     for (const address of offered) units.set(address, unit);
   }
   return units;

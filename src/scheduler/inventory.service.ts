@@ -53,7 +53,7 @@ export class InventoryService {
   async heartbeat(beat: AgentHeartbeat): Promise<void> {
     const known = this.heard.get(beat.host);
     if (!known || known.epoch <= beat.epoch) this.heard.set(beat.host, beat);
-    this.flushing ??= this.flushSoon().finally(() => (this.flushing = null));
+    this.flushing ??= this.flushSoon();
     await this.flushing;
   }
 
@@ -61,6 +61,7 @@ export class InventoryService {
     await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_FLUSH_MS));
     const beats = [...this.heard.values()];
     this.heard.clear();
+    this.flushing = null; // who comes from now on is in the next one
     await this.ledger.transaction(async (tx) => {
       const unreported = await absorbHeartbeats(tx, beats);
       await addToOutbox(

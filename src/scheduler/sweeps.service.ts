@@ -49,6 +49,8 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
 
   /** Runs every sweep once; one that fails does not keep the others from running. */
   async sweep(): Promise<void> {
+    const canHear = this.bus.isReady() && this.bus.unheardQueues().length === 0;
+    this.hearingSince = canHear ? (this.hearingSince ?? Date.now()) : null;
     await this.attempt('expired claims', () => this.expireClaims());
     await this.attempt('slow releases', () => this.remindReleases());
     await this.attempt('unfinished servers', () => this.nudgeServers());
@@ -64,12 +66,21 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     }
   }
 
+  /**
+   * Who could not hear does not know who was silent: after an outage of the broker, agents and hosts get their time again,
+   * and no server pays with an attempt for it.
+   */
+  private hasHeardFor(ms: number): boolean {
+    return this.hearingSince !== null && Date.now() - this.hearingSince >= ms;
+  }
+
   private async expireClaims(): Promise<void> {
+    if (!this.hasHeardFor(this.settings.claimTimeoutMs)) return;
     for (const id of await readExpiredClaims(this.ledger.pool, PER_SWEEP_MAX)) await this.claims.expire(id);
   }
 
   private async remindReleases(): Promise<void> {
-    const ids = await takeSlowReleases(this.ledger.pool, this.settings.claimTimeoutMs / 2, PER_SWEEP_MAX);
+    const ids = await takeSlowReleases(this.ledger.pool, Math.round(this.settings.claimTimeoutMs / 2), PER_SWEEP_MAX);
     for (const id of ids) await this.claims.remindRelease(id);
   }
 
@@ -79,11 +90,8 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     if (count > 0) this.log.warn({ message: 'servers waited for a scheduler', count });
   }
 
-  /** Who could not hear does not know who was silent: after an outage of the broker every host gets its time again. */
   private async silenceHosts(): Promise<void> {
-    const canHear = this.bus.isReady() && this.bus.unheardQueues().length === 0;
-    this.hearingSince = canHear ? (this.hearingSince ?? Date.now()) : null;
-    if (this.hearingSince === null || Date.now() - this.hearingSince < this.settings.hostSilentAfterMs) return;
+    if (!this.hasHeardFor(this.settings.hostSilentAfterMs)) return;
     const names = await this.ledger.transaction((tx) => silenceHosts(tx, this.settings.hostSilentAfterMs));
     for (const host of names) this.log.warn({ message: 'host is silent', host });
   }
