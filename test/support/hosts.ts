@@ -7,6 +7,7 @@ import { bridge, device } from '../../src/recorded-hosts/description.js';
 import type { HostDescription, RootDescription, SlotDescription } from '../../src/recorded-hosts/description.js';
 import { generateHost } from '../../src/recorded-hosts/generator.js';
 import { loadRecordedTree, writeTree, type HostTree } from '../../src/recorded-hosts/tree.js';
+import { randomNumbers } from './random.js';
 
 export { eightGpuHost, quickAssistHost, sriovNicHost } from '../../src/recorded-hosts/demo-fleet.js';
 
@@ -101,15 +102,4 @@ function randomSlot(random: (below: number) => number): SlotDescription[] {
   }
   const card = SINGLE[random(SINGLE.length)] ?? cards.P5000;
   return [device('00.0', card, random(3) === 0 ? { driver: null } : {})];
-}
-
-/** Whole numbers from 0, evenly spread (mulberry32). */
-function randomNumbers(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let bits = Math.imul(state ^ (state >>> 15), state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return Math.floor((((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
 }
