@@ -6,7 +6,7 @@ import path from 'node:path';
 import { Client } from 'pg';
 
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded-postgres.js';
-import { migrate } from '../../src/store/migrate.js';
+import { migrate } from '../../src/store/database.js';
 import { beforeDeath } from './processes.js';
 
 /** A Postgres of the tests' own, on 127.0.0.1, that forgets on a power cut what it had in memory (no fsync). */
