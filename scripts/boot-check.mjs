@@ -92,7 +92,7 @@ async function stop(run, how) {
   else process.kill(pidOfBerth(), 'SIGTERM');
   const end = await Promise.race([run.exit, sleep(STOP_TIMEOUT_MS, null, { ref: false })]);
   if (end === null) fail(run, `It did not stop within ${STOP_TIMEOUT_MS / 1000} s of ${how}`);
-  if (how === 'SIGTERM' && end.code !== 0) fail(run, `SIGTERM ended it with ${end.signal ?? end.code}, not gracefully`);
+  if (end.code !== 0) fail(run, `${how} ended it with ${end.signal ?? end.code}, not gracefully`);
   const left = processesIn(checkout);
   if (left.length > 0) fail(run, `${how} left processes: ${left.join(', ')}`);
   const refused = await fetch(`${base}/healthz`).then(

@@ -129,7 +129,7 @@ function stopOnSignals(running: RunningRole): void {
     if (stopping) return;
     stopping = true;
     since = Date.now();
-    setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref();
+    setTimeout(() => fail(`did not stop within ${STOP_TIMEOUT_MS / 1000} s; ending now`), STOP_TIMEOUT_MS).unref();
     running.stop().then(
       () => process.exit(0),
       (error: unknown) => fail(error),

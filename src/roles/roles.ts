@@ -18,6 +18,7 @@ import { migrate } from '../store/database.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../store/embedded-postgres.js';
 import { Ledger } from '../store/ledger.js';
 import { StoreModule } from '../store/store.module.js';
+import { closeGracefully } from './close-gracefully.js';
 import { roleLogger } from './role-logger.js';
 
 export interface RunningRole {
@@ -184,7 +185,7 @@ async function listen(
   return {
     url: (await app.getUrl()).replace('[::1]', '127.0.0.1'),
     stop: async () => {
-      await app.close();
+      await closeGracefully(app);
       await postgres?.stop();
     },
   };
