@@ -1,17 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BerthError } from '../errors.js';
-import { aliasMatches, deviceSatisfies, parseAliases, parseAliasRequest, resolveNumaPolicy } from './alias.js';
+import {
+  aliasMatches,
+  ANY_DEVICE,
+  deviceSatisfies,
+  parseAliases,
+  parseAliasRequest,
+  resolveNumaPolicy,
+} from './alias.js';
 import type { AliasCandidate, AliasSpec } from './alias.js';
 
 const GPU = { name: 'gpu', vendor_id: '10DE', product_id: '1bb0', device_type: 'type-PCI' };
 const SPEC: AliasSpec = {
+  ...ANY_DEVICE,
   vendorId: '10de',
   productId: '1bb0',
   deviceType: 'type-PCI',
-  resourceClass: null,
-  traits: [],
-  liveMigratable: null,
 };
 const DEVICE: AliasCandidate = {
   vendorId: '10de',

@@ -14,10 +14,45 @@ export interface AliasSpec {
   /** null, only from nova.conf and zun.conf files: type-PCI or type-VF, as Nova has it. */
   readonly deviceType: DeviceType | null;
   readonly resourceClass: string | null;
+  /** All of them are wanted. */
   readonly traits: readonly string[];
+  /** None of them may be there. */
+  readonly forbiddenTraits: readonly string[];
+  /** Of each list one at least is wanted. */
+  readonly anyTraits: readonly (readonly string[])[];
   /** null: does not matter. */
   readonly liveMigratable: boolean | null;
+  /** Tags that the device has to have with these values; a tag with null has to be there and be null. */
+  readonly tags: Tags;
+  /** Tags that the device must not have: exclusive ones that this spec does not name. */
+  readonly withoutTags: readonly string[];
+  /** A CEL expression over the device's attributes that has to be true; null: none. */
+  readonly selector: string | null;
+  /** How good this alternative is beside the others of the alias: the highest that can be had is taken. */
+  readonly utility: number;
+  /** What is taken along with the device: the other functions of its slot, or of its card; null: nothing. */
+  readonly group: AliasGroup | null;
 }
+
+export const ALIAS_GROUPS = ['slot', 'card'] as const;
+export type AliasGroup = (typeof ALIAS_GROUPS)[number];
+
+/** The spec that takes any device: what others are made from. */
+export const ANY_DEVICE: AliasSpec = {
+  vendorId: null,
+  productId: null,
+  deviceType: null,
+  resourceClass: null,
+  traits: [],
+  forbiddenTraits: [],
+  anyTraits: [],
+  liveMigratable: null,
+  tags: {},
+  withoutTags: [],
+  selector: null,
+  utility: 0,
+  group: null,
+};
 
 /** A request-side name for "a device like this": any of its specs will do. */
 export interface AliasDefinition {
@@ -137,18 +172,22 @@ export function aliasMatches(specs: readonly AliasSpec[], device: AliasCandidate
 }
 
 /**
- * Whether the spec takes the device. vDPA and remote-managed devices are for ports only; a PF is given only to who
- * asks for one (rules: nova.md 2.3, 2.4). `liveMigratable: false` wants a device that says no.
+ * Whether the spec takes the device. vDPA and remote-managed devices and PFs are given only to who asks for them
+ * (rules: nova.md 2.3, 2.4). `liveMigratable: false` wants a device that says no.
  */
 export function deviceSatisfies(spec: AliasSpec, device: AliasCandidate): boolean {
   return (
     (spec.vendorId === null || spec.vendorId === device.vendorId) &&
     (spec.productId === null || spec.productId === device.productId) &&
     takesType(spec.deviceType, device.deviceType) &&
-    device.tags['remote_managed'] !== 'true' &&
+    (device.tags['remote_managed'] !== 'true' || spec.tags['remote_managed'] === 'true') &&
     (spec.resourceClass === null ||
       spec.resourceClass === (device.resourceClass ?? fields.defaultResourceClass(device))) &&
     spec.traits.every((trait) => device.traits.includes(trait)) &&
+    !spec.forbiddenTraits.some((trait) => device.traits.includes(trait)) &&
+    spec.anyTraits.every((some) => some.some((trait) => device.traits.includes(trait))) &&
+    Object.entries(spec.tags).every(([name, value]) => tagOf(device, name) === value) &&
+    !spec.withoutTags.some((name) => Object.hasOwn(device.tags, name)) &&
     (spec.liveMigratable === null || device.tags['live_migratable'] === String(spec.liveMigratable))
   );
 }
@@ -203,16 +242,7 @@ function readEntry(entry: AliasEntry, requireDeviceType: boolean, problems: stri
 }
 
 function emptyDraft(): Draft {
-  return {
-    name: '',
-    numaPolicy: 'legacy',
-    vendorId: null,
-    productId: null,
-    deviceType: null,
-    resourceClass: null,
-    traits: [],
-    liveMigratable: null,
-  };
+  return { ...ANY_DEVICE, name: '', numaPolicy: 'legacy' };
 }
 
 function readKey(draft: Draft, key: string, value: unknown): void {
@@ -314,7 +344,13 @@ function invalidRequest(message: string): BerthError {
 
 function takesType(wanted: DeviceType | null, type: DeviceType): boolean {
   if (wanted === null) return type === 'type-PCI' || type === 'type-VF';
-  return wanted === type && type !== 'vdpa';
+  return wanted === type;
+}
+
+/** `remote_managed` is false where nothing is said; undefined: there is no such tag. */
+function tagOf(device: AliasCandidate, name: string): string | null | undefined {
+  if (Object.hasOwn(device.tags, name)) return device.tags[name];
+  return name === 'remote_managed' && device.deviceType !== 'type-PCI' ? 'false' : undefined;
 }
 
 function policyNamed(source: string, text: string | null): NumaPolicy | null {

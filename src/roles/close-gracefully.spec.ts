@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -29,7 +29,7 @@ describe('closing', () => {
         });
     });
     await app.listen(0, '127.0.0.1');
-    ({ port } = app.getHttpServer().address());
+    ({ port } = app.getHttpServer().address() as AddressInfo);
   });
 
   it('answers the request that runs, and does not wait for more on its connection', async () => {

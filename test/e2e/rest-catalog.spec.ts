@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { syncFileAliases } from '../../src/store/catalog.store.js';
 import { inTransaction, ledgerDataSource } from '../../src/store/database.js';
-import type { AliasDefinition } from '../../src/pci/alias.js';
+import { ANY_DEVICE, type AliasDefinition } from '../../src/pci/alias.js';
 import { type RestApi, startRestApi } from '../support/rest-api.js';
 
 const GPU = { name: 'gpu', vendor_id: '10DE', product_id: '1bb0', device_type: 'type-PCI', numa_policy: 'preferred' };
@@ -217,9 +217,7 @@ describe('aliases of configuration files', () => {
   const fileAlias = (name: string, productId: string): AliasDefinition => ({
     name,
     numaPolicy: 'legacy',
-    specs: [
-      { vendorId: '8086', productId, deviceType: 'type-PCI', resourceClass: null, traits: [], liveMigratable: null },
-    ],
+    specs: [{ ...ANY_DEVICE, vendorId: '8086', productId, deviceType: 'type-PCI' }],
   });
 
   async function sync(...aliases: AliasDefinition[]): Promise<void> {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { aliasMatches, parseAliases } from '../../src/pci/alias.js';
+import { aliasMatches, ANY_DEVICE, parseAliases } from '../../src/pci/alias.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 
 const OFFER = { entry: 0, tags: {}, resource_class: null, traits: [] };
@@ -147,14 +147,7 @@ describe('hosts, devices and pools over REST', () => {
       if (name !== 'none') expect(expected.length, name).toBeGreaterThan(0);
     }
     // an alias of a file may leave the type out: then PFs are not meant
-    const anyType = {
-      vendorId: '8086',
-      productId: null,
-      deviceType: null,
-      resourceClass: null,
-      traits: [],
-      liveMigratable: null,
-    };
+    const anyType = { ...ANY_DEVICE, vendorId: '8086' };
     await api.sql(`UPDATE aliases SET specs = $1 WHERE name = 'none'`, [JSON.stringify([anyType])]);
     expect(await addresses('alias=none')).toEqual(['a-host 0000:05:10.0', 'a-host 0000:05:10.6']);
   });

@@ -1,6 +1,6 @@
 import type { DeviceType } from '../../src/pci/device.js';
 import { isolationUnits } from '../../src/pci/iommu.js';
-import type { AliasSpec, NumaPolicy } from '../../src/pci/alias.js';
+import { ANY_DEVICE, type AliasSpec, type NumaPolicy } from '../../src/pci/alias.js';
 import type { DeviceRequest, PlacementRequest } from '../../src/placement/request.js';
 import type { HostSnapshot, PlacementPolicy, SnapshotDevice } from '../../src/placement/snapshot.js';
 
@@ -74,12 +74,10 @@ export function wants(
 ): DeviceRequest {
   const [vendorId = null, productId = null] = ids.split(':');
   const spec: AliasSpec = {
+    ...ANY_DEVICE,
     vendorId,
     productId,
     deviceType: more.deviceType ?? 'type-PCI',
-    resourceClass: null,
-    traits: [],
-    liveMigratable: null,
   };
   return { alias, count, specs: [spec], numaPolicy: more.numaPolicy ?? 'legacy' };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { AliasDefinition, NumaPolicy } from '../../pci/alias.js';
+import { ANY_DEVICE, type AliasDefinition, type NumaPolicy } from '../../pci/alias.js';
 import type { FlavorSnapshot } from '../../store/entities/workload.entities.js';
 import { deviceWishes, placementRequest, type ServerWishes } from './placement-request.js';
 
@@ -8,12 +8,10 @@ const alias = (name: string, numaPolicy: NumaPolicy): AliasDefinition => ({
   numaPolicy,
   specs: [
     {
+      ...ANY_DEVICE,
       vendorId: '10de',
       productId: '1bb0',
       deviceType: 'type-PCI',
-      resourceClass: null,
-      traits: [],
-      liveMigratable: null,
     },
   ],
 });
