@@ -248,7 +248,7 @@ describe('which devices satisfy an alias', () => {
     ['a VF without type', { deviceType: null }, { deviceType: 'type-VF' }, true],
     ['a PF without type', { deviceType: null }, { deviceType: 'type-PF' }, false],
     ['vdpa without type', { deviceType: null }, { deviceType: 'vdpa' }, false],
-    ['vdpa asked for', { deviceType: 'vdpa' }, { deviceType: 'vdpa' }, false],
+    ['vdpa asked for', { deviceType: 'vdpa' }, { deviceType: 'vdpa' }, true],
     [
       'a remote-managed VF',
       { deviceType: 'type-VF' },
