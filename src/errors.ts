@@ -19,6 +19,8 @@ export const ERROR_CODES = {
   'alias.exists': 'An alias of this name exists already.',
   'alias.read_only': 'The alias belongs to a configuration file and cannot be changed here.',
   'alias.in_use': 'A flavor names the alias.',
+  'alias.stale': 'The alias is not at the version that If-Match names.',
+  'alias.version_unknown': 'The alias never had this version, or it is no longer kept.',
   'flavor.invalid': 'The flavor is not valid.',
   'flavor.unknown': 'No flavor has this name or id.',
   'flavor.exists': 'A flavor of this name exists already.',
@@ -30,11 +32,14 @@ export const ERROR_CODES = {
   'numa_policy.conflict': 'Flavor and image name different NUMA affinity policies.',
   // settings
   'settings.invalid': 'The configuration is not valid.',
+  'configuration.not_taken': 'The configuration files were not taken over; what was read before stays in force.',
   // device life cycle
   'device.invalid_status': 'The device is not in a status that allows this.',
   'device.invalid_owner': 'Another server owns the device.',
   'device.relative_in_use': 'A PF or VF of the same card is in use.',
   // claims
+  'device.not_pooled': 'The device is not among the free ones.',
+  'request.no_devices': 'There are too few free devices.',
   'claim.conflict': 'The devices changed hands meanwhile.',
   // the bus
   'message.invalid': 'A message is not well formed.',

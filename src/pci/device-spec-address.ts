@@ -5,11 +5,16 @@ import { clip, FieldProblem, isObject, kindOf, unknownKey } from './device-spec-
 
 type ComponentName = keyof AddressParts;
 
-/** What one component of an address has to be: canonical digits (`exact`), or a whole-text match of a regex. */
+/**
+ * What one component of an address has to be: canonical digits (`exact`), a whole-text match of a regex in either case, or,
+ * in the nova dialect, a regex that matches from the start (`prefix`).
+ */
 export type ComponentPattern =
   | { readonly kind: 'any' }
   | { readonly kind: 'exact'; readonly digits: string }
-  | { readonly kind: 'regex'; readonly source: string };
+  | { readonly kind: 'regex' | 'prefix'; readonly source: string };
+
+type RegexPattern = ComponentPattern & { readonly kind: 'regex' | 'prefix' };
 
 /** Which addresses a device_spec entry means. */
 export type AddressPattern = Readonly<Record<ComponentName, ComponentPattern>>;
@@ -46,11 +51,23 @@ export function singleAddress(pattern: AddressPattern): Address | null {
 
 /** Whether the pattern means this canonical address. */
 export function addressMatches(pattern: AddressPattern, address: Address): boolean {
+  return digitsMatch(pattern, {
+    domain: address.slice(0, -8),
+    bus: address.slice(-7, -5),
+    slot: address.slice(-4, -2),
+    function: address.slice(-1),
+  });
+}
+
+/** The digits of an address, part by part. */
+export type AddressDigits = Readonly<Record<ComponentName, string>>;
+
+export function digitsMatch(pattern: AddressPattern, digits: AddressDigits): boolean {
   return (
-    componentMatches(pattern.function, address.slice(-1)) &&
-    componentMatches(pattern.slot, address.slice(-4, -2)) &&
-    componentMatches(pattern.bus, address.slice(-7, -5)) &&
-    componentMatches(pattern.domain, address.slice(0, -8))
+    componentMatches(pattern.function, digits.function) &&
+    componentMatches(pattern.slot, digits.slot) &&
+    componentMatches(pattern.bus, digits.bus) &&
+    componentMatches(pattern.domain, digits.domain)
   );
 }
 
@@ -108,7 +125,7 @@ function readRegex(name: ComponentName, source: unknown): ComponentPattern {
   if (source === '.*') return ANY;
   if (/^[0-9a-f]+$/i.test(source)) return readPlainDigits(name, source.toLowerCase());
   try {
-    compile(source);
+    compileRegex({ kind: 'regex', source });
   } catch (error) {
     const reason = (error as Error).message.replace(/^error parsing regexp: /, '');
     throw new FieldProblem(`"${clip(source)}" is not a regex (${reason}); for any value write ".*"`, [name]);
@@ -136,23 +153,47 @@ function componentMatches(component: ComponentPattern, digits: string): boolean 
     case 'exact':
       return component.digits === digits;
     case 'regex':
-      return compiled(component).matches(digits);
+    case 'prefix':
+      return regexMatches(component, digits);
   }
+}
+
+/** Whether `wide` matches all digits that `narrow` matches; of two different regexes that is not asked. */
+export function componentCovers(wide: ComponentPattern, narrow: ComponentPattern): boolean {
+  if (wide.kind === 'any') return true;
+  if (narrow.kind === 'any') return false;
+  if (narrow.kind === 'exact') return componentMatches(wide, narrow.digits);
+  return wide.kind === narrow.kind && wide.source === narrow.source;
+}
+
+const ANSWERS_MAX = 1024;
+const ANSWERS = new WeakMap<ComponentPattern, Map<string, boolean>>();
+
+/** A host has few buses, slots and functions: each regex is asked once about each of them. */
+function regexMatches(component: RegexPattern, digits: string): boolean {
+  const answers = ANSWERS.get(component) ?? new Map<string, boolean>();
+  const known = answers.get(digits);
+  if (known !== undefined) return known;
+  const program = compiled(component);
+  const answer = component.kind === 'regex' ? program.matches(digits) : program.matcher(digits).lookingAt();
+  if (answers.size < ANSWERS_MAX) ANSWERS.set(component, answers.set(digits, answer));
+  return answer;
 }
 
 const COMPILED = new WeakMap<ComponentPattern, RE2JS>();
 
 /** A pattern is data and may be frozen or copied; its program is kept beside it. */
-function compiled(component: ComponentPattern & { readonly kind: 'regex' }): RE2JS {
+function compiled(component: RegexPattern): RE2JS {
   const known = COMPILED.get(component);
   if (known) return known;
-  const program = compile(component.source);
+  const program = compileRegex(component);
   COMPILED.set(component, program);
   return program;
 }
 
-function compile(source: string): RE2JS {
-  return RE2JS.compile(source, RE2JS.CASE_INSENSITIVE);
+/** @throws RE2JS's error when it is not a regex; in linear time whatever it is */
+export function compileRegex({ kind, source }: RegexPattern): RE2JS {
+  return kind === 'prefix' ? RE2JS.compile(source) : RE2JS.compile(source, RE2JS.CASE_INSENSITIVE);
 }
 
 function canonicalDigits(name: ComponentName, value: number): string {

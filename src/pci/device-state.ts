@@ -3,31 +3,66 @@ import { compareAddresses, type Address } from './address.js';
 import type { DeviceType } from './device.js';
 
 /**
- * The life of a device (Nova's states and rules: `nova/objects/pci_device.py`).
+ * The life of a device. In use (Nova's states, `nova/objects/pci_device.py`):
  *
- *                  claim                 allocate
- *   ┌───────────┐ ─────────► ┌─────────┐ ─────────► ┌───────────┐
- *   │ available │            │ claimed │            │ allocated │
- *   └───────────┘ ◄───────── └─────────┘            └───────────┘
- *     │  ▲  ▲  ▲     free                    free         │
- *     │  │  │  └───────────────────────────────────────────┘
- *     │  │  └── a relative was freed ──┬───────────────┐
- *     │  │                             │               │
- *     │  │   a relative is claimed  ┌─────────────┐  ┌─────────────┐
- *     │  │  ───────────────────────►│ unclaimable │─►│ unavailable │   a relative is allocated
- *     │  │                          └─────────────┘  └─────────────┘
- *     │  └ return ─┐                       │ remove         │ remove
- *     │ remove   ┌─────────┐ ◄─────────────┴────────────────┘
- *     └────────► │ removed │
- *                └─────────┘
+ *   ┌─ free ────────┐   claim   ┌─────────┐  allocate  ┌───────────┐
+ *   │   available ──┼──────────►│ claimed │───────────►│ allocated │
+ *   │        │      │           └─────────┘            └───────────┘
+ *   │        └──────┼─────────────── │ ──── allocate ────► │  ▲
+ *   │   unclaimable │◄─── free ──────┴───────── free ──────┘
+ *   │   unavailable │
+ *   └───────────────┘
  *
- * A PF's relatives are its VFs, a VF's relative is its PF. Berth mends one thing: a device that is `removed` is not made
- * available by a relative's release.
+ * A free device is `unavailable` while a relative is allocated, `unclaimable` while one is claimed or held, else
+ * `available`. A PF's relatives are its VFs, a VF's relative is its PF.
+ *
+ * Gone, and held (ours):
+ *
+ *   free ───────────────────────────── remove ─────► removed ───── return ────► free
+ *                                                       └───────── delete ────► deleted
+ *   available ──────────────────────── reserve ────► reserved ──── unreserve ─► free
+ *   claimed, allocated ─────────────── clean ──────► cleaning ──── cleaned ───► free
+ *   free, reserved, cleaning ───────── fail ───────► failed ────── repair ────► free
+ *   free, reserved, cleaning, failed ─ quarantine ─► quarantined ─ repair ────► free
+ *
+ * A held device blocks its relatives: VFs are the silicon of their PF, and a PF is not whole without its VFs. A device
+ * in use keeps its status when it fails; whoever frees it fails it then. A held device that is not reported any more
+ * stays held, so that pulling a card and putting it back lifts no quarantine.
+ *
+ * In the `nova` dialect the four events of Nova do what Nova does, to the letter: see {@link NOVA_TABLE}.
  */
-export const DEVICE_STATUSES = ['available', 'claimed', 'allocated', 'unclaimable', 'unavailable', 'removed'] as const;
-export type DeviceStatus = (typeof DEVICE_STATUSES)[number];
+export const DEVICE_STATUSES = [
+  'available',
+  'claimed',
+  'allocated',
+  'unclaimable',
+  'unavailable',
+  'reserved',
+  'cleaning',
+  'failed',
+  'quarantined',
+  'removed',
+] as const;
+/** A `deleted` device has no row in the ledger any more. */
+export type DeviceStatus = (typeof DEVICE_STATUSES)[number] | 'deleted';
 
-export type DeviceEvent = 'claim' | 'allocate' | 'free' | 'remove' | 'return';
+export type DeviceEvent =
+  | 'claim'
+  | 'allocate'
+  | 'free'
+  | 'remove'
+  | 'return'
+  | 'delete'
+  | 'reserve'
+  | 'unreserve'
+  | 'clean'
+  | 'cleaned'
+  | 'fail'
+  | 'quarantine'
+  | 'repair';
+
+/** `strict` is Berth's own; `nova` repeats Nova's oddities. */
+export type StateDialect = 'strict' | 'nova';
 
 /** What the table needs to know of a device. */
 export interface DeviceState {
@@ -39,78 +74,139 @@ export interface DeviceState {
   readonly ownerId: string | null;
 }
 
+type Statuses = readonly DeviceStatus[];
+
+const FREE: Statuses = ['available', 'unclaimable', 'unavailable'];
+const IN_USE: Statuses = ['claimed', 'allocated'];
+const HELD: Statuses = ['reserved', 'cleaning', 'failed', 'quarantined'];
+const GONE: Statuses = ['removed', 'deleted'];
+const ANY: Statuses = [...FREE, ...IN_USE, ...HELD, ...GONE];
+
 interface Rule {
   /** Statuses from which the event is allowed. */
-  readonly from: readonly DeviceStatus[];
+  readonly from: Statuses;
+  /** `available` means free: as free as the relatives let it be. */
   readonly to: DeviceStatus;
-  /** Statuses that the PF's VFs may have; null: they do not matter. */
-  readonly children: readonly DeviceStatus[] | null;
+  /** Statuses that the PF's VFs may have. */
+  readonly children: Statuses;
   /** Statuses that the VF's PF may have. */
-  readonly parent: readonly DeviceStatus[] | null;
-  /** What free relatives become. */
-  readonly relatives: DeviceStatus | null;
+  readonly parent: Statuses;
+  /** What Nova makes of the relatives. Without it they become what {@link settled} says. */
+  readonly nova?: NovaEffect;
 }
 
-export const DEVICE_TABLE: Readonly<Record<DeviceEvent, Rule>> = {
-  claim: {
-    from: ['available'],
-    to: 'claimed',
-    children: ['available', 'unclaimable', 'unavailable', 'removed'],
-    parent: ['available', 'unclaimable', 'unavailable', 'removed'],
-    relatives: 'unclaimable',
-  },
+interface NovaEffect {
+  /** VFs that have one of these statuses get the rule's `relatives`, and so does the PF … */
+  readonly childrenFrom: Statuses;
+  readonly parentFrom: Statuses;
+  /** … if its other VFs all have one of these. */
+  readonly siblings: Statuses;
+  readonly relatives: DeviceStatus;
+  /** A device that is not in use is taken although it has an owner. */
+  readonly takesStrays: boolean;
+}
+
+const STRICT_TABLE: Readonly<Record<DeviceEvent, Rule>> = {
+  claim: { from: ['available'], to: 'claimed', children: [...FREE, ...GONE], parent: [...FREE, ...GONE] },
+  // a relative that came to be held after the claim does not stop the server that has the device already
   allocate: {
     from: ['available', 'claimed'],
     to: 'allocated',
-    children: ['available', 'unclaimable', 'unavailable', 'removed'],
-    parent: ['available', 'unclaimable', 'unavailable', 'removed'],
-    relatives: 'unavailable',
+    children: [...FREE, ...GONE, ...HELD],
+    parent: [...FREE, ...GONE, ...HELD],
   },
-  free: { from: ['claimed', 'allocated'], to: 'available', children: null, parent: null, relatives: 'available' },
-  remove: {
-    from: ['available', 'unclaimable', 'unavailable'],
-    to: 'removed',
-    children: null,
-    parent: null,
-    relatives: null,
-  },
-  return: { from: ['removed'], to: 'available', children: null, parent: null, relatives: null },
+  free: { from: IN_USE, to: 'available', children: ANY, parent: ANY },
+  remove: { from: FREE, to: 'removed', children: ANY, parent: ANY },
+  return: { from: ['removed'], to: 'available', children: ANY, parent: ANY },
+  delete: { from: ['removed'], to: 'deleted', children: ANY, parent: ANY },
+  reserve: { from: ['available'], to: 'reserved', children: ANY, parent: ANY },
+  unreserve: { from: ['reserved'], to: 'available', children: ANY, parent: ANY },
+  clean: { from: IN_USE, to: 'cleaning', children: ANY, parent: ANY },
+  cleaned: { from: ['cleaning'], to: 'available', children: ANY, parent: ANY },
+  fail: { from: [...FREE, 'reserved', 'cleaning'], to: 'failed', children: ANY, parent: ANY },
+  quarantine: { from: [...FREE, 'reserved', 'cleaning', 'failed'], to: 'quarantined', children: ANY, parent: ANY },
+  repair: { from: ['failed', 'quarantined'], to: 'available', children: ANY, parent: ANY },
 };
+
+/**
+ * Where Nova differs: a removed relative blocks a claim, a stuck VF a direct allocation; an `unavailable` VF is weakened
+ * to `unclaimable` by a claim of its PF; a free makes every VF, and the PF after the last VF, available, whatever they
+ * were: a removed device comes back; a removed sibling keeps the PF blocked; relatives keep the status that they have
+ * got until the next of these events; a stray owner is overwritten.
+ */
+const NOVA_TABLE: Readonly<Record<DeviceEvent, Rule>> = {
+  ...STRICT_TABLE,
+  claim: {
+    ...STRICT_TABLE.claim,
+    children: FREE,
+    parent: FREE,
+    nova: {
+      childrenFrom: ANY,
+      parentFrom: ['available'],
+      siblings: ANY,
+      relatives: 'unclaimable',
+      takesStrays: true,
+    },
+  },
+  allocate: {
+    ...STRICT_TABLE.allocate,
+    children: ['available', 'unclaimable'],
+    parent: FREE,
+    nova: { childrenFrom: ANY, parentFrom: ANY, siblings: ANY, relatives: 'unavailable', takesStrays: true },
+  },
+  free: {
+    ...STRICT_TABLE.free,
+    nova: { childrenFrom: ANY, parentFrom: ANY, siblings: ['available'], relatives: 'available', takesStrays: false },
+  },
+  remove: {
+    ...STRICT_TABLE.remove,
+    nova: { childrenFrom: [], parentFrom: [], siblings: [], relatives: 'removed', takesStrays: false },
+  },
+};
+
+const TABLES: Readonly<Record<StateDialect, Readonly<Record<DeviceEvent, Rule>>>> = {
+  strict: STRICT_TABLE,
+  nova: NOVA_TABLE,
+};
+
+type Devices = ReadonlyMap<Address, DeviceState>;
 
 /**
  * Applies one event to one device of a host and to its relatives.
  *
  * @param devices all devices of the host by address; not changed
- * @param ownerId the server; for `free`, null skips the owner's check
- * @returns the devices that changed, the device itself first, then relatives in address order
- * @throws BerthError `device.unknown`, `device.invalid_status`, `device.invalid_owner`, `device.relative_in_use`;
- *   then nothing has changed
+ * @param ownerId the server that claims, allocates, frees or cleans; for the last two, null skips the owner's check.
+ *   null for all other events
+ * @returns the devices that the event set, the device itself first, then its relatives in address order
+ * @throws BerthError `device.unknown`, `device.invalid_status`, `device.invalid_owner`, or `device.relative_in_use`, whose
+ *   details name the `relative` and its `kin`, PF or VF; then nothing has changed
  */
 export function transition(
-  devices: ReadonlyMap<Address, DeviceState>,
+  devices: Devices,
   event: DeviceEvent,
   address: Address,
   ownerId: string | null,
+  dialect: StateDialect = 'strict',
 ): DeviceState[] {
   const device = devices.get(address);
   if (!device) throw new BerthError('device.unknown', `No device at ${address}`);
-  const rule = DEVICE_TABLE[event];
+  const rule = TABLES[dialect][event];
   assertStatus(device, event, rule);
-  assertOwner(device, event, ownerId);
-  const children = childrenOf(devices, device);
-  const parent = parentOf(devices, device);
-  assertRelatives(device, event, rule.children, children);
-  assertRelatives(device, event, rule.parent, parent ? [parent] : []);
+  assertOwner(device, event, rule, ownerId);
+  assertRelatives(device, event, 'VF', rule.children, childrenOf(devices, device));
+  assertRelatives(device, event, 'PF', rule.parent, parentOf(devices, device));
 
-  const owned = event === 'claim' || event === 'allocate';
-  const changed: DeviceState[] = [{ ...device, status: rule.to, ownerId: owned ? ownerId : null }];
-  if (rule.relatives === null)
-    return event === 'return' ? returned(changed[0] as DeviceState, children, parent) : changed;
-  for (const child of children) changed.push(...relativeAfter(child, rule.relatives));
-  if (parent && (event !== 'free' || siblingsAreFree(devices, device))) {
-    changed.push(...relativeAfter(parent, rule.relatives));
-  }
-  return changed;
+  const after = { ...device, status: rule.to, ownerId: IN_USE.includes(rule.to) ? ownerId : null };
+  if (rule.nova) return [after, ...setByNova(devices, device, rule.nova)];
+  const world = new Map(devices).set(address, after);
+  const relatives = relativesOf(devices, device);
+  const changed = relatives.map((relative) => settled(world, relative)).filter((state) => !relatives.includes(state));
+  return [settled(world, after), ...changed];
+}
+
+/** Whether the ledger keeps a device in this status although it is not reported any more and nobody uses it. */
+export function isHeld(status: DeviceStatus | undefined): boolean {
+  return status !== undefined && HELD.includes(status);
 }
 
 function assertStatus(device: DeviceState, event: DeviceEvent, rule: Rule): void {
@@ -122,66 +218,75 @@ function assertStatus(device: DeviceState, event: DeviceEvent, rule: Rule): void
   );
 }
 
-function assertOwner(device: DeviceState, event: DeviceEvent, ownerId: string | null): void {
-  if (device.ownerId === null || device.ownerId === ownerId || (event === 'free' && ownerId === null)) return;
-  throw new BerthError('device.invalid_owner', `Device ${device.address} belongs to server ${device.ownerId}`, {
-    details: { address: device.address, owner_id: device.ownerId },
-  });
+/** A device in use is its owner's, any other is nobody's; and somebody has to be the owner of one that is taken. */
+function assertOwner(device: DeviceState, event: DeviceEvent, rule: Rule, ownerId: string | null): void {
+  const details = { address: device.address, owner_id: device.ownerId };
+  if (IN_USE.includes(rule.to) && ownerId === null) {
+    throw new BerthError('device.invalid_owner', `To ${event} ${device.address}, name the server`, { details });
+  }
+  const inUse = IN_USE.includes(device.status);
+  const unasked = inUse ? ownerId === null : rule.nova?.takesStrays;
+  if (unasked || device.ownerId === (inUse ? ownerId : null)) return;
+  const owner = device.ownerId === null ? 'nobody' : `server ${device.ownerId}`;
+  throw new BerthError('device.invalid_owner', `Device ${device.address} belongs to ${owner}`, { details });
 }
 
 function assertRelatives(
   device: DeviceState,
   event: DeviceEvent,
-  allowed: readonly DeviceStatus[] | null,
+  kin: 'PF' | 'VF',
+  allowed: Statuses,
   relatives: readonly DeviceState[],
 ): void {
-  const blocker = allowed && relatives.find((relative) => !allowed.includes(relative.status));
+  const blocker = relatives.find((relative) => !allowed.includes(relative.status));
   if (!blocker) return;
-  const kin = device.deviceType === 'type-PF' ? 'its VF' : 'its PF';
   throw new BerthError(
     'device.relative_in_use',
-    `Cannot ${event} ${device.address}: ${kin} ${blocker.address} is ${blocker.status}`,
-    { details: { address: device.address, relative: blocker.address, owner_id: blocker.ownerId } },
+    `Cannot ${event} ${device.address}: its ${kin} ${blocker.address} is ${blocker.status}`,
+    { details: { address: device.address, relative: blocker.address, kin, owner_id: blocker.ownerId } },
   );
 }
 
-function childrenOf(devices: ReadonlyMap<Address, DeviceState>, device: DeviceState): DeviceState[] {
-  if (device.deviceType !== 'type-PF') return [];
+/** A free device as free as its relatives let it be; any other as it is. */
+function settled(devices: Devices, device: DeviceState): DeviceState {
+  if (!FREE.includes(device.status)) return device;
+  const around = relativesOf(devices, device).map((relative) => relative.status);
+  const status = around.includes('allocated')
+    ? 'unavailable'
+    : around.some((other) => other === 'claimed' || HELD.includes(other))
+      ? 'unclaimable'
+      : 'available';
+  return status === device.status ? device : { ...device, status };
+}
+
+function setByNova(devices: Devices, device: DeviceState, effect: NovaEffect): DeviceState[] {
+  const parents = parentOf(devices, device).filter(
+    (parent) => effect.parentFrom.includes(parent.status) && siblingsAre(devices, parent, device, effect),
+  );
+  const children = childrenOf(devices, device).filter((child) => effect.childrenFrom.includes(child.status));
+  return [...parents, ...children].map((relative) => ({ ...relative, status: effect.relatives }));
+}
+
+function siblingsAre(devices: Devices, parent: DeviceState, device: DeviceState, { siblings }: NovaEffect): boolean {
+  return childrenOf(devices, parent)
+    .filter((sibling) => sibling.address !== device.address)
+    .every((sibling) => siblings.includes(sibling.status));
+}
+
+/** In address order: a PF comes before its VFs. */
+function relativesOf(devices: Devices, device: DeviceState): DeviceState[] {
+  return [...parentOf(devices, device), ...childrenOf(devices, device)];
+}
+
+/** A PF's VFs, in address order. */
+function childrenOf(devices: Devices, device: DeviceState): DeviceState[] {
   return [...devices.values()]
     .filter((other) => other.parentAddress === device.address)
     .sort((a, b) => compareAddresses(a.address, b.address));
 }
 
-function parentOf(devices: ReadonlyMap<Address, DeviceState>, device: DeviceState): DeviceState | undefined {
-  return device.parentAddress === null ? undefined : devices.get(device.parentAddress);
-}
-
-function siblingsAreFree(devices: ReadonlyMap<Address, DeviceState>, device: DeviceState): boolean {
-  return [...devices.values()]
-    .filter((other) => other.parentAddress === device.parentAddress && other.address !== device.address)
-    .every((sibling) => sibling.status === 'available' || sibling.status === 'removed');
-}
-
-/** A relative that is free follows; one that somebody owns, or that is gone, keeps its status. */
-function relativeAfter(relative: DeviceState, status: DeviceStatus): DeviceState[] {
-  const free: readonly DeviceStatus[] = ['available', 'unclaimable', 'unavailable'];
-  // claimed → unclaimable must not weaken what an allocation has made unavailable
-  const weaker = status === 'unclaimable' && relative.status === 'unavailable';
-  if (!free.includes(relative.status) || weaker || relative.status === status) return [];
-  return [{ ...relative, status }];
-}
-
-/** A device that comes back is as free as its relatives let it be. */
-function returned(
-  device: DeviceState,
-  children: readonly DeviceState[],
-  parent: DeviceState | undefined,
-): DeviceState[] {
-  const relatives = parent ? [parent, ...children] : children;
-  const status = relatives.some((relative) => relative.status === 'allocated')
-    ? 'unavailable'
-    : relatives.some((relative) => relative.status === 'claimed')
-      ? 'unclaimable'
-      : 'available';
-  return [{ ...device, status }];
+/** A VF's PF, if the host has it. */
+function parentOf(devices: Devices, device: DeviceState): DeviceState[] {
+  const parent = device.parentAddress === null ? undefined : devices.get(device.parentAddress);
+  return parent ? [parent] : [];
 }
