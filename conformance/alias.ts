@@ -1,6 +1,6 @@
-import type { AliasDefinition, AliasSpec } from '../src/pci/alias.js';
+import type { AliasDefinition } from '../src/pci/alias.js';
 import { novaError } from '../src/pci/dialect.js';
-import { novaNumaPolicy, parseNovaAliases, parseNovaAliasRequest } from '../src/pci/nova-alias.js';
+import { novaNumaPolicy, novaSpecOf, parseNovaAliases, parseNovaAliasRequest } from '../src/pci/nova-alias.js';
 import { answerOrError, isErrorAnswer } from './errors.js';
 
 interface AliasInput {
@@ -32,18 +32,13 @@ function requestsOf({ aliases: lines, extra_specs: flavor, image_properties: ima
     const aliases = new Map(parseNovaAliases(lines.map(parseLine)).map((alias) => [alias.name, alias]));
     return parseNovaAliasRequest(text, (name) => aliases.has(name)).map(({ alias: name, count }) => {
       const alias = aliases.get(name) as AliasDefinition;
-      return { count, alias_name: name, spec: alias.specs.map(flatSpec), numa_policy: policy ?? alias.numaPolicy };
+      return { count, alias_name: name, spec: alias.specs.map(novaSpecOf), numa_policy: policy ?? alias.numaPolicy };
     });
   }, 'requests');
 }
 
 function meaning({ numaPolicy, specs }: AliasDefinition): unknown {
-  return { numa_policy: numaPolicy, specs: specs.map(flatSpec) };
-}
-
-function flatSpec({ vendorId, productId, deviceType, tags }: AliasSpec): Record<string, unknown> {
-  const named = { vendor_id: vendorId, product_id: productId, dev_type: deviceType };
-  return { ...Object.fromEntries(Object.entries(named).filter(([, value]) => value !== null)), ...tags };
+  return { numa_policy: numaPolicy, specs: specs.map(novaSpecOf) };
 }
 
 function parseLine(line: string): unknown {

@@ -1,4 +1,4 @@
-// Compiles src, migrations and bench into dist/.
+// Compiles src, migrations, bench and conformance into dist/.
 //
 //   node scripts/build.mjs [--if-needed]
 //
@@ -14,6 +14,7 @@ const SOURCES = [
   'src',
   'migrations',
   'bench',
+  'conformance',
   'package.json',
   'package-lock.json',
   'tsconfig.json',

@@ -39,6 +39,24 @@ export function parseNovaAliases(entries: readonly unknown[]): AliasDefinition[]
   }));
 }
 
+/** What a pool has to have, in Nova's flat form: a property that the spec does not name is left out. */
+export function novaSpecOf({ vendorId, productId, deviceType, tags }: AliasSpec): Record<string, unknown> {
+  const named = { vendor_id: vendorId, product_id: productId, dev_type: deviceType };
+  return { ...Object.fromEntries(Object.entries(named).filter(([, value]) => value !== null)), ...tags };
+}
+
+/** Whether a spec asks for something that Nova 26.2 has no word for. */
+export function saysMoreThanNova(spec: AliasSpec): boolean {
+  return (
+    spec.resourceClass !== null ||
+    spec.liveMigratable !== null ||
+    spec.selector !== null ||
+    spec.group !== null ||
+    spec.utility !== 0 ||
+    [spec.traits, spec.forbiddenTraits, spec.anyTraits, spec.withoutTags].some((list) => list.length > 0)
+  );
+}
+
 /**
  * Reads `gpu:2,nic:1` as Nova does: counts are what Python reads as an integer, also 0 and below.
  *

@@ -34,6 +34,38 @@ export interface NovaHost {
 /** What an entry is compared with: a device as the hypervisor says it. */
 export type NovaDevice = Pick<PciDevice, 'address' | 'vendorId' | 'productId' | 'parentAddress' | 'serialNumber'>;
 
+/** A host without interfaces and PFs. */
+export const NO_NOVA_HOST: NovaHost = {
+  netdevs: new Map(),
+  physicalFunctions: new Set(),
+  vfProductIds: new Map(),
+  deviceIds: new Map(),
+};
+
+/** What of a scanned device Nova would find in sysfs. */
+export type ScannedForNova = Pick<
+  PciDevice,
+  'address' | 'netdevs' | 'sriov' | 'vendorId' | 'productId' | 'parentAddress'
+>;
+
+/** What a scan tells of what Nova asks sysfs. A PF without VFs does not tell the product id of its VFs. */
+export function novaHost(devices: readonly ScannedForNova[], devnames: ReadonlyMap<string, string>): NovaHost {
+  const physicalFunctions = new Set(
+    devices.filter(({ sriov }) => sriov !== null && sriov.totalVfs > 0).map(({ address }) => address),
+  );
+  const netdevs = [...devnames].map(
+    ([name, address]) => [name, { address, physicalFunction: physicalFunctions.has(address) }] as const,
+  );
+  return {
+    netdevs: new Map(netdevs),
+    physicalFunctions,
+    vfProductIds: new Map(
+      devices.flatMap(({ parentAddress, productId }) => (parentAddress === null ? [] : [[parentAddress, productId]])),
+    ),
+    deviceIds: new Map(devices.map(({ address, vendorId, productId }) => [address, [vendorId, productId]])),
+  };
+}
+
 /** Keys that are not tags. */
 const PROPERTIES: ReadonlySet<string> = new Set(['vendor_id', 'product_id', 'address', 'devname']);
 

@@ -1,0 +1,163 @@
+import { BerthError } from '../../errors.js';
+import { novaSpecOf, saysMoreThanNova } from '../../pci/nova-alias.js';
+import type { Address } from '../../pci/address.js';
+import type { ChosenDevice, Reason } from '../decision.js';
+import { isFree } from '../device-classes.js';
+import type { Fit } from '../fit-host.js';
+import { requestLabel, type DeviceRequest, type PlacementRequest } from '../request.js';
+import type { HostSnapshot, SnapshotDevice } from '../snapshot.js';
+import { novaCellChoices } from './cells.js';
+import { NovaPools, type PooledDevice, type PoolRequest } from './pools.js';
+
+interface HostPools {
+  readonly pools: NovaPools;
+  readonly deviceOf: (pooled: PooledDevice) => SnapshotDevice;
+}
+
+/**
+ * Devices and NUMA cells as Nova 26.2 chooses them: the first choice of host cells that the scheduler's counts support,
+ * then devices pool by pool, the last of each first. A policy means nothing to a guest without NUMA cells.
+ *
+ * What Nova's compute would refuse after its scheduler's yes (a PF and its own VF for one server) is refused here at once.
+ * IOMMU groups, which Nova does not know, are respected all the same: a group is taken whole, or not at all.
+ */
+export function fitHostAsNova(host: HostSnapshot, request: PlacementRequest): Fit {
+  const requests = request.devices.map(poolRequest);
+  const foreign = request.devices.find((device) => device.specs.some(saysMoreThanNova));
+  if (foreign) return refused('PciPassthroughFilter', notNova(foreign));
+  if (!supportsAsNova(host, request.devices)) return refused('PciPassthroughFilter', tooFew(request.devices));
+  const { pools, deviceOf } = poolsOf(host);
+  const cells = request.guestCells === null ? null : cellsFor(host, request, requests, pools);
+  if (request.guestCells !== null && cells === null) return refused('NUMATopologyFilter', noCells(request));
+  try {
+    const taken = pools.consume(requests, cells);
+    const devices = taken.flatMap((ofRequest, requestIndex) =>
+      ofRequest.map((device) => chosen(deviceOf(device), request.devices[requestIndex], requestIndex)),
+    );
+    return { fits: true, devices: [...devices, ...companionsOf(host, devices)], numaCells: cells };
+  } catch (error) {
+    // also where Nova itself breaks off, as over "PF or VF" in one request
+    if (!(error instanceof BerthError)) throw error;
+    return refused('PciPassthroughFilter', notTogether(request.devices));
+  }
+}
+
+/** Whether the counts of the host's pools serve the requests, NUMA left aside: all that Nova's filter asks. */
+export function supportsAsNova(host: HostSnapshot, requests: readonly DeviceRequest[]): boolean {
+  return requests.length === 0 || poolsOf(host).pools.supports(requests.map(poolRequest), null);
+}
+
+/** Why the counts do not serve them. */
+export function explainAsNova(requests: readonly DeviceRequest[]): readonly Reason[] {
+  return [tooFew(requests)];
+}
+
+function cellsFor(
+  host: HostSnapshot,
+  { guestCells }: PlacementRequest,
+  requests: readonly PoolRequest[],
+  pools: NovaPools,
+): readonly number[] | null {
+  for (const choice of novaCellChoices(host.numaCells, guestCells ?? [], pools.pools, requests.length > 0)) {
+    if (supports(pools, requests, choice)) return choice;
+  }
+  return null;
+}
+
+/** Nova breaks off where a policy asks for sockets that the host does not tell; here that is a no. */
+function supports(pools: NovaPools, requests: readonly PoolRequest[], cells: readonly number[]): boolean {
+  try {
+    return pools.supports(requests, cells);
+  } catch (error) {
+    if (error instanceof BerthError) return false;
+    throw error;
+  }
+}
+
+/** Free devices in address order, as a compute service has them after its start. */
+function poolsOf(host: HostSnapshot): HostPools {
+  const untouched = new Set(host.devices.filter(isFree).map(({ address }) => address));
+  const free = new Map<Address, PooledDevice>();
+  for (const device of host.devices) {
+    const unit = host.units.get(device.address);
+    if (unit?.blockedBy === null && unit.members.every((member) => untouched.has(member))) {
+      free.set(device.address, device);
+    }
+  }
+  const pools = new NovaPools(host.numaCells.length > 0 ? host.numaCells : null, (device) =>
+    relativesOf(host, device).flatMap((address) => free.get(address) ?? []),
+  );
+  for (const device of free.values()) pools.add(device);
+  return { pools, deviceOf: (pooled) => pooled as SnapshotDevice };
+}
+
+/** What cannot be given to anybody else once the device is taken: its family, and its IOMMU group. */
+function relativesOf(host: HostSnapshot, device: PooledDevice): Address[] {
+  const children = host.devices.filter((other) => other.parentAddress === device.address).map(({ address }) => address);
+  const parent = device.parentAddress === null ? [] : [device.parentAddress];
+  const group = host.units.get(device.address)?.members ?? [];
+  return [...children, ...parent, ...group].filter((address) => address !== device.address);
+}
+
+function chosen(device: SnapshotDevice, request: DeviceRequest | undefined, requestIndex: number): ChosenDevice {
+  const { id: deviceId, address } = device;
+  return {
+    deviceId,
+    address,
+    alias: request?.alias ?? null,
+    ...(request?.port ? { port: request.port.name } : {}),
+    requestIndex,
+  };
+}
+
+function companionsOf(host: HostSnapshot, devices: readonly ChosenDevice[]): ChosenDevice[] {
+  const taken = new Set(devices.map(({ address }) => address));
+  const members = new Set(devices.flatMap(({ address }) => host.units.get(address)?.members ?? []));
+  return host.devices
+    .filter(({ address }) => members.has(address) && !taken.has(address))
+    .map(({ id, address }) => ({ deviceId: id, address, alias: null, requestIndex: null }));
+}
+
+function poolRequest({ count, specs, numaPolicy }: DeviceRequest): PoolRequest {
+  return { count, specs: specs.map(novaSpecOf), numaPolicy };
+}
+
+function refused(filter: 'PciPassthroughFilter' | 'NUMATopologyFilter', reason: Reason): Fit {
+  return { fits: false, filter, reasons: [reason] };
+}
+
+function notNova(request: DeviceRequest): Reason {
+  return {
+    code: 'alias.not_nova',
+    message: `${requestLabel(request)} says what Nova 26.2 does not know (traits, selector, group, …); leave that out, or set compat to strict`,
+    details: { alias: request.alias },
+  };
+}
+
+function tooFew(requests: readonly DeviceRequest[]): Reason {
+  return {
+    code: 'device.too_few_in_pools',
+    message: `too few free devices in the pools that match ${labels(requests)}`,
+    details: { requests: requests.map(requestLabel) },
+  };
+}
+
+function notTogether(requests: readonly DeviceRequest[]): Reason {
+  return {
+    code: 'device.not_together',
+    message: `${labels(requests)}: a PF and its VFs, or devices of one IOMMU group, cannot both be given out`,
+    details: { requests: requests.map(requestLabel) },
+  };
+}
+
+function noCells({ devices, guestCells }: PlacementRequest): Reason {
+  return {
+    code: 'numa.no_cell_fits',
+    message: `no choice of host NUMA cells holds the guest's ${guestCells?.length ?? 0} and has ${labels(devices)} near`,
+    details: { requests: devices.map(requestLabel) },
+  };
+}
+
+function labels(requests: readonly DeviceRequest[]): string {
+  return requests.map(requestLabel).join(', ');
+}
