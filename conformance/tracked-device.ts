@@ -35,17 +35,14 @@ export class TrackedDevice implements PooledDevice {
   status: DeviceStatus;
   ownerId: string | null;
   private values: ReportedInput;
-  private saved: DeviceRow | null;
 
   constructor(
     row: DeviceRow,
-    isSaved: boolean,
     private readonly source: TagSource,
   ) {
     this.values = row.values;
     this.status = row.status;
     this.ownerId = row.ownerId;
-    this.saved = isSaved ? row : null;
   }
 
   get address(): string {
@@ -99,8 +96,14 @@ export class TrackedDevice implements PooledDevice {
     };
   }
 
+  /** What the report leaves out of the things that Nova keeps beside the columns stays as it was. */
   update(values: ReportedInput): void {
-    this.values = values;
+    const { capabilities, parent_ifname } = this.values;
+    this.values = {
+      ...(capabilities === undefined ? {} : { capabilities }),
+      ...(parent_ifname === undefined ? {} : { parent_ifname }),
+      ...values,
+    };
   }
 
   take({ status, ownerId }: DeviceState): void {
@@ -108,21 +111,9 @@ export class TrackedDevice implements PooledDevice {
     this.ownerId = ownerId;
   }
 
-  /** null: nothing has changed since. */
-  unsaved(): DeviceRow | null {
-    const { saved, values, status, ownerId } = this;
-    const same =
-      saved !== null && saved.status === status && saved.ownerId === ownerId && sameValues(saved.values, values);
-    return same ? null : { values, status, ownerId };
+  /** What is saved. */
+  get row(): DeviceRow {
+    const { values, status, ownerId } = this;
+    return { values, status, ownerId };
   }
-
-  markSaved(row: DeviceRow): void {
-    this.saved = row;
-  }
-}
-
-const COLUMNS = ['address', 'vendor_id', 'product_id', 'dev_type', 'numa_node', 'parent_addr'] as const;
-
-function sameValues(a: ReportedInput, b: ReportedInput): boolean {
-  return COLUMNS.every((column) => (a[column] ?? null) === (b[column] ?? null));
 }

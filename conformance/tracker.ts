@@ -60,7 +60,7 @@ class Tracker {
     topology: PoolTopology,
     private readonly database: Map<string, DeviceRow>,
   ) {
-    this.devices = [...database.values()].map((row) => new TrackedDevice(row, true, source));
+    this.devices = [...database.values()].map((row) => new TrackedDevice(row, source));
     this.pools = new NovaPools(topology, (device) => this.relativesOf(device as TrackedDevice));
     this.tieFamilies();
     for (const device of this.devices) {
@@ -96,11 +96,8 @@ class Tracker {
   save(): void {
     for (let at = 0; at < this.devices.length; at++) {
       const device = this.devices[at] as TrackedDevice;
-      const row = device.unsaved();
-      if (!row) continue;
-      if (row.status !== 'removed') {
-        this.database.set(device.address, row);
-        device.markSaved(row);
+      if (device.status !== 'removed') {
+        this.database.set(device.address, device.row);
         continue;
       }
       this.database.delete(device.address);
@@ -121,7 +118,14 @@ class Tracker {
   }
 
   private report(all: readonly ReportedInput[]): void {
-    const reported = new Map(all.filter((device) => this.isCovered(device)).map((device) => [device.address, device]));
+    // of two at one address the first counts
+    const reported = new Map(
+      all
+        .filter((device) => this.isCovered(device))
+        .reverse()
+        .map((device) => [device.address, device]),
+    );
+    const order = [...reported.values()].reverse();
     for (const device of this.devices) {
       const values = reported.get(device.address);
       if (!values) this.remove(device);
@@ -132,8 +136,8 @@ class Tracker {
       }
       reported.delete(device.address);
     }
-    for (const values of reported.values()) {
-      const device = new TrackedDevice({ values, status: 'available', ownerId: null }, false, this.source);
+    for (const values of order.filter(({ address }) => reported.has(address))) {
+      const device = new TrackedDevice({ values, status: 'available', ownerId: null }, this.source);
       this.devices.push(device);
       this.pools.add(device);
     }

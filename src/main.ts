@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
+import { Logger } from '@nestjs/common';
 import { Command } from 'commander';
 import { writeOpenApi } from './api/write-openapi.js';
+import { addDeviceSpecsCommand } from './cli/device-specs.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { tellStory } from './demo/story.js';
 import { BerthError, messageOf } from './errors.js';
@@ -14,9 +16,12 @@ import {
   type AllRoles,
   type RunningRole,
 } from './roles/roles.js';
-import { loadSettings } from './settings/load-settings.js';
+import { LiveConfiguration } from './settings/live-configuration.js';
+import type { Role } from './settings/live-settings.js';
+import { loadSettings, type SettingsSources } from './settings/load-settings.js';
 import type { Settings } from './settings/settings.js';
 import { migrate } from './store/database.js';
+import { forgetOrigin } from './store/forget-origin.js';
 import { outageOf } from './store/outage.js';
 
 const STOP_TIMEOUT_MS = 30_000;
@@ -31,9 +36,9 @@ let stopping = false;
 
 const program = new Command('berth').description('PCI passthrough placement').version(AGENT_VERSION);
 
-role('api', 'serve the REST face', (settings) => startApi(settings));
-role('scheduler', 'decide, claim, take in reports', (settings) => startScheduler(settings));
-role('agent', "this host's compute agent", (settings) => startComputeAgent(settings));
+role('api', 'serve the REST face', startApi);
+role('scheduler', 'decide, claim, take in reports', startScheduler);
+role('agent', "this host's compute agent", startComputeAgent);
 role('all', 'all roles in one process, on an embedded database unless one is given', startEverything, tellDemo).option(
   '--demo',
   'add three simulated hosts and place a first server',
@@ -42,9 +47,7 @@ role('all', 'all roles in one process, on an embedded database unless one is giv
 withConfig(program.command('migrate').description('bring the database schema up to date')).action(
   (options: RoleOptions) =>
     run(async () => {
-      const { database } = load(options);
-      if (database.url === null) throw new BerthError('settings.invalid', 'database.url: set DATABASE_URL');
-      await migrate(database.url);
+      await migrate(databaseUrl(options));
       process.stdout.write('The database schema is up to date.\n');
     }),
 );
@@ -63,18 +66,36 @@ program
   .option('--output <file>', 'where to; - is standard output', '-')
   .action(({ output }: { output: string }) => run(() => writeOpenApi(output)));
 
+withConfig(
+  program
+    .command('aliases')
+    .description('aliases of configuration files')
+    .command('forget-origin <origin>')
+    .description('forget what the files of an origin said that no longer exists'),
+).action((origin: string, options: RoleOptions) =>
+  run(async () => {
+    const { removed, changed } = await forgetOrigin(databaseUrl(options), origin);
+    const told = (names: readonly string[]): string => names.join(', ') || 'none';
+    process.stdout.write(`Forgot ${origin}. Aliases deleted: ${told(removed)}; changed: ${told(changed)}.\n`);
+  }),
+);
+
+addDeviceSpecsCommand(program);
+
 await program.parseAsync();
 
 /** @param announce what the process says once it serves; by default one line for whoever waits for it */
 function role<R extends RunningRole>(
-  name: string,
+  name: Role,
   description: string,
-  start: (settings: Settings, options: RoleOptions) => Promise<R>,
+  start: (configuration: LiveConfiguration, options: RoleOptions) => Promise<R>,
   announce?: (running: R) => Promise<void>,
 ): Command {
   return withConfig(program.command(name).description(description)).action((options: RoleOptions) =>
     run(async () => {
-      const running = await start(load(options), options);
+      const configuration = liveConfiguration(name, options);
+      if (!options.demo) reloadOnSignal(configuration);
+      const running = await start(configuration, options);
       stopOnSignals(running);
       if (options.demo && announce) await announce(running);
       else say(JSON.stringify({ message: 'started', role: name, url: running.url }));
@@ -91,17 +112,45 @@ function withConfig(command: Command): Command {
   );
 }
 
-/** The story of the demonstration is not interleaved with log lines, unless somebody asks for them. */
-function load({ config, demo = false }: RoleOptions): Settings {
-  const overrides = demo && !process.env['BERTH_LOG_LEVEL'] ? { log_level: 'warn' } : {};
-  const { settings, warnings } = loadSettings({ files: config, env: process.env, overrides });
-  for (const warning of [...warnings, ...checkFilters(settings)]) process.stderr.write(`warning: ${warning}\n`);
+/** The settings of a command that is over soon. */
+function load(options: RoleOptions): Settings {
+  const { settings, warnings } = loadSettings(sourcesOf(options));
+  warn([...warnings, ...checkFilters(settings)]);
   return settings;
 }
 
-async function startEverything(settings: Settings, { demo = false }: RoleOptions): Promise<AllRoles> {
+/** The settings of a role, which may be read again while it runs. */
+function liveConfiguration(role: Role, options: RoleOptions): LiveConfiguration {
+  const logger = new Logger('Configuration');
+  const configuration = new LiveConfiguration({
+    role,
+    sources: sourcesOf(options),
+    check: checkFilters,
+    log: (level, message, fields) => logger[level === 'info' ? 'log' : level]({ message, ...fields }),
+  });
+  warn(configuration.warnings);
+  return configuration;
+}
+
+function databaseUrl(options: RoleOptions): string {
+  const { url } = load(options).database;
+  if (url === null) throw new BerthError('settings.invalid', 'database.url: set DATABASE_URL');
+  return url;
+}
+
+/** The story of the demonstration is not interleaved with log lines, unless somebody asks for them. */
+function sourcesOf({ config, demo = false }: RoleOptions): SettingsSources {
+  const overrides = demo && !process.env['BERTH_LOG_LEVEL'] ? { log_level: 'warn' } : {};
+  return { files: config, env: process.env, overrides };
+}
+
+function warn(warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+}
+
+async function startEverything(configuration: LiveConfiguration, { demo = false }: RoleOptions): Promise<AllRoles> {
   if (demo) say('Berth demonstration: starting the database, the scheduler, the REST face and the agents …');
-  const running = await startAll(settings, demo);
+  const running = await startAll(configuration, demo);
   if (demo && running.embeddedDatabase !== null) say(`   embedded Postgres, data in ${running.embeddedDatabase}`);
   return running;
 }
@@ -119,6 +168,11 @@ async function tellDemo(running: AllRoles): Promise<void> {
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
+}
+
+/** The habit of daemons: SIGHUP has the configuration read again. One that comes before the role runs waits for it. */
+function reloadOnSignal(configuration: LiveConfiguration): void {
+  process.on('SIGHUP', () => void configuration.reload('signal'));
 }
 
 /** The first signal stops gracefully; another one, a second later at least, at once (Ctrl-C may arrive twice through npm). */

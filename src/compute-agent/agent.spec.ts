@@ -18,6 +18,7 @@ import { agentQueue, QUEUES } from '../messages/routes.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import { parseDeviceSpecs } from '../pci/device-spec.js';
 import { poolsOf } from '../pci/pool.js';
+import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings } from '../settings/settings.js';
 import { startAgent, type RunningAgent } from './agent.js';
 import { readDevice } from './device-reader.js';
@@ -190,6 +191,112 @@ describe('reports', () => {
     await delay(150);
     expect(centre.received.length - heard).toBeLessThanOrEqual(1);
     expect(agent.status().problems[0]).toContain('bus/pci/devices cannot be read');
+  });
+});
+
+describe('a configuration that was read again', () => {
+  const state = (more: Partial<ConfigurationState> = {}): ConfigurationState => ({
+    loadedAt: new Date('2026-03-01T12:00:00Z'),
+    problem: null,
+    problemSince: null,
+    needsRestart: [],
+    ...more,
+  });
+  const specs = (...entries: object[]) => parseDeviceSpecs(entries, 'test', { freeTags: [] });
+  const offered = (report: MessageBody<'agent.report'>): string[] =>
+    report.devices.filter(({ offer }) => offer !== null).map(({ vendor_id }) => vendor_id);
+
+  it('decides the next report, which comes at once, in the same life of the agent', async () => {
+    const centre = await new Centre().listen();
+    const agent = await start(centre, settings('node-1', await onDisk(charmsGuideHost('h'))));
+    const first = await centre.nth('agent.report');
+    expect(first.facts.configuration).toBeUndefined();
+    expect(offered(first)).toEqual(['10de', '10de']);
+    await agent.configure({ deviceSpecs: specs({ product_id: '10f0' }), state: state() });
+    const second = await centre.nth('agent.report', 2);
+    expect(second).toMatchObject({ epoch: first.epoch, sequence: 2 });
+    expect(offered(second)).toEqual([]);
+    expect(second.facts.configuration).toEqual({
+      loaded_at: '2026-03-01T12:00:00.000Z',
+      problem: null,
+      needs_restart: [],
+    });
+    expect(second.hash).toBe(contentHash({ facts: second.facts, devices: second.devices }));
+  });
+
+  it('and is bad is told of with the whitelist that stays', async () => {
+    const centre = await new Centre().listen();
+    const told = settings('node-1', await onDisk(charmsGuideHost('h')));
+    const agent = await start(centre, told);
+    const bad = state({ problem: 'x'.repeat(5000), problemSince: new Date(), needsRestart: ['agent.sysfs_root'] });
+    await agent.configure({ deviceSpecs: told.deviceSpecs, state: bad });
+    const report = await centre.nth('agent.report', 2);
+    expect(offered(report)).toEqual(['10de', '10de']);
+    expect(report.facts.configuration).toMatchObject({
+      problem: 'x'.repeat(2000),
+      needs_restart: ['agent.sysfs_root'],
+    });
+  });
+
+  it('is never half in a report, however the changes fall between scans', async () => {
+    const centre = await new Centre().listen();
+    const disk = await onDisk(charmsGuideHost('h'));
+    const agent = await start(centre, settings('node-1', disk, { scanIntervalMs: 5 }));
+    const even = specs({ vendor_id: '10de' });
+    const rounds = Array.from({ length: 40 }, (_, round) => round);
+    await Promise.all(
+      rounds.map(async (round) => {
+        await delay(round * 3);
+        const deviceSpecs = round % 2 === 0 ? even : [];
+        await agent.configure({ deviceSpecs, state: state({ loadedAt: new Date(round) }) });
+      }),
+    );
+    const reports = await vi.waitFor(() => {
+      const all = centre.all('agent.report').slice(1);
+      expect(all.at(-1)?.facts.configuration?.loaded_at).toBe(new Date(39).toISOString());
+      return all;
+    }, 10_000);
+    for (const report of reports) {
+      const round = Date.parse(report.facts.configuration?.loaded_at ?? '');
+      expect(offered(report)).toHaveLength(round % 2 === 0 ? 2 : 0);
+    }
+  });
+
+  it('while the broker is down is in force, and reported when it is back', async () => {
+    const centre = await new Centre().listen();
+    const agent = await start(centre, settings('node-1', await onDisk(charmsGuideHost('h')), { scanIntervalMs: 20 }));
+    await centre.nth('agent.report');
+    const publish = centre.bus.publish.bind(centre.bus);
+    centre.bus.publish = () => Promise.reject(new BerthError('bus.unavailable', 'no broker'));
+    await agent.configure({ deviceSpecs: [], state: state() });
+    centre.bus.publish = publish;
+    expect(offered(await centre.nth('agent.report', 2))).toEqual([]);
+  });
+
+  it('is asked for by a command; an agent without files of its own reports in full', async () => {
+    const centre = await new Centre().listen();
+    const disk = await onDisk(charmsGuideHost('h'));
+    let asked = 0;
+    const reload = async (): Promise<void> => {
+      asked++;
+      await agent.configure({ deviceSpecs: [], state: state() });
+    };
+    const agent = await startAgent({
+      settings: settings('node-1', disk),
+      bus: centre.bus,
+      log: () => undefined,
+      reload,
+    });
+    ends.push(() => agent.stop());
+    await centre.command('node-1', 'agent.reload', {});
+    expect(offered(await centre.nth('agent.report', 2))).toEqual([]);
+    expect(asked).toBe(1);
+    await agent.stop();
+
+    const other = await new Centre().listen();
+    await start(other, settings('node-2', await onDisk(charmsGuideHost('h'))));
+    await other.command('node-2', 'agent.reload', { reason: 'asked for' });
+    expect(await other.nth('agent.report', 2)).toMatchObject({ host: 'node-2', sequence: 2 });
   });
 });
 

@@ -3,14 +3,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../bus/bus.js';
 import { BerthError } from '../errors.js';
 import { agentQueue, HOST_NAME } from '../messages/routes.js';
+import type { DeviceSpec } from '../pci/device-spec.js';
+import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings } from '../settings/settings.js';
 import type { AgentLog } from './agent-log.js';
 import { CommandConsumer } from './command.consumer.js';
+import { wireConfiguration } from './configuration-facts.js';
 import { Journal } from './journal.js';
 import { liveKernel, type SysfsWrite } from './kernel.js';
 import { Reporter } from './reporter.js';
 import { simulatedKernel } from './simulated-kernel.js';
-import { scanHost } from './sysfs-scanner.js';
+import { SerialNumbers } from './serial-numbers.js';
+import { scanHost, type HostScan } from './sysfs-scanner.js';
+import { WhitelistLog } from './whitelist-log.js';
 
 /** Commands side by side: one that waits for a program to let go of a device must not hold up the others. */
 const PREFETCH = 8;
@@ -21,6 +26,16 @@ export interface AgentOptions {
   readonly settings: AgentSettings;
   readonly bus: Bus;
   readonly log: AgentLog;
+  /** How the settings' files stand; null when there are none to read again. */
+  readonly configuration?: ConfigurationState | null;
+  /** Has the files read again; what comes of it arrives through `configure`. */
+  readonly reload?: (() => Promise<void>) | null;
+}
+
+/** What changes in a running agent: always together, so that no report has the one without the other. */
+export interface AgentConfiguration {
+  readonly deviceSpecs: readonly DeviceSpec[];
+  readonly state: ConfigurationState | null;
 }
 
 export interface AgentStatus {
@@ -34,6 +49,8 @@ export interface AgentStatus {
 export interface RunningAgent {
   readonly host: string;
   status(): AgentStatus;
+  /** Goes by these from the next scan on, and scans at once. Resolves when that is reported, or cannot be for now. */
+  configure(configuration: AgentConfiguration): Promise<void>;
   /** Takes no more commands, finishes those under way (for ten seconds at most), sends nothing more. */
   stop(): Promise<void>;
 }
@@ -45,14 +62,20 @@ export interface RunningAgent {
  * @throws BerthError `settings.invalid` when the host's name cannot be one; the system's error when the state directory
  *   cannot be used; what the bus throws when the command queue cannot be consumed
  */
-export async function startAgent({ settings, bus, log }: AgentOptions): Promise<RunningAgent> {
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const { settings, bus, log } = options;
   const host = hostNameOf(settings);
   const journal = await Journal.open(settings.stateDir, log);
   const epoch = await journal.nextEpoch(Date.now());
+  let configuration: AgentConfiguration = {
+    deviceSpecs: settings.deviceSpecs,
+    state: options.configuration ?? null,
+  };
+  const eyes = { serials: new SerialNumbers(), whitelistLog: new WhitelistLog(host, log) };
   const reporter = new Reporter({
     host,
     epoch,
-    scan: () => scanHost(settings, journal.originals()),
+    scan: () => configuredScan(settings, configuration, journal, eyes),
     bus,
     log,
     scanIntervalMs: settings.scanIntervalMs,
@@ -64,6 +87,7 @@ export async function startAgent({ settings, bus, log }: AgentOptions): Promise<
     readOnly: settings.readOnly,
     bus,
     binder: { sysfsRoot: settings.sysfsRoot, write: kernelOf(settings), journal, log },
+    reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
     lookAgain: () => reporter.lookAgain(),
   });
@@ -77,8 +101,24 @@ export async function startAgent({ settings, bus, log }: AgentOptions): Promise<
   return {
     host,
     status: () => statusOf(host, epoch, reporter, bus),
+    configure: (next) => {
+      configuration = next;
+      return reporter.reportOrOwe();
+    },
     stop: () => stopped(host, log, [subscription.stop(), reporter.stop()]),
   };
+}
+
+/** One whitelist and its state for the whole of a scan, also when they change before it ends. */
+async function configuredScan(
+  settings: AgentSettings,
+  { deviceSpecs, state }: AgentConfiguration,
+  journal: Journal,
+  { serials, whitelistLog }: { readonly serials: SerialNumbers; readonly whitelistLog: WhitelistLog },
+): Promise<HostScan> {
+  const scan = await scanHost({ ...settings, deviceSpecs }, journal.originals(), serials);
+  whitelistLog.tell(deviceSpecs, scan.devices);
+  return state === null ? scan : { ...scan, facts: { ...scan.facts, configuration: wireConfiguration(state) } };
 }
 
 function hostNameOf(settings: AgentSettings): string {

@@ -13,6 +13,8 @@ export interface CommandContext {
   readonly readOnly: boolean;
   readonly bus: Bus;
   readonly binder: BinderHost;
+  /** Have the configuration files read again, and report; null: this agent has none of its own. */
+  readonly reload: (() => Promise<void>) | null;
   /** Ask for a full report; resolves when it is sent. */
   readonly reportFully: () => Promise<void>;
   /** Drivers have changed: look again soon. */
@@ -57,6 +59,8 @@ export class CommandConsumer {
         return this.release(message.body);
       case 'report.request':
         return this.context.reportFully();
+      case 'agent.reload':
+        return this.context.reload ? this.context.reload() : this.context.reportFully();
       default:
         this.context.binder.log('warn', 'A message that is no command was dropped', { type: message.type });
     }

@@ -1,12 +1,22 @@
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { Bus } from '../bus/bus.js';
+import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings } from '../settings/settings.js';
 import type { AgentLog } from './agent-log.js';
-import { startAgent, type AgentStatus, type RunningAgent } from './agent.js';
+import { startAgent, type AgentConfiguration, type AgentStatus, type RunningAgent } from './agent.js';
+
+/** Where the agents' settings come from, when that can be read again. */
+export interface AgentSource {
+  state(): ConfigurationState;
+  reload(): Promise<void>;
+}
 
 /** The hosts whose agents this process runs: one, or a demo fleet's. */
 export class AgentFleet {
-  constructor(readonly agents: readonly AgentSettings[]) {}
+  constructor(
+    readonly agents: readonly AgentSettings[],
+    readonly source: AgentSource | null = null,
+  ) {}
 }
 
 /**
@@ -22,14 +32,24 @@ export class ComputeAgentService implements OnApplicationBootstrap, BeforeApplic
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
+    const { agents, source } = this.fleet;
     const log = nestLog();
-    for (const settings of this.fleet.agents) this.running.push(await startAgent({ settings, bus: this.bus, log }));
+    const reload = source && (() => source.reload());
+    for (const settings of agents) {
+      const configuration = source?.state() ?? null;
+      this.running.push(await startAgent({ settings, bus: this.bus, log, configuration, reload }));
+    }
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     const agents = this.running;
     this.running = [];
     await Promise.all(agents.map((agent) => agent.stop()));
+  }
+
+  /** Gives the agents a configuration that was read again. Resolves when they have reported, or cannot for now. */
+  async configure(configuration: AgentConfiguration): Promise<void> {
+    await Promise.all(this.running.map((agent) => agent.configure(configuration)));
   }
 
   status(): readonly AgentStatus[] {

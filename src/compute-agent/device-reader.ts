@@ -101,6 +101,7 @@ function deviceIn(from: DeviceDir, address: Address, pciePath: readonly string[]
     subsystemVendorId: optionalHex(from, 'subsystem_vendor', 4),
     subsystemProductId: optionalHex(from, 'subsystem_device', 4),
     revision: optionalHex(from, 'revision', 2),
+    serialNumber: null, // takes long to read: `serial-numbers.ts` fills it in
     deviceType: deviceTypeOf(parentAddress, sriov),
     parentAddress,
     numaNode: numaNodeOf(from),

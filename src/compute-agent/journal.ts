@@ -1,9 +1,9 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../pci/address.js';
+import type { OriginalState } from '../pci/device.js';
 import type { AgentLog } from './agent-log.js';
 import { EMPTY_JOURNAL, readJournal, type ClaimRecord, type JournalState } from './journal-state.js';
-import type { OriginalState } from './sysfs-scanner.js';
 import { errnoOf } from './sysfs-read.js';
 
 /** A release that is older than this many others is forgotten: its prepare is no longer under way by then. */

@@ -72,6 +72,11 @@ export class Reporter {
     return this.whenLooked();
   }
 
+  /** As {@link reportFully}; a report that cannot be sent now is sent at a later turn. */
+  reportOrOwe(): Promise<void> {
+    return this.reportFully().catch((error: unknown) => this.tell(error));
+  }
+
   status(): ReporterStatus {
     return { scanProblem: this.scanProblem, reportsSent: this.lastSent?.stamp.sequence ?? 0 };
   }

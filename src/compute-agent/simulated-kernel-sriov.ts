@@ -88,6 +88,7 @@ function makeVirtualFunction(tree: SimulatedTree, parent: SimulatedDevice, vf: V
     directory: `sys/${directory}`,
     card: virtualCard(tree, parent),
     driver: null,
+    serialNumber: null,
     numaNode: numaNodeOf(tree, parent),
     iommuGroup: groupForVirtualFunction(tree, parent),
     multifunction: false,

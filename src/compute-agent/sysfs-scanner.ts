@@ -4,10 +4,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BerthError } from '../errors.js';
 import { DEVICES_PER_HOST_MAX, type WireHostFacts } from '../messages/bodies.js';
 import { compareAddresses, type Address } from '../pci/address.js';
-import { hostContext, offerDevice, type DeviceSpec, type HostContext } from '../pci/device-spec.js';
-import { isBridge, type PciDevice, type ReportedDevice } from '../pci/device.js';
+import { checkOnHost, hostContext, offerDevice, type DeviceSpec, type HostContext } from '../pci/device-spec.js';
+import { asUnbound, isBridge, type OriginalState, type PciDevice, type ReportedDevice } from '../pci/device.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
 import { readHostFacts, type FactsSettings } from './host-facts.js';
+import { SerialNumbers } from './serial-numbers.js';
 import { errnoOf } from './sysfs-read.js';
 
 /** Devices read in one go; between them other work of the process has its turn. */
@@ -17,12 +18,6 @@ const NOT_OFFERED_LENGTH_MAX = 500;
 
 export interface ScanSettings extends FactsSettings {
   readonly deviceSpecs: readonly DeviceSpec[];
-}
-
-/** How a device was before the agent bound it: what the whitelist is matched against. */
-export interface OriginalState {
-  readonly driver: string | null;
-  readonly netdevs: readonly string[];
 }
 
 export interface ScanProblem {
@@ -44,22 +39,23 @@ export interface HostScan {
  * is wrong with one device is a problem of that device. Links are read, never walked, because sysfs has cycles.
  *
  * @param originals devices that the agent holds bound: a whitelist entry by `driver` or `devname` goes on to match them
+ * @param serials   what earlier scans learnt of serial numbers
  * @throws BerthError `sysfs.unreadable` when there is no `bus/pci/devices` to read
  */
 export async function scanHost(
   settings: ScanSettings,
   originals: ReadonlyMap<Address, OriginalState> = new Map(),
+  serials = new SerialNumbers(),
 ): Promise<HostScan> {
   const problems: ScanProblem[] = [];
-  const found = await readDevices(settings.sysfsRoot, deviceNames(settings.sysfsRoot, problems), problems);
+  const read = await readDevices(settings.sysfsRoot, deviceNames(settings.sysfsRoot, problems), problems);
+  const { devices: found, problems: ofSerials } = await serials.fillIn(settings.sysfsRoot, read);
   const { facts, problems: ofHost } = await readHostFacts(settings);
-  problems.push(...ofHost.map((problem) => ({ address: null, problem })));
-  const unbound = found.map((device) => ({ ...device, ...originals.get(device.address) }));
-  const context = hostContext(unbound);
-  const devices = found.map((device, index) => ({
-    ...device,
-    ...offered(settings, unbound[index] ?? device, context),
-  }));
+  problems.push(...ofSerials, ...ofHost.map((problem) => ({ address: null, problem })));
+  const known = found.map((device) => withOriginal(device, originals.get(device.address)));
+  const context = hostContext(known.map(asUnbound));
+  checkOnHost(settings.deviceSpecs, context);
+  const devices = known.map((device) => ({ ...device, ...offered(settings, asUnbound(device), context) }));
   return { facts, devices, problems };
 }
 
@@ -92,6 +88,10 @@ async function readDevices(sysfsRoot: string, names: readonly string[], problems
     problems.push(...reading.problems.map((problem) => ({ address: name.slice(0, 64), problem })));
   }
   return devices;
+}
+
+function withOriginal(device: PciDevice, original: OriginalState | undefined): PciDevice & { original?: OriginalState } {
+  return original ? { ...device, original } : device;
 }
 
 function offered(

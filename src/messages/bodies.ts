@@ -6,6 +6,7 @@ import {
   IsBoolean,
   IsIn,
   IsInt,
+  IsISO8601,
   IsObject,
   IsOptional,
   IsString,
@@ -23,6 +24,8 @@ import { HOST_NAME } from './routes.js';
 /** The most PCI functions one host may report (64 SR-IOV ports with 256 VFs each). */
 export const DEVICES_PER_HOST_MAX = 16_384;
 const NUMA_CELLS_MAX = 256;
+/** Characters of `configuration.problem`. */
+export const CONFIGURATION_PROBLEM_MAX = 2000;
 const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
 const HEX4 = /^[0-9a-f]{4}$/;
 
@@ -55,6 +58,12 @@ export class WireOffer {
   @IsArray() @ArrayMaxSize(256) @IsString({ each: true }) @MaxLength(255, { each: true }) traits: string[];
 }
 
+/** How a device that the agent holds bound was before. */
+export class WireOriginal {
+  @Nullable() @IsString() @MaxLength(64) driver: string | null;
+  @IsArray() @ArrayMaxSize(64) @IsString({ each: true }) @MaxLength(64, { each: true }) netdevs: string[];
+}
+
 /** One PCI function as it travels; `wire-device.ts` turns it into a `ReportedDevice` and back. */
 export class WireDevice {
   @Matches(ADDRESS) address: string;
@@ -64,6 +73,8 @@ export class WireDevice {
   @Nullable() @Matches(HEX4) subsystem_vendor_id: string | null;
   @Nullable() @Matches(HEX4) subsystem_product_id: string | null;
   @Nullable() @Matches(/^[0-9a-f]{2}$/) revision: string | null;
+  /** Agents up to 0.1 leave it out; nothing is filled in here, because the report's hash is over what was sent. */
+  @IsOptional() @IsString() @MaxLength(255) serial_number?: string | null;
   @IsIn(DEVICE_TYPES) device_type: DeviceType;
   @Nullable() @Matches(ADDRESS) parent_address: string | null;
   @Nullable() @IsInt() @Min(0) @Max(65_535) numa_node: number | null;
@@ -74,6 +85,7 @@ export class WireDevice {
   @IsArray() @ArrayMaxSize(32) @IsString({ each: true }) @MaxLength(32, { each: true }) pcie_path: string[];
   @Nullable() @IsObject() @ValidateNested() @Type(() => WireLink) link: WireLink | null;
   @IsArray() @ArrayMaxSize(16) @IsString({ each: true }) @MaxLength(32, { each: true }) reset_methods: string[];
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireOriginal) original?: WireOriginal | null;
   @Nullable() @IsObject() @ValidateNested() @Type(() => WireOffer) offer: WireOffer | null;
   @Nullable() @IsString() @MaxLength(500) not_offered: string | null;
 }
@@ -83,6 +95,16 @@ export class WireNumaCell {
   @IsInt() @Min(0) @Max(65_536) cpus: number;
   @IsInt() @Min(0) memory_mb: number;
   @Nullable() @IsInt() @Min(0) @Max(65_535) socket: number | null;
+}
+
+/** How the host's configuration files stand to what its agent goes by. */
+export class WireConfiguration {
+  /** ISO 8601: when what is in force was read. */
+  @IsISO8601({ strict: true }) @MaxLength(40) loaded_at: string;
+  /** Why the files as they are now are not in force, one problem a line; null: they are. */
+  @Nullable() @IsString() @MaxLength(CONFIGURATION_PROBLEM_MAX) problem: string | null;
+  /** Changed settings that wait for the agent's next start. */
+  @IsArray() @ArrayMaxSize(200) @IsString({ each: true }) @MaxLength(100, { each: true }) needs_restart: string[];
 }
 
 /** What the host is, next to its devices. */
@@ -101,6 +123,8 @@ export class WireHostFacts {
   /** A read-only agent looks and reports, and binds nothing. */
   @IsBoolean() read_only: boolean;
   @IsString() @MaxLength(64) agent_version: string;
+  /** Agents up to 0.1 leave it out. */
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireConfiguration) configuration?: WireConfiguration | null;
 }
 
 export class WirePool {
@@ -159,6 +183,11 @@ export class ReleaseDevices {
 
 /** Ask for a full report now. */
 export class RequestReport {
+  @IsOptional() @IsString() @MaxLength(500) reason?: string;
+}
+
+/** Read your configuration files again, then report in full. Idempotent. */
+export class ReloadAgent {
   @IsOptional() @IsString() @MaxLength(500) reason?: string;
 }
 

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { BerthError } from '../errors.js';
 import type { Address } from '../pci/address.js';
 import { DEVICE_TYPES, type ReportedDevice } from '../pci/device.js';
-import type { AgentReport, WireDevice } from './bodies.js';
+import type { AgentReport, WireConfiguration, WireDevice } from './bodies.js';
+import { contentHash } from './content-hash.js';
 import { decodeEnvelope, encodeEnvelope, envelope } from './envelope.js';
 import { fromWireDevice, toWireDevice } from './wire-device.js';
 
@@ -18,6 +19,7 @@ const DEVICE: WireDevice = {
   subsystem_vendor_id: '10de',
   subsystem_product_id: '11b2',
   revision: 'a1',
+  serial_number: 'MT2113X00123',
   device_type: 'type-PCI',
   parent_address: null,
   numa_node: 1,
@@ -53,6 +55,13 @@ function aReport(devices: readonly unknown[]): AgentReport {
   };
 }
 
+const CONFIGURATION: WireConfiguration = { loaded_at: '2026-03-01T12:00:00.250Z', problem: null, needs_restart: [] };
+
+function withConfiguration(configuration: unknown): AgentReport {
+  const report = aReport([DEVICE]);
+  return { ...report, facts: { ...report.facts, configuration: configuration as WireConfiguration } };
+}
+
 describe('envelope', () => {
   it('brings every field of every message type back', () => {
     const claim = { claim_id: ID, server_id: ID };
@@ -69,6 +78,14 @@ describe('envelope', () => {
       envelope('devices.release', claim),
       envelope('report.request', {}),
       envelope('report.request', { reason: 'a sweep' }),
+      envelope('agent.reload', {}),
+      envelope('agent.reload', { reason: 'asked for' }),
+      envelope('agent.report', withConfiguration(CONFIGURATION)),
+      envelope(
+        'agent.report',
+        withConfiguration({ ...CONFIGURATION, problem: 'nova.conf:3: …', needs_restart: ['a'] }),
+      ),
+      envelope('agent.report', withConfiguration(null)),
       envelope('devices.prepared', {
         ...agent,
         ...claim,
@@ -92,6 +109,14 @@ describe('envelope', () => {
     for (const message of messages) {
       expect(decodeEnvelope(encodeEnvelope(message, BYTES_MAX), BYTES_MAX)).toEqual(message);
     }
+  });
+
+  it('keeps the hash of facts without a configuration: older agents have none', () => {
+    const report = aReport([DEVICE]);
+    const bytes = encodeEnvelope(envelope('agent.report', report), BYTES_MAX);
+    const { facts } = decodeEnvelope(bytes, BYTES_MAX).body as AgentReport;
+    expect(contentHash(facts)).toBe(contentHash(report.facts));
+    expect(contentHash(withConfiguration(CONFIGURATION).facts)).not.toBe(contentHash(report.facts));
   });
 
   it('stamps a new id and the time', () => {
@@ -141,6 +166,11 @@ const withDevice = (change: object) => ({
   ...GOOD,
   type: 'agent.report',
   body: aReport([DEVICE, { ...DEVICE, ...change }]),
+});
+const withFacts = (change: object) => ({
+  ...GOOD,
+  type: 'agent.report',
+  body: { ...aReport([]), facts: { ...aReport([]).facts, ...change } },
 });
 const withReport = (change: object) => ({ ...GOOD, type: 'agent.report', body: { ...aReport([]), ...change } });
 
@@ -207,6 +237,28 @@ describe('a malformed message', () => {
       withDevice({ numa_node: -1 }),
       'agent.report: devices.1.numa_node: numa_node must not be less than 0',
     ],
+    ['a long serial number', withDevice({ serial_number: 'x'.repeat(256) }), 'devices.1.serial_number: '],
+    ['an original without interfaces', withDevice({ original: { driver: null } }), 'devices.1.original.netdevs: '],
+    [
+      'a configuration read at no time',
+      withFacts({ configuration: { ...CONFIGURATION, loaded_at: 'yesterday' } }),
+      'agent.report: facts.configuration.loaded_at: loaded_at must be a valid ISO 8601 date string',
+    ],
+    [
+      'a configuration with too long a problem',
+      withFacts({ configuration: { ...CONFIGURATION, problem: 'x'.repeat(2001) } }),
+      'agent.report: facts.configuration.problem: problem must be shorter than or equal to 2000 characters',
+    ],
+    [
+      'a configuration that does not say what needs a restart',
+      withFacts({ configuration: { ...CONFIGURATION, needs_restart: undefined } }),
+      'agent.report: facts.configuration.needs_restart: ',
+    ],
+    [
+      'a reload for a long reason',
+      { ...GOOD, type: 'agent.reload', body: { reason: 'x'.repeat(501) } },
+      'agent.reload: ',
+    ],
     ['a field left out', withDevice({ driver: undefined }), 'agent.report: devices.1.driver: driver must be'],
     [
       'a wrong field two levels down',
@@ -250,6 +302,15 @@ describe('wire device', () => {
     );
   });
 
+  it('of an agent that knows no serial numbers is taken, and its hash stays that of what was sent', () => {
+    const { serial_number: _none, ...old } = DEVICE;
+    const bytes = Buffer.from(JSON.stringify(envelope('agent.report', aReport([old]))));
+    const { devices: taken } = decodeEnvelope(bytes, BYTES_MAX).body as AgentReport;
+    expect(contentHash(taken)).toBe(contentHash([old]));
+    expect(taken.map(fromWireDevice)).toMatchObject([{ serialNumber: null }]);
+    expect(taken.map(fromWireDevice)[0]).not.toHaveProperty('original');
+  });
+
   it.each([
     ['a number', { rack: 7 }, 'device 0000:83:00.0: tag "rack" is not a short text or null'],
     ['an object', { rack: {} }, 'device 0000:83:00.0: tag "rack" is not a short text or null'],
@@ -278,7 +339,7 @@ const whole = (max: number) => fc.integer({ min: 0, max });
 const addresses = fc
   .tuple(hex(4), hex(2), whole(31), whole(7))
   .map(([domain, bus, slot, fn]) => `${domain}:${bus}:${slot.toString(16).padStart(2, '0')}.${fn}` as Address);
-const devices: fc.Arbitrary<ReportedDevice> = fc.record({
+const facts = fc.record({
   address: addresses,
   vendorId: hex(4),
   productId: hex(4),
@@ -286,6 +347,7 @@ const devices: fc.Arbitrary<ReportedDevice> = fc.record({
   subsystemVendorId: orNull(hex(4)),
   subsystemProductId: orNull(hex(4)),
   revision: orNull(hex(2)),
+  serialNumber: orNull(text),
   deviceType: fc.constantFrom(...DEVICE_TYPES),
   parentAddress: orNull(addresses),
   numaNode: orNull(whole(65_535)),
@@ -313,6 +375,10 @@ const devices: fc.Arbitrary<ReportedDevice> = fc.record({
   ),
   notOffered: orNull(text),
 });
+const originals = fc.record({ driver: orNull(text), netdevs: fc.array(text, { maxLength: 4 }) });
+const devices: fc.Arbitrary<ReportedDevice> = fc
+  .tuple(facts, fc.option(originals, { nil: undefined }))
+  .map(([device, original]) => (original ? { ...device, original } : device));
 
 function thrownBy(act: () => unknown): unknown {
   try {

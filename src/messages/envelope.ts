@@ -12,6 +12,7 @@ import {
   PrepareDevices,
   PrepareFailed,
   ReleaseDevices,
+  ReloadAgent,
   RequestReport,
   ServerNudge,
 } from './bodies.js';
@@ -29,6 +30,7 @@ const BODIES = {
   'devices.prepare': PrepareDevices,
   'devices.release': ReleaseDevices,
   'report.request': RequestReport,
+  'agent.reload': ReloadAgent,
   'devices.prepared': DevicesPrepared,
   'devices.prepare_failed': PrepareFailed,
   'devices.released': DevicesReleased,

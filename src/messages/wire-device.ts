@@ -15,6 +15,7 @@ export function toWireDevice(device: ReportedDevice): WireDevice {
     subsystem_vendor_id: device.subsystemVendorId,
     subsystem_product_id: device.subsystemProductId,
     revision: device.revision,
+    serial_number: device.serialNumber,
     device_type: device.deviceType,
     parent_address: device.parentAddress,
     numa_node: device.numaNode,
@@ -30,6 +31,7 @@ export function toWireDevice(device: ReportedDevice): WireDevice {
       max_width: device.link.maxWidth,
     },
     reset_methods: [...device.resetMethods],
+    ...(device.original && { original: { driver: device.original.driver, netdevs: [...device.original.netdevs] } }),
     offer: device.offer && {
       entry: device.offer.entry,
       tags: { ...device.offer.tags },
@@ -54,6 +56,7 @@ export function fromWireDevice(wire: WireDevice): ReportedDevice {
     subsystemVendorId: wire.subsystem_vendor_id,
     subsystemProductId: wire.subsystem_product_id,
     revision: wire.revision,
+    serialNumber: wire.serial_number ?? null,
     deviceType: wire.device_type,
     parentAddress: wire.parent_address,
     numaNode: wire.numa_node,
@@ -69,6 +72,7 @@ export function fromWireDevice(wire: WireDevice): ReportedDevice {
       maxWidth: wire.link.max_width,
     },
     resetMethods: wire.reset_methods,
+    ...(wire.original && { original: { driver: wire.original.driver, netdevs: wire.original.netdevs } }),
     offer: wire.offer && {
       entry: wire.offer.entry,
       tags: checkedTags(wire.offer.tags, wire.address),

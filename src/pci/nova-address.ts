@@ -89,6 +89,8 @@ export function parseNovaRegexes(value: Readonly<Record<string, unknown>>): Addr
 }
 
 function hexOf(name: ComponentName, field: string, text: string): string {
+  // Nova's parser of whole addresses lets a star pass, which then is just that
+  if (field === '*') return field;
   const number = novaInteger(field, 16);
   if (number === null) {
     throw novaError(

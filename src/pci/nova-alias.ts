@@ -1,5 +1,8 @@
-import { ANY_DEVICE, NUMA_POLICIES } from './alias.js';
-import type { AliasDefinition, AliasRequest, AliasSpec, NumaPolicy } from './alias.js';
+import { ANY_DEVICE } from './alias.js';
+import { NUMA_POLICIES } from './numa-policy.js';
+import type { AliasDefinition, AliasSpec } from './alias.js';
+import type { AliasRequest } from './alias-request.js';
+import type { NumaPolicy } from './numa-policy.js';
 import { clip, isObject, kindOf } from './device-spec-fields.js';
 import { novaError } from './dialect.js';
 import type { NovaException } from './dialect.js';

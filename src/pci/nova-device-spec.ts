@@ -125,7 +125,7 @@ export function checkNovaDeviceSpec(spec: NovaDeviceSpec, host: NovaHost, option
     );
   }
   if (!spec.remoteManaged || !target.pf) return;
-  if (spec.devname === null && options.mendPfAddress !== true) {
+  if (!target.isPrintable && options.mendPfAddress !== true) {
     throw invalid(
       'PciDeviceNotFoundById',
       'remote_managed: Nova cannot look up a PF by its address; name its interface by devname',
@@ -159,17 +159,23 @@ interface Target {
   readonly pattern: AddressPattern;
   /** The PF that the address names, if it names one. */
   readonly pf: string | null;
+  /** Whether Nova can look the PF up in sysfs again: only where an interface led to it. */
+  readonly isPrintable: boolean;
 }
 
 /** null: the entry's interface is not there. */
 function targetOf(spec: NovaDeviceSpec, host: NovaHost): Target | null {
-  if (spec.devname === null) return spec.address && { pattern: spec.address, pf: namedPf(spec.address, host) };
+  if (spec.devname === null) return spec.address && patternTarget(spec.address, host);
   const interfaceOf = host.netdevs.get(spec.devname);
   if (!interfaceOf) return null;
   const { address, physicalFunction } = interfaceOf;
-  if (physicalFunction) return { pattern: exactly(parseNovaAddress(address)), pf: address };
-  const pattern = parseNovaAddressText(address);
-  return { pattern, pf: namedPf(pattern, host) };
+  if (!physicalFunction) return patternTarget(parseNovaAddressText(address), host);
+  const pattern = exactly(parseNovaAddress(address));
+  return { pattern, pf: spelledAddress(pattern) ?? address, isPrintable: true };
+}
+
+function patternTarget(pattern: AddressPattern, host: NovaHost): Target {
+  return { pattern, pf: namedPf(pattern, host), isPrintable: false };
 }
 
 function namedPf(pattern: AddressPattern, host: NovaHost): string | null {

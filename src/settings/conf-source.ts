@@ -1,3 +1,4 @@
+import { clip, isObject } from '../pci/device-spec-fields.js';
 import { didYouMean } from '../pci/suggest.js';
 import { definitionOf, giveSetting } from './gathered.js';
 import type { Gathered, WhitelistName } from './gathered.js';
@@ -86,14 +87,33 @@ function nearMiss(full: string, key: string): string | null {
 function takeWhitelist(file: ConfFile, option: OsloOption, name: WhitelistName): void {
   const json = readJson(file, option);
   if (json)
-    file.gathered.whitelist.push({ name, value: json.value, where: (path) => place(file, option, json.lineOf(path)) });
+    file.gathered.whitelist.push({
+      ...{ name, file: file.name, value: json.value, where: (path) => place(file, option, json.lineOf(path)) },
+      fromConf: true,
+    });
 }
 
 function takeAlias(file: ConfFile, option: OsloOption): void {
   const json = readJson(file, option);
   if (!json) return;
   const where = (path: readonly (string | number)[]): string => place(file, option, json.lineOf(path));
-  file.gathered.aliases.push({ value: json.value, where, requireDeviceType: false });
+  const value = withNovasDeviceType(file, json.value, where);
+  file.gathered.aliases.push({ value, where, requireDeviceType: false });
+}
+
+/** Zun's words for device types → Nova's. */
+const ZUN_DEVICE_TYPES: ReadonlyMap<unknown, string> = new Map([
+  ['PCI', 'type-PCI'],
+  ['PF', 'type-PF'],
+  ['VF', 'type-VF'],
+]);
+
+function withNovasDeviceType(file: ConfFile, alias: unknown, where: (path: readonly string[]) => string): unknown {
+  const novas = isObject(alias) ? ZUN_DEVICE_TYPES.get(alias['device_type']) : undefined;
+  if (!isObject(alias) || novas === undefined) return alias;
+  const named = `alias ${clip(String(alias['name']))}: device_type`;
+  file.gathered.warnings.push(`${where(['device_type'])}: ${named}: "${String(alias['device_type'])}" means ${novas}`);
+  return { ...alias, device_type: novas };
 }
 
 function readJson(file: ConfFile, option: OsloOption): (LocatedJson & { readonly problem: null }) | null {

@@ -13,6 +13,9 @@ export interface WhitelistValue {
   readonly name: WhitelistName;
   readonly value: unknown;
   readonly where: Where;
+  readonly file: string;
+  /** Of a nova.conf or zun.conf. */
+  readonly fromConf?: boolean;
 }
 
 /** What the sources have said so far; problems and warnings begin with their place. */

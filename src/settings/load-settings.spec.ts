@@ -16,6 +16,7 @@ const DEFAULTS: Settings = {
   bus: { url: null, messageBytesMax: 8_388_608, deliveryLimit: 5 },
   http: { host: '127.0.0.1', port: 8790, bodyBytesMax: 1_048_576, pageSizeMax: 1000 },
   scheduler: {
+    compat: 'strict',
     filters: ['ComputeFilter', 'CoreFilter', 'RamFilter', 'DiskFilter', 'NUMATopologyFilter', 'PciPassthroughFilter'],
     weigherMultipliers: {},
     cpuAllocationRatio: 4,
@@ -41,7 +42,9 @@ const DEFAULTS: Settings = {
     heartbeatIntervalMs: 10_000,
     resources: { vcpus: null, memoryMb: null, diskGb: null },
   },
+  pci: { exclusiveTags: ['physical_network'], aliasOrigin: null },
   aliases: [],
+  compat: 'strict',
   logLevel: 'info',
   dataDir: '.berth',
 };

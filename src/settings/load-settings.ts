@@ -1,8 +1,10 @@
 import { readFileSync, statSync } from 'node:fs';
 import { BerthError, messageOf } from '../errors.js';
-import { parseAliases } from '../pci/alias.js';
 import type { AliasDefinition } from '../pci/alias.js';
+import { parseAliasesAs } from '../pci/dialect-readers.js';
+import type { Dialect } from '../pci/dialect.js';
 import { isObject, placeOf } from '../pci/device-spec-fields.js';
+import { unreachableEntries } from '../pci/device-spec-coverage.js';
 import { DEVICE_SPECS_MAX, parseDeviceSpecs } from '../pci/device-spec.js';
 import type { DeviceSpec } from '../pci/device-spec.js';
 import { suggestion } from '../pci/suggest.js';
@@ -25,6 +27,8 @@ export interface SettingsSources {
 export interface LoadedSettings {
   /** Frozen through and through. */
   readonly settings: Settings;
+  /** The whitelist as it is written, in the order in which its entries are asked. */
+  readonly whitelist: { readonly entries: readonly unknown[]; readonly freeTags: readonly string[] };
   readonly warnings: readonly string[];
 }
 
@@ -42,11 +46,12 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
   if (sources.files.length > FILES_MAX) gathered.problems.push(`${sources.files.length} files; at most ${FILES_MAX}`);
   gatherEnvironment(sources.env, gathered);
   gatherOverrides(sources.overrides ?? {}, gathered);
-  const deviceSpecs = readWhitelist(gathered);
+  const { specs: deviceSpecs, entries } = readWhitelist(gathered);
   const aliases = readAliases(gathered);
   const { problems, warnings } = gathered;
   if (problems.length > 0) throw new BerthError('settings.invalid', problems.join('\n'), { details: { problems } });
-  return { settings: deepFreeze(assemble(gathered, deviceSpecs, aliases)), warnings };
+  const whitelist = { entries, freeTags: [...gathered.freeTags] };
+  return { settings: deepFreeze(assemble(gathered, deviceSpecs, aliases)), whitelist, warnings };
 }
 
 function gatherFile(file: string, gathered: Gathered): void {
@@ -96,22 +101,68 @@ function gatherOverrides(overrides: Readonly<Record<string, unknown>>, gathered:
   }
 }
 
-/** Entries of the current name come first, whatever the order in the files: the first match decides. */
-function readWhitelist(gathered: Gathered): DeviceSpec[] {
-  const ordered = WHITELIST_NAMES.flatMap((name) => gathered.whitelist.filter((given) => given.name === name));
+function readWhitelist(gathered: Gathered): { specs: DeviceSpec[]; entries: unknown[] } {
+  const ordered = inOrder(gathered);
   warnOfMix(ordered, gathered);
-  const options = { freeTags: [...gathered.freeTags] };
-  const specs = ordered.flatMap(({ value, where }) =>
+  const dialect = dialectOf(gathered);
+  const options = { freeTags: [...gathered.freeTags], dialect };
+  const written = ordered.map((given) => {
+    const inert = dialect === 'strict' && given.fromConf === true;
+    return { value: inert ? withoutDeviceType(given, gathered) : given.value, where: given.where };
+  });
+  const specs = written.flatMap(({ value, where }) =>
     collect(() => parseDeviceSpecs(value, where, options), 'device_spec.invalid', gathered),
   );
   if (specs.length > DEVICE_SPECS_MAX) {
     gathered.problems.push(`device_spec: ${specs.length} entries in all; at most ${DEVICE_SPECS_MAX}`);
-  }
-  return specs;
+  } else if (dialect === 'strict') warnOfUnreachable(specs, gathered);
+  return { specs, entries: written.flatMap(({ value }) => value) };
+}
+
+/** Zun's document gives entries a `device_type`, which Zun and Nova never looked at: in both it is one more tag. */
+function withoutDeviceType({ value, where }: WhitelistValue, gathered: Gathered): unknown {
+  const strip = (entry: unknown, path: readonly (string | number)[]): unknown => {
+    if (!isObject(entry) || !Object.hasOwn(entry, 'device_type')) return entry;
+    const { device_type: _, ...others } = entry;
+    gathered.warnings.push(`${placeOf(where, [...path, 'device_type'])}: device_type: says nothing here, passed over`);
+    return others;
+  };
+  return Array.isArray(value) ? value.map((entry, index) => strip(entry, [index])) : strip(value, []);
+}
+
+/**
+ * Entries of the current name come first, whatever the order in the files: the first match decides. Nova goes file by file,
+ * and in each the oldest name comes first (rule: nova.md 1.1).
+ */
+function inOrder(gathered: Gathered): WhitelistValue[] {
+  const named = (given: readonly WhitelistValue[], names: readonly string[]): WhitelistValue[] =>
+    names.flatMap((name) => given.filter((value) => value.name === name));
+  if (dialectOf(gathered) === 'strict') return named(gathered.whitelist, WHITELIST_NAMES);
+  const files = [...new Set(gathered.whitelist.map(({ file }) => file))];
+  const oldestFirst = [...WHITELIST_NAMES].reverse();
+  return files.flatMap((file) =>
+    named(
+      gathered.whitelist.filter((value) => value.file === file),
+      oldestFirst,
+    ),
+  );
+}
+
+function dialectOf(gathered: Gathered): Dialect {
+  return gathered.values.get('compat') === 'nova' ? 'nova' : 'strict';
+}
+
+const UNREACHABLE_TOLD_MAX = 20;
+
+function warnOfUnreachable(specs: readonly DeviceSpec[], gathered: Gathered): void {
+  const findings = unreachableEntries(specs);
+  for (const { message } of findings.slice(0, UNREACHABLE_TOLD_MAX)) gathered.warnings.push(`device_spec: ${message}`);
+  const left = findings.length - UNREACHABLE_TOLD_MAX;
+  if (left > 0) gathered.warnings.push(`device_spec: ${left} more entries never decide`);
 }
 
 function warnOfMix(ordered: readonly WhitelistValue[], gathered: Gathered): void {
-  const firsts = WHITELIST_NAMES.flatMap((name) => ordered.find((given) => given.name === name) ?? []);
+  const firsts = ordered.filter((given) => ordered.find(({ name }) => name === given.name) === given);
   if (firsts.length < 2) return;
   const places = firsts.map(({ name, where }) => `${name} (${placeOf(where, [])})`).join(', then ');
   gathered.warnings.push(`the whitelist has more than one name; entries are asked in this order: ${places}`);
@@ -119,13 +170,18 @@ function warnOfMix(ordered: readonly WhitelistValue[], gathered: Gathered): void
 
 function readAliases(gathered: Gathered): AliasDefinition[] {
   for (const { value, where, requireDeviceType } of gathered.aliases) {
-    if (requireDeviceType === false && isObject(value) && !Object.hasOwn(value, 'device_type')) {
+    if (
+      dialectOf(gathered) === 'strict' &&
+      requireDeviceType === false &&
+      isObject(value) &&
+      !Object.hasOwn(value, 'device_type')
+    ) {
       gathered.warnings.push(
         `${placeOf(where, [])}: alias ${String(value['name'])}: without device_type it takes type-PCI and type-VF; say which`,
       );
     }
   }
-  return collect(() => parseAliases(gathered.aliases), 'alias.invalid', gathered);
+  return collect(() => parseAliasesAs(dialectOf(gathered), gathered.aliases), 'alias.invalid', gathered);
 }
 
 /** Problems of one kind go to the others; any other error is a bug and goes on its way. */
@@ -149,6 +205,7 @@ function assemble(gathered: Gathered, deviceSpecs: DeviceSpec[], aliases: AliasD
     section[steps.at(-1) as string] = structuredClone(gathered.values.get(key) ?? initial);
   }
   (root['agent'] as Record<string, unknown>)['deviceSpecs'] = deviceSpecs;
+  (root['scheduler'] as Record<string, unknown>)['compat'] = root['compat'];
   return root as unknown as Settings;
 }
 

@@ -32,7 +32,21 @@ describe('a file in the form of oslo.config', () => {
     });
   });
 
+  it('may have the closing bracket of a value at the start of a line', () => {
+    const text = 'alias = {\n  "name": "a"\n}\nspecs =\n  [{"a": 1},\n{"b": 2}\n]\nnext = 1';
+    const { options, problems } = parseOsloConfig(text.replace('\n{"b": 2}', '\n  {"b": 2}'));
+    expect(problems).toEqual([]);
+    expect(options.map(({ value, line }) => [value, line])).toEqual([
+      ['{\n"name": "a"\n}', 1],
+      ['\n[{"a": 1},\n{"b": 2}\n]', 4],
+      ['1', 8],
+    ]);
+  });
+
   it.each([
+    ['a = 1\n}', 2, 'neither a section nor "key = value"'],
+    ['a = {\n\n}', 3, 'neither a section nor "key = value"'],
+    ['# c\n]', 2, 'neither a section nor "key = value"'],
     [' indented', 1, 'an indented line that continues nothing'],
     ['a = 1\n# comment\n  more', 3, 'an indented line that continues nothing'],
     ['a = 1\n\n  more', 3, 'an indented line that continues nothing'],

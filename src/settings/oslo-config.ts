@@ -19,6 +19,9 @@ type Place = { section: string; open: { -readonly [Key in keyof OsloOption]: Osl
 /**
  * Reads a file as oslo.config does (nova.conf, zun.conf): sections, `key = value` or `key: value`, repeated options,
  * indented continuation lines, comments only at the start of a line. `$` and `#` in a value stay as they are.
+ *
+ * Beyond oslo.config, the bracket that closes a JSON value may stand at the start of its line, as the samples in Nova's and
+ * Zun's documents have it.
  */
 export function parseOsloConfig(text: string): { readonly options: OsloOption[]; readonly problems: OsloProblem[] } {
   const options: OsloOption[] = [];
@@ -40,6 +43,10 @@ function readLine(line: string, number: number, place: Place, options: OsloOptio
   if (line.startsWith(' ') || line.startsWith('\t')) {
     if (!place.open) return 'an indented line that continues nothing; remove the blanks before it';
     place.open.value += `\n${line.trimStart()}`;
+    return null;
+  }
+  if (/^[}\]]/.test(line) && /^\s*[{[]/.test(place.open?.value ?? '')) {
+    (place.open as OsloOption & { value: string }).value += `\n${line}`;
     return null;
   }
   place.open = null;

@@ -41,7 +41,8 @@ function defaultsAsYaml(): string {
     lines.push(`${indent}# ${definition.comment}`, `${indent}# environment: ${names.join(' or ')}`);
     lines.push(...valueAsYaml(steps.at(-1) as string, definition.initial).map((line) => `${indent}${line}`));
   }
-  return `${lines.join('\n').replaceAll(/\n{3,}/g, '\n\n')}\n${PCI}`;
+  lines.push(...listsOf(path[0]));
+  return `${lines.join('\n').replaceAll(/\n{3,}/g, '\n\n')}\n`;
 }
 
 function valueAsYaml(key: string, value: SettingValue): string[] {
@@ -51,15 +52,15 @@ function valueAsYaml(key: string, value: SettingValue): string[] {
 
 /** Lists with readers of their own. */
 function listsOf(section: string | undefined): string[] {
-  if (section !== 'agent') return [];
-  return ['  # Which devices are offered; see agent.yaml. Only in files.', '  device_spec: []'];
+  if (section === 'agent')
+    return ['  # Which devices are offered; see agent.yaml. Only in files.', '  device_spec: []'];
+  return section === 'pci' ? PCI : [];
 }
 
-const PCI = `
-pci:
-  # What requests may ask for by name; see README.md. Only in files.
-  alias: []
-  # Tags that entries of device_spec may have beside the known ones.
-  # environment: BERTH_PCI_FREE_TAGS
-  free_tags: []
-`;
+const PCI = [
+  '  # What requests may ask for by name; see README.md. Only in files.',
+  '  alias: []',
+  '  # Tags that entries of device_spec may have beside the known ones.',
+  '  # environment: BERTH_PCI_FREE_TAGS',
+  '  free_tags: []',
+];

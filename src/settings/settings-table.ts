@@ -1,5 +1,6 @@
 import { FieldProblem, readBoolean } from '../pci/device-spec-fields.js';
 import { isObject, kindOf, clip } from '../pci/device-spec-fields.js';
+import { DIALECTS } from '../pci/dialect.js';
 import { suggestion } from '../pci/suggest.js';
 
 /** A value as the table has it: plain data. */
@@ -106,8 +107,26 @@ export const SETTINGS: readonly SettingDefinition[] = [
     'Memory to report, in MiB; null: as above.',
   ),
   setting('agent.resources.disk_gb', optional(integer(0, 2 ** 40)), null, 'Disk to report, in GiB; null: as above.'),
+  setting(
+    'compat',
+    oneOf(DIALECTS),
+    'strict',
+    'strict, or nova: read configuration and choose devices as Nova 26.2 does, see docs/compatibility.md.',
+  ),
   setting('log_level', oneOf(['debug', 'info', 'warn', 'error']), 'info', 'debug, info, warn or error.'),
   setting('data_dir', text(), '.berth', 'Where `berth all` keeps the embedded database and the demo hosts.'),
+  setting(
+    'pci.exclusive_tags',
+    names(64),
+    ['physical_network'],
+    'A device with one of these tags goes only to who names the tag: a port, or an alias that says it.',
+  ),
+  setting(
+    'pci.alias_origin',
+    optional(text()),
+    null,
+    "Name of the files that aliases are from, shared by processes that have the same; null: the machine's name and port.",
+  ),
 ];
 
 function setting(

@@ -1,4 +1,5 @@
 import type { AliasDefinition } from '../pci/alias.js';
+import type { Dialect } from '../pci/dialect.js';
 import type { DeviceSpec } from '../pci/device-spec.js';
 
 export interface DatabaseSettings {
@@ -22,6 +23,8 @@ export interface HttpSettings {
 }
 
 export interface SchedulerSettings {
+  /** The same as {@link Settings.compat}. */
+  readonly compat: Dialect;
   /** Filter names in order, e.g. `['ComputeFilter', 'PciPassthroughFilter']`. */
   readonly filters: readonly string[];
   /** Weigher name → multiplier; a weigher that is not named has its default multiplier. */
@@ -60,13 +63,23 @@ export interface AgentSettings {
   };
 }
 
+export interface PciSettings {
+  /** A device with one of these tags goes only to who names the tag. */
+  readonly exclusiveTags: readonly string[];
+  /** Whose files the aliases are from; null: this machine's name and port. */
+  readonly aliasOrigin: string | null;
+}
+
 /** Everything a process was told, checked and frozen. */
 export interface Settings {
+  /** Whose rules read whitelists, aliases and requests, and choose devices. */
+  readonly compat: Dialect;
   readonly database: DatabaseSettings;
   readonly bus: BusSettings;
   readonly http: HttpSettings;
   readonly scheduler: SchedulerSettings;
   readonly agent: AgentSettings;
+  readonly pci: PciSettings;
   /** Aliases of the configuration files; those of the REST face live in the ledger. */
   readonly aliases: readonly AliasDefinition[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';

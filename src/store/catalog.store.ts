@@ -1,8 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { BerthError } from '../errors.js';
-import { parseAliasRequest, type AliasDefinition } from '../pci/alias.js';
+import type { AliasDefinition } from '../pci/alias.js';
+import { aliasStep, isSameAlias, type AliasStep } from './alias-owners.js';
+import { BY_REST, countVersions, deleteWithVersion, type AliasWriter } from './alias-versions.store.js';
 import type { Tx } from './database.js';
-import type { AliasEntity, FlavorEntity } from './entities/catalog.entities.js';
+import type { AliasEntity } from './entities/catalog.entities.js';
+import { countOtherOrigins, lockStatements, readStanding, writeStatements } from './file-aliases.store.js';
 
 /** A page of what is listed by name: those after `after`, at most `limit`. */
 export interface NamePage {
@@ -10,49 +12,62 @@ export interface NamePage {
   readonly limit: number;
 }
 
-export interface FlavorFields {
-  readonly id: string;
-  readonly name: string;
-  readonly vcpus: number;
-  readonly ramMb: number;
-  readonly diskGb: number;
-  readonly extraSpecs: Readonly<Record<string, string>>;
+/** Configuration files that define an alias. */
+export interface AliasOwner {
+  readonly origin: string;
+  /** false: these files still say what the alias was before. */
+  readonly current: boolean;
 }
 
-const ALIAS_COLUMNS = 'id, name, numa_policy, specs, source, version, created_at, updated_at';
-const FLAVOR_COLUMNS = 'id, name, vcpus, ram_mb, disk_gb, extra_specs, created_at';
+/** An alias and, of one from files, whose files they are. */
+export type AliasRow = AliasEntity & { readonly owners: readonly AliasOwner[] };
 
-export async function listAliases(tx: Tx, page: NamePage): Promise<AliasEntity[]> {
-  return tx.query(`SELECT ${ALIAS_COLUMNS} FROM aliases WHERE ($1::text IS NULL OR name > $1) ORDER BY name LIMIT $2`, [
+/** A definition as the ledger has it. */
+export interface VersionedAlias extends AliasDefinition {
+  readonly version: number;
+}
+
+const ALIASES = `
+  SELECT a.id, a.name, a.numa_policy, a.specs, a.source, a.version, a.created_at, a.updated_at,
+         (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                   'origin', f.origin, 'current', f.numa_policy = a.numa_policy AND f.specs = a.specs)
+                   ORDER BY f.origin), '[]')
+            FROM file_aliases f WHERE f.name = a.name) AS owners
+  FROM aliases a`;
+
+export async function listAliases(tx: Tx, page: NamePage): Promise<AliasRow[]> {
+  return tx.query(`${ALIASES} WHERE ($1::text IS NULL OR a.name > $1) ORDER BY a.name LIMIT $2`, [
     page.after,
     page.limit,
   ]);
 }
 
-export async function findAlias(tx: Tx, name: string): Promise<AliasEntity | null> {
-  const rows = await tx.query<AliasEntity[]>(`SELECT ${ALIAS_COLUMNS} FROM aliases WHERE name = $1`, [name]);
+export async function findAlias(tx: Tx, name: string): Promise<AliasRow | null> {
+  const rows = await tx.query<AliasRow[]>(`${ALIASES} WHERE a.name = $1`, [name]);
   return rows[0] ?? null;
 }
 
 /** Waits for writers of this alias and for flavors being written that name it. */
-export async function lockAlias(tx: Tx, name: string): Promise<AliasEntity | null> {
-  const rows = await tx.query<AliasEntity[]>(`SELECT ${ALIAS_COLUMNS} FROM aliases WHERE name = $1 FOR UPDATE`, [name]);
+export async function lockAlias(tx: Tx, name: string): Promise<AliasRow | null> {
+  const rows = await tx.query<AliasRow[]>(`${ALIASES} WHERE a.name = $1 FOR UPDATE OF a`, [name]);
   return rows[0] ?? null;
 }
 
 /** The aliases of these names; names without an alias are left out. */
-export async function findAliasDefinitions(tx: Tx, names: readonly string[]): Promise<AliasDefinition[]> {
-  if (names.length === 0) return [];
-  return asDefinitions(await tx.query(`SELECT name, numa_policy, specs FROM aliases WHERE name = ANY($1)`, [names]));
+export async function findAliasDefinitions(tx: Tx, names: readonly string[]): Promise<VersionedAlias[]> {
+  return readDefinitions(tx, names, '');
 }
 
 /** As {@link findAliasDefinitions}, and none of them can be deleted before this transaction has ended. */
-export async function holdAliasDefinitions(tx: Tx, names: readonly string[]): Promise<AliasDefinition[]> {
+export async function holdAliasDefinitions(tx: Tx, names: readonly string[]): Promise<VersionedAlias[]> {
+  return readDefinitions(tx, names, 'FOR SHARE');
+}
+
+async function readDefinitions(tx: Tx, names: readonly string[], lock: string): Promise<VersionedAlias[]> {
   if (names.length === 0) return [];
-  return asDefinitions(
-    await tx.query(`SELECT name, numa_policy, specs FROM aliases WHERE name = ANY($1) ORDER BY name FOR SHARE`, [
-      names,
-    ]),
+  return tx.query(
+    `SELECT name, numa_policy AS "numaPolicy", specs, version FROM aliases WHERE name = ANY($1) ORDER BY name ${lock}`,
+    [names],
   );
 }
 
@@ -65,130 +80,127 @@ export async function aliasNames(tx: Tx): Promise<string[]> {
 }
 
 /** @returns false when there is an alias of this name already */
-export async function insertAlias(tx: Tx, alias: AliasDefinition, source: AliasEntity['source']): Promise<boolean> {
-  const rows = await tx.query<unknown[]>(
-    `INSERT INTO aliases (id, name, numa_policy, specs, source) VALUES ($1, $2, $3, $4::jsonb, $5)
-     ON CONFLICT ON CONSTRAINT aliases_name_key DO NOTHING RETURNING id`,
-    [randomUUID(), alias.name, alias.numaPolicy, JSON.stringify(alias.specs), source],
-  );
-  return rows.length > 0;
+export async function insertAlias(tx: Tx, alias: AliasDefinition): Promise<boolean> {
+  return (await insertAliases(tx, [alias], BY_REST)) === 1;
 }
 
-/** Writes the alias and counts its version up. */
-export async function updateAlias(tx: Tx, alias: AliasDefinition): Promise<void> {
-  await tx.query(
-    `UPDATE aliases SET numa_policy = $2, specs = $3::jsonb, version = version + 1, updated_at = now() WHERE name = $1`,
-    [alias.name, alias.numaPolicy, JSON.stringify(alias.specs)],
-  );
+/** Writes the alias and counts its version up, unless it is that already. The row is locked. */
+export async function updateAlias(tx: Tx, row: AliasEntity, alias: AliasDefinition): Promise<void> {
+  if (isSameAlias(alias, { name: row.name, numaPolicy: row.numa_policy, specs: row.specs })) return;
+  await updateAliases(tx, [alias], BY_REST);
 }
 
 export async function deleteAlias(tx: Tx, name: string): Promise<void> {
-  await tx.query(`DELETE FROM aliases WHERE name = $1`, [name]);
+  await deleteWithVersion(tx, [name], BY_REST);
+}
+
+/** What a sync of file aliases did, by name. */
+export interface AliasSync {
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+  /** These files say still what the alias was before another origin changed it. Nothing was changed for them. */
+  readonly behind: readonly string[];
 }
 
 /**
- * Makes the aliases of configuration files what the files say now. One that is unchanged keeps its version.
+ * Takes what the configuration files of an origin say now; nothing is written when any of it is refused. It may be
+ * called again at any time. The rules are in `docs/decisions/0009-alias-owners.md`: an alias is there as long as the
+ * files of any origin have it; an origin may change what it had agreed to, and may not redefine what it had not.
  *
- * @throws BerthError `settings.invalid` when an alias of the REST face has the name of one in a file
+ * @throws BerthError `settings.invalid` when an alias of the REST face has one of the names, or when the files of another
+ *   origin define one in another way; `details.problems` has one text for each alias
  */
-export async function syncFileAliases(tx: Tx, aliases: readonly AliasDefinition[]): Promise<void> {
-  // two processes that start together must not both insert
-  await tx.query(`SELECT pg_advisory_xact_lock(hashtext('berth.file_aliases'))`);
-  const names = aliases.map((alias) => alias.name);
-  await assertNotInRest(tx, names);
-  await tx.query(`DELETE FROM aliases WHERE source = 'file' AND name <> ALL($1)`, [names]);
-  for (const alias of aliases) {
-    await tx.query(
-      `INSERT INTO aliases (id, name, numa_policy, specs, source) VALUES ($1, $2, $3, $4::jsonb, 'file')
-       ON CONFLICT ON CONSTRAINT aliases_name_key DO UPDATE
-         SET numa_policy = excluded.numa_policy, specs = excluded.specs, version = aliases.version + 1, updated_at = now()
-         WHERE aliases.source = 'file'
-           AND (aliases.numa_policy, aliases.specs) IS DISTINCT FROM (excluded.numa_policy, excluded.specs)`,
-      [randomUUID(), alias.name, alias.numaPolicy, JSON.stringify(alias.specs)],
-    );
-  }
+export async function syncFileAliases(tx: Tx, origin: string, aliases: readonly AliasDefinition[]): Promise<AliasSync> {
+  return takeStatements(tx, origin, aliases, { source: 'file', origin, by: `file:${origin}` });
 }
 
-async function assertNotInRest(tx: Tx, names: readonly string[]): Promise<void> {
-  const rows = await tx.query<{ name: string }[]>(
-    `SELECT name FROM aliases WHERE source = 'rest' AND name = ANY($1) ORDER BY name`,
-    [names],
-  );
-  if (rows.length === 0) return;
-  const problems = rows.map(
-    ({ name }) => `alias ${name} is defined in a configuration file and through REST; delete one`,
-  );
-  throw new BerthError('settings.invalid', problems.join('\n'), { details: { problems } });
+/**
+ * Forgets what the files of an origin said that no longer exists. Aliases that no other origin has go away.
+ *
+ * @returns null when there is no such origin
+ */
+export async function forgetAliasOrigin(tx: Tx, origin: string): Promise<AliasSync | null> {
+  await lockStatements(tx);
+  const known = await tx.query<unknown[]>(`SELECT 1 FROM alias_origins WHERE origin = $1`, [origin]);
+  if (known.length === 0) return null;
+  return takeStatements(tx, origin, [], { source: 'file', origin, by: `forgotten:${origin}` });
 }
 
-function asDefinitions(rows: Pick<AliasEntity, 'name' | 'numa_policy' | 'specs'>[]): AliasDefinition[] {
-  return rows.map((row) => ({ name: row.name, numaPolicy: row.numa_policy, specs: row.specs }));
-}
-
-export async function listFlavors(tx: Tx, page: NamePage): Promise<FlavorEntity[]> {
-  return tx.query(
-    `SELECT ${FLAVOR_COLUMNS} FROM flavors WHERE ($1::text IS NULL OR name > $1) ORDER BY name LIMIT $2`,
-    [page.after, page.limit],
-  );
-}
-
-/** By id, else by name. */
-export async function findFlavor(tx: Tx, idOrName: string): Promise<FlavorEntity | null> {
-  const rows = await tx.query<FlavorEntity[]>(
-    `SELECT ${FLAVOR_COLUMNS} FROM flavors WHERE id = $1 OR name = $1 ORDER BY (id = $1) DESC LIMIT 1`,
-    [idOrName],
-  );
-  return rows[0] ?? null;
-}
-
-/** As {@link findFlavor}; other writers of it wait. */
-export async function lockFlavor(tx: Tx, idOrName: string): Promise<FlavorEntity | null> {
-  const rows = await tx.query<FlavorEntity[]>(
-    `SELECT ${FLAVOR_COLUMNS} FROM flavors WHERE id = $1 OR name = $1 ORDER BY (id = $1) DESC LIMIT 1 FOR UPDATE`,
-    [idOrName],
-  );
-  return rows[0] ?? null;
-}
-
-/** For suggestions. */
-export async function flavorNames(tx: Tx): Promise<string[]> {
-  const rows = await tx.query<{ name: string }[]>(`SELECT name FROM flavors ORDER BY name LIMIT ${NAMES_MAX}`);
-  return rows.map((row) => row.name);
-}
-
-/** @returns false when there is a flavor of this name or id already */
-export async function insertFlavor(tx: Tx, flavor: FlavorFields): Promise<boolean> {
-  const rows = await tx.query<unknown[]>(
-    `INSERT INTO flavors (id, name, vcpus, ram_mb, disk_gb, extra_specs) VALUES ($1, $2, $3, $4, $5, $6::jsonb)
-     ON CONFLICT DO NOTHING RETURNING id`,
-    [flavor.id, flavor.name, flavor.vcpus, flavor.ramMb, flavor.diskGb, JSON.stringify(flavor.extraSpecs)],
-  );
-  return rows.length > 0;
-}
-
-export async function updateExtraSpecs(
+async function takeStatements(
   tx: Tx,
-  id: string,
-  extraSpecs: Readonly<Record<string, string>>,
-): Promise<void> {
-  await tx.query(`UPDATE flavors SET extra_specs = $2::jsonb WHERE id = $1`, [id, JSON.stringify(extraSpecs)]);
+  origin: string,
+  aliases: readonly AliasDefinition[],
+  writer: AliasWriter,
+): Promise<AliasSync> {
+  await lockStatements(tx);
+  await assertOriginsFit(tx, origin);
+  const given = new Map(aliases.map((alias) => [alias.name, alias]));
+  const standings = await readStanding(tx, origin, [...given.keys()]);
+  const steps = standings.map((standing) => aliasStep(standing, origin, given.get(standing.name) ?? null));
+  const problems = steps.flatMap((step) => (step.kind === 'refused' ? [step.problem] : []));
+  if (problems.length > 0) throw refusal(problems);
+  await writeStatements(tx, origin, aliases);
+  return carryOut(tx, steps, writer);
 }
 
-/** Servers keep a copy of their flavor, so a flavor can go at any time. */
-export async function deleteFlavor(tx: Tx, id: string): Promise<void> {
-  await tx.query(`DELETE FROM flavors WHERE id = $1`, [id]);
+async function carryOut(tx: Tx, steps: readonly AliasStep[], writer: AliasWriter): Promise<AliasSync> {
+  const named = (kind: AliasStep['kind']): string[] =>
+    steps.filter((step) => step.kind === kind).map(({ name }) => name);
+  const defined = (kind: 'added' | 'changed'): AliasDefinition[] =>
+    steps.flatMap((step) => (step.kind === kind ? [step.definition] : []));
+  const sync = { added: named('added'), changed: named('changed'), removed: named('removed'), behind: named('behind') };
+  await lockInOrder(tx, [...sync.changed, ...sync.removed]);
+  await deleteWithVersion(tx, sync.removed, writer);
+  await updateAliases(tx, defined('changed'), writer);
+  const inserted = await insertAliases(tx, defined('added'), writer);
+  if (inserted < sync.added.length) throw refusal(['an alias of the files was made through REST just now; try again']);
+  return sync;
 }
 
-const ALIAS_KEY = 'pci_passthrough:alias';
+const ORIGINS_MAX = 100;
 
-/** Names of flavors that ask for devices of this alias. */
-export async function flavorsNaming(tx: Tx, alias: string): Promise<string[]> {
-  const rows = await tx.query<{ name: string; text: string }[]>(
-    `SELECT name, extra_specs ->> '${ALIAS_KEY}' AS text FROM flavors
-     WHERE strpos(extra_specs ->> '${ALIAS_KEY}', $1) > 0 ORDER BY name`,
-    [alias],
+async function assertOriginsFit(tx: Tx, origin: string): Promise<void> {
+  if ((await countOtherOrigins(tx, origin)) < ORIGINS_MAX) return;
+  throw refusal([
+    `${ORIGINS_MAX} origins define aliases already; give processes with the same files one alias_origin, ` +
+      'and forget those that are gone with `berth aliases forget-origin`',
+  ]);
+}
+
+function refusal(problems: readonly string[]): BerthError {
+  return new BerthError('settings.invalid', problems.join('\n'), { details: { problems } });
+}
+
+/** Flavors that name several aliases lock them in name order, too. */
+async function lockInOrder(tx: Tx, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  await tx.query(`SELECT 1 FROM aliases WHERE name = ANY($1) ORDER BY name FOR UPDATE`, [names]);
+}
+
+/** @returns how many were written; names that there are already are left out */
+async function insertAliases(tx: Tx, aliases: readonly AliasDefinition[], writer: AliasWriter): Promise<number> {
+  if (aliases.length === 0) return 0;
+  const rows = await tx.query<{ name: string }[]>(
+    `INSERT INTO aliases (id, name, numa_policy, specs, source)
+     SELECT gen_random_uuid(), name, "numaPolicy", specs, $2 ${FROM_GIVEN} ORDER BY name
+     ON CONFLICT ON CONSTRAINT aliases_name_key DO NOTHING RETURNING name`,
+    [JSON.stringify(aliases), writer.source],
   );
-  return rows
-    .filter(({ text }) => parseAliasRequest(text).some((request) => request.alias === alias))
-    .map(({ name }) => name);
+  const names = rows.map((row) => row.name);
+  await countVersions(tx, names, 'created', writer);
+  return names.length;
 }
+
+async function updateAliases(tx: Tx, aliases: readonly AliasDefinition[], writer: AliasWriter): Promise<void> {
+  if (aliases.length === 0) return;
+  await tx.query(
+    `UPDATE aliases SET numa_policy = given."numaPolicy", specs = given.specs, updated_at = now()
+     ${FROM_GIVEN} WHERE aliases.name = given.name`,
+    [JSON.stringify(aliases)],
+  );
+  const names = aliases.map((alias) => alias.name);
+  await countVersions(tx, names, 'changed', writer);
+}
+
+const FROM_GIVEN = `FROM jsonb_to_recordset($1::jsonb) AS given(name text, "numaPolicy" text, specs jsonb)`;

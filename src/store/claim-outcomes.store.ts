@@ -189,7 +189,10 @@ async function applyPendingFacts(tx: Tx, claimId: string): Promise<void> {
             vendor_id = coalesce(pending_facts, facts)->>'vendor_id',
             product_id = coalesce(pending_facts, facts)->>'product_id',
             device_type = coalesce(pending_facts, facts)->>'device_type',
-            parent_address = coalesce(pending_facts, facts)->>'parent_address'
+            parent_address = coalesce(pending_facts, facts)->>'parent_address',
+            numa_node = (coalesce(pending_facts, facts)->>'numa_node')::int,
+            iommu_group = (coalesce(pending_facts, facts)->>'iommu_group')::int,
+            offered = coalesce(pending_facts, facts)->'offer' <> 'null'
        FROM allocations a WHERE a.claim_id = $1 AND a.device_id = d.id AND a.released_at IS NULL`,
     [claimId],
   );

@@ -244,7 +244,9 @@ async function writeDecisions(tx: Tx, decided: readonly DecidedServer[]): Promis
 }
 
 function placedEvent({ server, decision }: PlacedServer): ServerEvent {
-  const devices = decision.devices.map((device) => `${device.address}${device.alias === null ? ' (companion)' : ''}`);
+  const devices = decision.devices.map(
+    (device) => `${device.address}${device.requestIndex === null ? ' (companion)' : ''}`,
+  );
   const what = devices.length === 0 ? 'no devices asked for' : `devices ${devices.join(', ')}`;
   return { serverId: server.id, event: 'placed', message: `Host ${decision.hostName}: ${what}.` };
 }

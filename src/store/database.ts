@@ -1,8 +1,17 @@
 import pg from 'pg';
 import { DataSource, type EntityManager } from 'typeorm';
 import { Ledger1763600000000 } from '../../migrations/1763600000000-ledger.js';
+import { AliasVersions1763700000000 } from '../../migrations/1763700000000-alias-versions.js';
+import { DeviceStatuses1763700001000 } from '../../migrations/1763700001000-device-statuses.js';
+import { HostConfiguration1763700002000 } from '../../migrations/1763700002000-host-configuration.js';
 import { BerthError, messageOf } from '../errors.js';
-import { AliasEntity, FlavorEntity } from './entities/catalog.entities.js';
+import {
+  AliasEntity,
+  AliasOriginEntity,
+  AliasVersionEntity,
+  FileAliasEntity,
+  FlavorEntity,
+} from './entities/catalog.entities.js';
 import { DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import {
   AllocationEntity,
@@ -35,6 +44,9 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       HostEntity,
       DeviceEntity,
       AliasEntity,
+      AliasVersionEntity,
+      AliasOriginEntity,
+      FileAliasEntity,
       FlavorEntity,
       ServerEntity,
       ClaimEntity,
@@ -44,7 +56,12 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       OutboxEntity,
       IdempotencyKeyEntity,
     ],
-    migrations: [Ledger1763600000000],
+    migrations: [
+      Ledger1763600000000,
+      AliasVersions1763700000000,
+      DeviceStatuses1763700001000,
+      HostConfiguration1763700002000,
+    ],
     migrationsTransactionMode: 'each',
     synchronize: false,
     extra: {

@@ -1,5 +1,8 @@
-import type { WireDevice, WireNumaCell } from '../messages/bodies.js';
+import type { WireConfiguration, WireDevice, WireNumaCell } from '../messages/bodies.js';
+import { fromWireDevice } from '../messages/wire-device.js';
 import type { AliasSpec } from '../pci/alias.js';
+import { aliasMatches } from '../pci/alias-match.js';
+import { attributesOf } from '../pci/device-attributes.js';
 import type { DeviceType, Tags } from '../pci/device.js';
 import type { DeviceStatus } from '../pci/device-state.js';
 import type { Tx } from './database.js';
@@ -21,6 +24,7 @@ export interface HostRow {
   readonly kernel_kind: 'live' | 'simulated';
   readonly read_only: boolean;
   readonly agent_version: string;
+  readonly configuration: WireConfiguration | null;
   readonly used_vcpus: number;
   readonly used_memory_mb: number;
   readonly used_disk_gb: number;
@@ -38,6 +42,7 @@ export interface DeviceRow {
   readonly address: string;
   readonly offered: boolean;
   readonly status: DeviceStatus;
+  readonly status_reason: string | null;
   readonly facts: WireDevice;
   readonly pending_facts: WireDevice | null;
   readonly missing_since: Date | null;
@@ -45,6 +50,8 @@ export interface DeviceRow {
   readonly server_id: string | null;
   readonly server_name: string | null;
   readonly alias: string | null;
+  /** Name of the server's port that asked for it. */
+  readonly port: string | null;
 }
 
 /** What the pools of a host are made from. */
@@ -78,13 +85,14 @@ export interface DeviceFilter {
   readonly numaNode: number | null;
   readonly iommuGroup: number | null;
   readonly serverId: string | null;
-  /** Offered devices that any of these takes. */
-  readonly aliasSpecs: readonly AliasSpec[] | null;
+  /** One of these. */
+  readonly vendorIds?: readonly string[] | null;
 }
 
 const HOST_COLUMNS = `
   h.id, h.name, h.status, h.enabled, h.disabled_reason, h.generation, h.last_seen_at, h.vcpus, h.memory_mb, h.disk_gb,
-  h.numa_cells, h.kernel, h.kernel_kind, h.read_only, h.agent_version, h.created_at`;
+  h.numa_cells, h.kernel, h.kernel_kind, h.read_only, h.agent_version, h.configuration,
+  h.created_at`;
 
 /** Hosts in name order, after the name `after`. */
 export async function listHosts(
@@ -134,8 +142,10 @@ export async function hostNames(tx: Tx): Promise<string[]> {
 }
 
 const DEVICES = `
-  SELECT d.id, d.host_id, h.name AS host_name, h.kernel_kind, d.address, d.offered, d.status, d.facts, d.pending_facts,
-         d.missing_since, d.updated_at, s.id AS server_id, s.name AS server_name, a.alias
+  SELECT d.id, d.host_id, h.name AS host_name, h.kernel_kind, d.address, d.offered, d.status, d.status_reason,
+         d.facts, d.pending_facts,
+         d.missing_since, d.updated_at, s.id AS server_id, s.name AS server_name, a.alias,
+         s.request #>> ARRAY['devices', a.request_index::text, 'port', 'name'] AS port
   FROM devices d
   JOIN hosts h ON h.id = d.host_id
   LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
@@ -149,6 +159,7 @@ export async function listDevices(
 ): Promise<DeviceRow[]> {
   const conditions = new Conditions();
   if (filter.host !== null) conditions.add((p) => `(h.name = ${p} OR h.id::text = lower(${p}))`, filter.host);
+  if (filter.vendorIds) conditions.add((p) => `d.vendor_id = ANY(${p})`, filter.vendorIds);
   if (filter.vendorId !== null) conditions.add((p) => `d.vendor_id = ${p}`, filter.vendorId);
   if (filter.productId !== null) conditions.add((p) => `d.product_id = ${p}`, filter.productId);
   if (filter.deviceType !== null) conditions.add((p) => `d.device_type = ${p}`, filter.deviceType);
@@ -157,12 +168,69 @@ export async function listDevices(
   if (filter.numaNode !== null) conditions.add((p) => `d.numa_node = ${p}`, filter.numaNode);
   if (filter.iommuGroup !== null) conditions.add((p) => `d.iommu_group = ${p}`, filter.iommuGroup);
   if (filter.serverId !== null) conditions.add((p) => `s.id = ${p}::uuid`, filter.serverId);
-  if (filter.aliasSpecs !== null) conditions.add(anySpecTakes, JSON.stringify(filter.aliasSpecs.map(comparable)));
   if (page.after !== null) conditions.add(comesAfter, page.after);
   const limit = conditions.parameter(page.limit);
   return tx.query(`${DEVICES} ${conditions.where()} ORDER BY h.name, length(d.address), d.address LIMIT ${limit}`, [
     ...conditions.values,
   ]);
+}
+
+/** How many devices are read in one statement, and for one page, when each has to be looked at. */
+export interface ReadLimits {
+  readonly chunk: number;
+  readonly rows: number;
+}
+
+const READ_LIMITS: ReadLimits = { chunk: 500, rows: 10_000 };
+
+/** Devices that an alias takes. */
+export interface TakenDevices {
+  readonly rows: readonly DeviceRow[];
+  /** Where the next page begins after: the last device that was shown or looked at. null: there is no more. */
+  readonly continueAfter: string | null;
+}
+
+/**
+ * As {@link listDevices}, only offered devices that one of the specs takes. What a spec takes is for `aliasMatches` to say,
+ * as it is in placement, so rows are read in chunks and looked at one by one, until the page is full or `reads.rows` have
+ * been read.
+ */
+export async function listDevicesTaken(
+  tx: Tx,
+  filter: DeviceFilter,
+  specs: readonly AliasSpec[],
+  page: { readonly after: string | null; readonly limit: number },
+  reads: ReadLimits = READ_LIMITS,
+): Promise<TakenDevices> {
+  if (filter.offered === false) return { rows: [], continueAfter: null };
+  const narrowed = { ...filter, offered: true, vendorIds: vendorsOf(specs) };
+  const taken: DeviceRow[] = [];
+  let after = page.after;
+  for (let read = 0; read < reads.rows; read += reads.chunk) {
+    const rows = await listDevices(tx, narrowed, { after, limit: reads.chunk });
+    taken.push(...rows.filter((row) => isTaken(row, specs)));
+    if (taken.length > page.limit) {
+      const shown = taken.slice(0, page.limit);
+      return { rows: shown, continueAfter: shown.at(-1)?.id ?? null };
+    }
+    after = rows.at(-1)?.id ?? null;
+    if (rows.length < reads.chunk) return { rows: taken, continueAfter: null };
+  }
+  return { rows: taken, continueAfter: after };
+}
+
+/** Every device that the specs take has one of these vendors; null: any. Spares looking at all others. */
+function vendorsOf(specs: readonly AliasSpec[]): readonly string[] | null {
+  const vendors = specs.map((spec) => spec.vendorId);
+  return vendors.includes(null) ? null : [...new Set(vendors as string[])];
+}
+
+function isTaken(row: DeviceRow, specs: readonly AliasSpec[]): boolean {
+  const device = fromWireDevice(row.facts);
+  if (device.offer === null) return false;
+  const { tags, resourceClass, traits } = device.offer;
+  const candidate = { ...device, tags, resourceClass, traits, attributes: attributesOf(device) };
+  return aliasMatches(specs, candidate);
 }
 
 export async function findDevice(tx: Tx, id: string): Promise<DeviceRow | null> {
@@ -208,39 +276,4 @@ function comesAfter(parameter: string): string {
     `(SELECT ${columns} FROM devices md JOIN hosts mh ON mh.id = md.host_id WHERE md.id = ${parameter}::uuid)`;
   return `h.name >= ${marker('mh.name')}
     AND (h.name, length(d.address), d.address) > ${marker('mh.name, length(md.address), md.address')}`;
-}
-
-interface ComparableSpec {
-  readonly vendor_id: string | null;
-  readonly product_id: string | null;
-  readonly device_types: readonly string[];
-  readonly resource_class: string | null;
-  readonly traits: readonly string[];
-  readonly live_migratable: string | null;
-}
-
-function comparable(spec: AliasSpec): ComparableSpec {
-  return {
-    vendor_id: spec.vendorId,
-    product_id: spec.productId,
-    device_types: spec.deviceType === null ? ['type-PCI', 'type-VF'] : [spec.deviceType],
-    resource_class: spec.resourceClass,
-    traits: spec.traits,
-    live_migratable: spec.liveMigratable === null ? null : String(spec.liveMigratable),
-  };
-}
-
-/** The rules of `deviceSatisfies` in `pci/alias.ts`, in SQL so that pages stay pages; a test holds the two together. */
-function anySpecTakes(parameter: string): string {
-  return `d.offered AND EXISTS (
-    SELECT 1 FROM jsonb_to_recordset(${parameter}::jsonb) AS spec(
-      vendor_id text, product_id text, device_types jsonb, resource_class text, traits jsonb, live_migratable text)
-    WHERE (spec.vendor_id IS NULL OR spec.vendor_id = d.vendor_id)
-      AND (spec.product_id IS NULL OR spec.product_id = d.product_id)
-      AND d.device_type <> 'vdpa' AND spec.device_types ? d.device_type
-      AND d.facts #>> '{offer,tags,remote_managed}' IS DISTINCT FROM 'true'
-      AND (spec.resource_class IS NULL OR spec.resource_class =
-        coalesce(d.facts #>> '{offer,resource_class}', upper('CUSTOM_PCI_' || d.vendor_id || '_' || d.product_id)))
-      AND d.facts #> '{offer,traits}' @> spec.traits
-      AND (spec.live_migratable IS NULL OR spec.live_migratable = d.facts #>> '{offer,tags,live_migratable}'))`;
 }

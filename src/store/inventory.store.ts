@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { AgentReport, AgentStamp, WireDevice } from '../messages/bodies.js';
 import { fromWireDevice, toWireDevice } from '../messages/wire-device.js';
 import type { ReportedDevice } from '../pci/device.js';
-import type { DeviceStatus } from '../pci/device-state.js';
+import { isHeld, type DeviceStatus } from '../pci/device-state.js';
 import { reconcileInventory, type Reconciliation } from '../pci/reconcile-inventory.js';
 import type { Tx } from './database.js';
 import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
@@ -17,6 +17,8 @@ interface KnownRow {
   readonly address: string;
   readonly status: DeviceStatus;
   readonly facts: WireDevice;
+  /** Whether another card sits at the address of one in use. */
+  readonly pending: boolean;
   readonly missing_since: Date | null;
   readonly in_use: boolean;
 }
@@ -61,7 +63,7 @@ async function updateHost(tx: Tx, hostId: string, { facts, ...stamp }: AgentRepo
   await tx.query(
     `UPDATE hosts SET status = 'up', epoch = $2, report_sequence = $3, report_hash = $4, last_seen_at = now(),
             vcpus = $5, memory_mb = $6, disk_gb = $7, numa_cells = $8::jsonb, kernel = $9, kernel_kind = $10,
-            read_only = $11, agent_version = $12
+            read_only = $11, agent_version = $12, configuration = $13::jsonb
       WHERE id = $1`,
     [
       hostId,
@@ -76,13 +78,15 @@ async function updateHost(tx: Tx, hostId: string, { facts, ...stamp }: AgentRepo
       facts.kernel_kind,
       facts.read_only,
       facts.agent_version,
+      facts.configuration ? JSON.stringify(facts.configuration) : null,
     ],
   );
 }
 
 async function readKnown(tx: Tx, hostId: string): Promise<KnownRow[]> {
   return (await tx.query(
-    `SELECT d.id, d.address, d.status, d.facts, d.missing_since, a.id IS NOT NULL AS in_use
+    `SELECT d.id, d.address, d.status, d.facts, d.pending_facts IS NOT NULL AS pending, d.missing_since,
+            a.id IS NOT NULL AS in_use
        FROM devices d LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
       WHERE d.host_id = $1`,
     [hostId],
@@ -98,7 +102,11 @@ async function writeDevices(
   { added, changed, returned, vanished }: Reconciliation,
 ): Promise<void> {
   const rows = new Map(known.map((row) => [row.address, row]));
-  const back = reported.filter((device) => rows.get(device.address)?.missing_since != null);
+  // also what looks as it did before it vanished, or before another card was in its place
+  const back = reported.filter((device) => {
+    const row = rows.get(device.address);
+    return row !== undefined && (row.missing_since !== null || row.pending);
+  });
   const written = new Map([...added, ...changed, ...returned, ...back].map((device) => [device.address, device]));
   const swapped = [...written.values()].filter((device) => isOtherCard(rows.get(device.address), device));
   await parkFacts(tx, swapped, rows);
@@ -107,9 +115,10 @@ async function writeDevices(
     hostId,
     [...written.values()].filter((device) => !swapped.includes(device)),
   );
+  const kept = vanished.filter(({ address, inUse }) => inUse || isHeld(rows.get(address)?.status));
   await tx.query(
     `UPDATE devices SET missing_since = coalesce(missing_since, now()) WHERE host_id = $1 AND address = ANY($2)`,
-    [hostId, vanished.filter((entry) => entry.inUse).map((entry) => entry.address)],
+    [hostId, kept.map((entry) => entry.address)],
   );
 }
 
@@ -126,7 +135,8 @@ async function parkFacts(
 ): Promise<void> {
   if (devices.length === 0) return;
   await tx.query(
-    `UPDATE devices d SET pending_facts = p.facts FROM unnest($1::uuid[], $2::jsonb[]) AS p(id, facts) WHERE d.id = p.id`,
+    `UPDATE devices d SET pending_facts = p.facts, missing_since = NULL
+       FROM unnest($1::uuid[], $2::jsonb[]) AS p(id, facts) WHERE d.id = p.id`,
     [
       devices.map((device) => rows.get(device.address)?.id),
       devices.map((device) => JSON.stringify(toWireDevice(device))),
@@ -156,7 +166,8 @@ async function upsertDevices(tx: Tx, hostId: string, devices: readonly ReportedD
 async function moveStates(tx: Tx, hostId: string, { added, returned, vanished }: Reconciliation): Promise<void> {
   const states = await readDeviceStates(tx, [hostId]);
   const host = states.get(hostId);
-  for (const { address, inUse } of vanished) if (!inUse) host?.apply('remove', address, null);
+  const given = vanished.filter(({ address, inUse }) => !inUse && !isHeld(host?.status(address)));
+  for (const { address } of given) host?.apply('remove', address, null);
   for (const { address } of [...added, ...returned]) host?.apply('return', address, null);
   await writeDeviceStates(tx, states.values());
 }

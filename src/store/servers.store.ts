@@ -1,7 +1,7 @@
 import { envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
 import type { WireBinding, WireDevice } from '../messages/bodies.js';
-import type { PlacementRequest } from '../placement/request.js';
+import { requestLabel, type PlacementRequest } from '../placement/request.js';
 import type { Tx } from './database.js';
 import { addToOutbox } from './outbox.store.js';
 import { addServerEvents } from './server-events.store.js';
@@ -35,6 +35,8 @@ export interface ServerDeviceRow {
   readonly iommu_group: number | null;
   readonly missing_since: Date | null;
   readonly kernel_kind: 'live' | 'simulated';
+  /** Of a VF: its number among those of its PF, from 0; null when the host does not report all of them. */
+  readonly vf_num: number | null;
 }
 
 export interface ServerFilter {
@@ -100,12 +102,20 @@ export async function findServer(tx: Tx, id: string): Promise<ServerRow | null> 
   return rows[0] ?? null;
 }
 
+/** VFs lie in the order of their numbers, so the place among all of them is the number. */
+const VF_NUMBER = `
+  SELECT (count(*) FILTER (WHERE (length(v.address), v.address) < (length(d.address), d.address)))::int AS num
+    FROM devices v JOIN devices pf ON pf.host_id = v.host_id AND pf.address = v.parent_address
+   WHERE v.host_id = d.host_id AND v.parent_address = d.parent_address AND v.status <> 'removed'
+   GROUP BY pf.facts HAVING count(*) = (pf.facts #>> '{sriov,num_vfs}')::int`;
+
 /** What the server holds now, in address order. */
 export async function findServerDevices(tx: Tx, id: string): Promise<ServerDeviceRow[]> {
   return tx.query(
     `SELECT d.id AS device_id, d.address, a.alias, a.request_index, a.binding, d.facts, d.numa_node, d.iommu_group,
-            d.missing_since, h.kernel_kind
+            d.missing_since, h.kernel_kind, vf.num AS vf_num
      FROM allocations a JOIN devices d ON d.id = a.device_id JOIN hosts h ON h.id = d.host_id
+     LEFT JOIN LATERAL (${VF_NUMBER}) vf ON true
      WHERE a.claim_id IN (SELECT id FROM claims WHERE server_id = $1 AND status <> 'released')
        AND a.released_at IS NULL
      ORDER BY length(d.address), d.address`,
@@ -179,7 +189,7 @@ async function insertNudge(tx: Tx, type: 'server.requested' | 'server.deleted', 
 }
 
 function requestedMessage(request: PlacementRequest): string {
-  const devices = request.devices.map((device) => `${device.alias}:${device.count}`).join(', ');
+  const devices = request.devices.map(requestLabel).join(', ');
   const size = `${request.vcpus} vCPUs, ${request.memoryMb} MB of memory, ${request.diskGb} GB of disk`;
   return devices === '' ? `Asked for with ${size}.` : `Asked for with ${size} and ${devices}.`;
 }

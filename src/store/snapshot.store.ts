@@ -3,6 +3,8 @@ import { DataSource } from 'typeorm';
 import type { WireDevice, WireNumaCell } from '../messages/bodies.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import { compareAddresses } from '../pci/address.js';
+import { attributesOf } from '../pci/device-attributes.js';
+import { deviceGroups } from '../pci/device-groups.js';
 import type { DeviceStatus } from '../pci/device-state.js';
 import { isolationUnits } from '../pci/iommu.js';
 import type { HostSnapshot, SnapshotDevice } from '../placement/snapshot.js';
@@ -83,7 +85,9 @@ function hostSnapshot(host: HostRow, rows: readonly DeviceRow[]): HostSnapshot {
   const reported = rows.map((row) => ({ row, device: fromWireDevice(row.facts) }));
   // the IOMMU group of what is gone may belong to something else by now
   const present = reported.filter(({ row }) => row.status !== 'removed');
-  const units = isolationUnits(present.map(({ device }) => ({ ...device, offered: device.offer !== null })));
+  // one that was withdrawn while in use goes on to hold its group: nobody else may have the rest of that
+  const counts = ({ row, device }: (typeof present)[number]) => device.offer !== null || row.server_id !== null;
+  const counted = present.map((entry) => ({ ...entry.device, offered: counts(entry) }));
   return {
     id: host.id,
     name: host.name,
@@ -104,7 +108,8 @@ function hostSnapshot(host: HostRow, rows: readonly DeviceRow[]): HostSnapshot {
       .filter(({ row, device }) => device.offer !== null || row.server_id !== null)
       .map(({ row, device }) => snapshotDevice(row, device))
       .sort((a, b) => compareAddresses(a.address, b.address)),
-    units,
+    units: isolationUnits(counted),
+    groups: deviceGroups(counted),
   };
 }
 
@@ -120,6 +125,7 @@ function snapshotDevice(row: DeviceRow, device: ReturnType<typeof fromWireDevice
     tags: device.offer?.tags ?? {},
     resourceClass: device.offer?.resourceClass ?? null,
     traits: device.offer?.traits ?? [],
+    attributes: attributesOf(device),
     status: row.status,
     owner: row.server_id === null ? null : { serverId: row.server_id, serverName: row.server_name ?? '' },
     missing: row.missing_since !== null,

@@ -1,5 +1,5 @@
 import { BerthError } from '../../errors.js';
-import type { NumaPolicy } from '../../pci/alias.js';
+import type { NumaPolicy } from '../../pci/numa-policy.js';
 import type { Address } from '../../pci/address.js';
 import type { DeviceType } from '../../pci/device.js';
 import { novaError } from '../../pci/dialect.js';
@@ -243,7 +243,7 @@ export function poolKey(device: PooledDevice): NovaPool['key'] {
     ...device.tags,
     ...ifname,
   };
-  if (device.deviceType !== 'type-PCI' && key['remote_managed'] === undefined) key['remote_managed'] = 'false';
+  if (device.deviceType !== 'type-PCI') key['remote_managed'] ??= 'false';
   return key;
 }
 
@@ -273,6 +273,9 @@ function fitsAny(pool: NovaPool, specs: PoolRequest['specs']): boolean {
 
 function sameProperty(has: unknown, wanted: unknown): boolean {
   if (typeof has === 'string' && typeof wanted === 'string') return has.toLowerCase() === wanted.toLowerCase();
+  if (Array.isArray(has) && Array.isArray(wanted)) {
+    return wanted.every((item) => has.some((other) => novaEquals(item, other)));
+  }
   return novaEquals(has, wanted);
 }
 

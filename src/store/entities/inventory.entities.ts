@@ -1,5 +1,5 @@
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
-import type { WireDevice, WireNumaCell } from '../../messages/bodies.js';
+import type { WireConfiguration, WireDevice, WireNumaCell } from '../../messages/bodies.js';
 
 @Entity('hosts')
 @Unique('hosts_name_key', ['name'])
@@ -26,6 +26,8 @@ export class HostEntity {
   @Column('text') kernel_kind: 'live' | 'simulated';
   @Column('boolean') read_only: boolean;
   @Column('text') agent_version: string;
+  /** null: the agent does not say. */
+  @Column('jsonb', { nullable: true }) configuration: WireConfiguration | null;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
 }
 
@@ -33,7 +35,8 @@ export class HostEntity {
 @Unique('devices_host_address_key', ['host_id', 'address'])
 @Check(
   'devices_status_check',
-  `status IN ('available', 'claimed', 'allocated', 'unclaimable', 'unavailable', 'removed')`,
+  `status IN ('available', 'claimed', 'allocated', 'unclaimable', 'unavailable', 'removed',
+   'reserved', 'cleaning', 'failed', 'quarantined')`,
 )
 @Index('devices_vendor_product_idx', ['vendor_id', 'product_id'])
 export class DeviceEntity {
@@ -51,10 +54,12 @@ export class DeviceEntity {
   @Column('integer', { nullable: true }) iommu_group: number | null;
   @Column('boolean') offered: boolean;
   @Column('text') status: string;
+  /** Why it is held; null when it is not. */
+  @Column('text', { nullable: true }) status_reason: string | null;
   @Column('jsonb') facts: WireDevice;
   /** Of a device in use whose identity changed: applied when it is freed. */
   @Column('jsonb', { nullable: true }) pending_facts: WireDevice | null;
-  /** Since when a device in use is not reported any more. */
+  /** Since when a device that is in use or held is not reported any more. */
   @Column('timestamptz', { nullable: true }) missing_since: Date | null;
   @Column('timestamptz', { default: () => 'now()' }) updated_at: Date;
 }

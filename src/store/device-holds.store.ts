@@ -1,0 +1,26 @@
+import { BerthError } from '../errors.js';
+import type { DeviceEvent } from '../pci/device-state.js';
+import type { Tx } from './database.js';
+import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
+
+/** What an admin does to a device that nobody uses. */
+export type HoldEvent = DeviceEvent & ('reserve' | 'unreserve' | 'quarantine' | 'repair');
+
+/**
+ * Takes a device out of use, or gives it back. Its relatives follow: VFs of a PF that is held are not free either.
+ *
+ * @param reason kept while the device is held; null when it is given back
+ * @throws BerthError `device.unknown`, `device.invalid_status`
+ */
+export async function holdDevice(tx: Tx, id: string, event: HoldEvent, reason: string | null): Promise<void> {
+  const [device] = (await tx.query(
+    `SELECT d.host_id, d.address FROM devices d JOIN hosts h ON h.id = d.host_id WHERE d.id = $1 FOR UPDATE OF h`,
+    [id],
+  )) as { host_id: string; address: string }[];
+  if (!device) throw new BerthError('device.unknown', `There is no device with the id ${id}`);
+  const states = await readDeviceStates(tx, [device.host_id]);
+  states.get(device.host_id)?.apply(event, device.address, null);
+  await writeDeviceStates(tx, states.values());
+  await tx.query(`UPDATE devices SET status_reason = $2 WHERE id = $1`, [id, reason]);
+  await touchHosts(tx, [{ id: device.host_id, by: 1 }]);
+}
