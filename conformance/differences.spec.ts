@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { readExtraSpecs } from '../src/api/flavors/extra-specs.js';
 import { BerthError } from '../src/errors.js';
-import { parseAliasesAs, parseAliasRequestAs, resolveNumaPolicyAs } from '../src/pci/dialect-readers.js';
+import { parseAliasesAs, parseAliasRequestAs } from '../src/pci/dialect-readers.js';
 import type { Dialect } from '../src/pci/dialect.js';
 import { checkOnHost, hostContext, offerDevice, parseDeviceSpecs } from '../src/pci/device-spec.js';
 import { transition, type DeviceState, type DeviceStatus } from '../src/pci/device-state.js';
@@ -137,7 +138,7 @@ const DIFFERENCES: readonly Row[] = [
   ['R1', 'a count below 0', (d) => request(d, 'gpu:-1'), 'refused', ['gpu:0']],
   ['R2', 'a count with a sign', (d) => request(d, 'gpu:+1'), 'refused', ['gpu:1']],
   ['R2', 'a count with an underscore', (d) => request(d, 'gpu:1_0'), 'refused', ['gpu:10']],
-  ['R3', 'an empty policy of the image', (d) => policy(d, null, ''), 'legacy', 'refused'],
+  ['R3', 'an empty policy of the flavor', flavorPolicy, 'refused', 'legacy'],
   ['R4', 'an untagged VF for a port on an overlay network', overlay, 'rejected', ['0000:05:10.0']],
 
   ['C1', 'which of equal devices', (d) => placed(d, [AT('0000:81:00.0'), AT('0000:82:00.0')], [gpu(1)]), ['0000:81:00.0'], ['0000:82:00.0']], // prettier-ignore
@@ -155,8 +156,9 @@ function managed(text: string): object {
   return { remote_managed: text };
 }
 
-function policy(dialect: Dialect, flavor: string | null, image: string | null): unknown {
-  return orRefused(() => resolveNumaPolicyAs(dialect, { flavor, image, alias: null }));
+function flavorPolicy(dialect: Dialect): unknown {
+  const empty = { 'hw:pci_numa_affinity_policy': '' };
+  return orRefused(() => readExtraSpecs(empty, { vcpus: 1, ramMb: 512 }, dialect).numaPolicy ?? 'legacy');
 }
 
 function capability(dialect: Dialect): unknown {

@@ -6,6 +6,8 @@ const MEANINGS: Readonly<Record<number, string>> = {
   400: 'The request is not valid; `errors` names the fields.',
   404: 'There is no such thing.',
   409: 'The state of things does not allow it.',
+  412: 'It has changed since; `If-Match` names an older version.',
+  413: 'The request asks for more than one answer may hold.',
   422: 'The idempotency key was used with another request.',
 };
 

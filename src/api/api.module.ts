@@ -2,9 +2,14 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { type HealthOptions, HealthModule } from '../health/health.module.js';
 import type { PlacementPolicy } from '../placement/snapshot.js';
-import type { HttpSettings } from '../settings/settings.js';
+import type { ReloadOutcome } from '../settings/live-configuration.js';
+import type { HttpSettings, PciSettings } from '../settings/settings.js';
+import { AliasFiles, AliasReloadController } from './aliases/alias-reload.controller.js';
 import { AliasesController } from './aliases/aliases.controller.js';
 import { AliasesService } from './aliases/aliases.service.js';
+import { DeviceSpecsController } from './device-specs/device-specs.controller.js';
+import { DeviceSpecsService } from './device-specs/device-specs.service.js';
+import { DeviceHoldsController } from './devices/device-holds.controller.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { FlavorsController } from './flavors/flavors.controller.js';
 import { FlavorsService } from './flavors/flavors.service.js';
@@ -14,6 +19,7 @@ import { PlacementsController } from './placements/placements.controller.js';
 import { DryRunPolicy, PlacementsService } from './placements/placements.service.js';
 import { PoolsController } from './pools/pools.controller.js';
 import { ProblemFilter } from './problem.filter.js';
+import { RequestRules } from './request-rules.js';
 import { RequestValidationPipe } from './request-validation.pipe.js';
 import { ServersController } from './servers/servers.controller.js';
 import { ServersService } from './servers/servers.service.js';
@@ -26,7 +32,10 @@ export interface ApiOptions {
   readonly rooms: readonly DynamicModule[];
   readonly http: HttpSettings;
   readonly scheduler: PlacementPolicy;
+  readonly pci: Pick<PciSettings, 'exclusiveTags'>;
   readonly health: HealthOptions;
+  /** null: this process has no configuration to read again. */
+  readonly reload: (() => Promise<ReloadOutcome>) | null;
 }
 
 /** The REST face. */
@@ -40,18 +49,24 @@ export class ApiModule {
       controllers: [
         HostsController,
         DevicesController,
+        DeviceHoldsController,
+        DeviceSpecsController,
         PoolsController,
         AliasesController,
+        AliasReloadController,
         FlavorsController,
         ServersController,
         PlacementsController,
       ],
       providers: [
         AliasesService,
+        DeviceSpecsService,
         FlavorsService,
         ServersService,
         PlacementsService,
+        { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: HttpLimits, useValue: new HttpLimits(bodyBytesMax, pageSizeMax) },
+        { provide: RequestRules, useValue: new RequestRules(options.scheduler.compat, options.pci.exclusiveTags) },
         { provide: DryRunPolicy, useValue: new DryRunPolicy(options.scheduler) },
         { provide: APP_PIPE, useClass: RequestValidationPipe },
         { provide: APP_GUARD, useClass: StrayQueryGuard },

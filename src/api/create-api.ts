@@ -4,6 +4,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { BerthError, messageOf } from '../errors.js';
 import type { Check, Checks } from '../health/health.module.js';
 import type { PlacementPolicy } from '../placement/snapshot.js';
+import type { ReloadOutcome } from '../settings/live-configuration.js';
 import type { HttpSettings, Settings } from '../settings/settings.js';
 import { Ledger } from '../store/ledger.js';
 import { StoreModule } from '../store/store.module.js';
@@ -20,6 +21,7 @@ export interface ApiSettings {
   readonly database: Settings['database'];
   readonly http: HttpSettings;
   readonly scheduler: PlacementPolicy;
+  readonly pci: Pick<Settings['pci'], 'exclusiveTags'>;
 }
 
 export interface ApiStart {
@@ -34,6 +36,8 @@ export interface ApiStart {
   /** `false` leaves the database alone: only the shape of the program is wanted. */
   readonly connect?: boolean;
   readonly logger?: LoggerService | LogLevel[] | false;
+  /** Has the configuration files read again; without it nobody can ask for that. */
+  readonly reload?: () => Promise<ReloadOutcome>;
 }
 
 /**
@@ -61,6 +65,8 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     rooms: start.rooms ?? [],
     http: settings.http,
     scheduler: settings.scheduler,
+    pci: settings.pci,
+    reload: start.reload ?? null,
     health: { role: start.role ?? 'api', checks },
   });
   const created = await NestFactory.create<NestFastifyApplication>(module, adapter, {

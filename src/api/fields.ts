@@ -19,6 +19,7 @@ import {
   Min,
   ValidateNested,
 } from 'class-validator';
+import { suggestion } from '../pci/suggest.js';
 
 /** Decorators of request fields: what is checked and what OpenAPI says are written once, together. */
 
@@ -87,7 +88,21 @@ export function listRules(options: { of: () => new () => object; min: number; ma
 export function WordField(options: FieldOptions & { readonly words: readonly string[] }): PropertyDecorator {
   return applyDecorators(
     ...described(options, { type: String, enum: [...options.words] }),
-    IsIn([...options.words], { message: `has to be one of ${options.words.join(', ')}` }),
+    IsIn([...options.words], { message: ({ value }) => notOneOf(options.words, value) }),
+  );
+}
+
+function notOneOf(words: readonly string[], value: unknown): string {
+  if (value === '') return `is empty; say one of ${words.join(', ')}`;
+  const hint = typeof value === 'string' ? suggestion(value, words) : '';
+  return `has to be one of ${words.join(', ')}${hint}`;
+}
+
+/** `true` or `false`. */
+export function FlagField(options: FieldOptions = {}): PropertyDecorator {
+  return applyDecorators(
+    ...described(options, { type: Boolean }),
+    IsBoolean({ message: 'has to be true or false, without quotes' }),
   );
 }
 

@@ -25,14 +25,21 @@ export function pageOf<T>(
 ): { readonly items: readonly T[]; readonly next: string | null } {
   const items = rows.slice(0, list.limit);
   const last = items.at(-1);
-  if (rows.length <= list.limit || last === undefined) return { items, next: null };
+  return { items, next: rows.length <= list.limit || last === undefined ? null : nextPage(list, markerOf(last)) };
+}
+
+/** The address of the page that begins after `marker`. */
+export function nextPage(
+  list: { readonly path: string; readonly query: PageQuery; readonly limit: number },
+  marker: string,
+): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(list.query)) {
     if (name !== 'marker' && name !== 'limit' && value !== undefined) parameters.append(name, String(value));
   }
   parameters.append('limit', String(list.limit));
-  parameters.append('marker', markerOf(last));
-  return { items, next: `${list.path}?${parameters.toString()}` };
+  parameters.append('marker', marker);
+  return `${list.path}?${parameters.toString()}`;
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

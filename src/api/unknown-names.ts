@@ -1,8 +1,9 @@
 import { BerthError } from '../errors.js';
 import type { AliasDefinition } from '../pci/alias.js';
 import { suggestion } from '../pci/suggest.js';
-import { aliasNames, flavorNames } from '../store/catalog.store.js';
+import { aliasNames } from '../store/catalog.store.js';
 import type { Tx } from '../store/database.js';
+import { flavorNames } from '../store/flavors.store.js';
 
 /**
  * @param field where the request names the aliases

@@ -11,7 +11,7 @@ import { openApiText } from './openapi.js';
  */
 export async function writeOpenApi(target: string): Promise<void> {
   const app = await createApi(
-    { database: { url: 'postgres://none', poolMax: 1 }, http: HTTP, scheduler: SCHEDULER },
+    { database: { url: 'postgres://none', poolMax: 1 }, http: HTTP, scheduler: SCHEDULER, pci: { exclusiveTags: [] } },
     { connect: false, logger: false },
   );
   await app.init();
@@ -24,6 +24,7 @@ export async function writeOpenApi(target: string): Promise<void> {
 /** The document does not depend on settings. */
 const HTTP: HttpSettings = { host: '127.0.0.1', port: 0, bodyBytesMax: 1_048_576, pageSizeMax: 1_000 };
 const SCHEDULER: PlacementPolicy = {
+  compat: 'strict',
   filters: [],
   weigherMultipliers: {},
   cpuAllocationRatio: 1,

@@ -1,12 +1,23 @@
-import type { AliasSpec, NumaPolicy } from '../pci/alias.js';
+import type { AliasSpec } from '../pci/alias.js';
+import type { NumaPolicy } from '../pci/numa-policy.js';
+import type { PortDemand } from '../pci/port.js';
 
-/** N devices that satisfy an alias, under a NUMA policy. */
+/** A port that asks for a device, by its name within the server. */
+export interface PortRequest extends PortDemand {
+  readonly name: string;
+}
+
+/** N devices that satisfy an alias, or the one of a port, under a NUMA policy. */
 export interface DeviceRequest {
-  readonly alias: string;
+  /** null: a port asks. */
+  readonly alias: string | null;
+  readonly port?: PortRequest;
   readonly count: number;
   /** Any of them will do. */
   readonly specs: readonly AliasSpec[];
   readonly numaPolicy: NumaPolicy;
+  /** Which version of the alias the specs are from, for people; decisions do not look at it. */
+  readonly aliasVersion?: number | null;
 }
 
 /** One NUMA node of the guest (`hw:numa_nodes`). */
@@ -35,3 +46,16 @@ export interface PlacementRequest {
 
 export const DEVICE_REQUESTS_MAX = 32;
 export const DEVICES_PER_SERVER_MAX = 256;
+
+/** A request in few words: `gpu:2`, `port eth0`. */
+export function requestLabel({ alias, count, port }: DeviceRequest): string {
+  return port ? `port ${port.name}` : `${alias}:${count}`;
+}
+
+/** What a sentence about devices goes on with: `of alias gpu`, `for port eth0 (direct, physnet1)`. */
+export function requestPhrase({ alias, port }: DeviceRequest): string {
+  if (!port) return `of alias ${alias}`;
+  const network = port.physicalNetwork ?? 'an overlay network';
+  const trust = port.trusted === null ? '' : port.trusted ? ', trusted' : ', not trusted';
+  return `for port ${port.name} (${port.vnicType}, ${network}${trust})`;
+}

@@ -51,8 +51,10 @@ const DEFAULTS: Settings = {
 
 describe('settings', () => {
   it('have defaults, in every field and no other', () => {
-    expect(loadSettings({ files: [], env: {} })).toEqual({ settings: DEFAULTS, warnings: [] });
-    expect(loadSettings({ files: ['config/berth.yaml'], env: {} })).toEqual({ settings: DEFAULTS, warnings: [] });
+    const whitelist = { entries: [], freeTags: [] };
+    const all = { settings: DEFAULTS, whitelist, warnings: [] };
+    expect(loadSettings({ files: [], env: {} })).toEqual(all);
+    expect(loadSettings({ files: ['config/berth.yaml'], env: {} })).toEqual(all);
     expect(loadSettings({ files: ['config/agent.yaml'], env: {} }).settings).toEqual(DEFAULTS);
   });
 

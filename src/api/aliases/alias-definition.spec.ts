@@ -49,10 +49,17 @@ describe('an alias that is shown', () => {
         const view = aliasView({ ...row, created_at: at, updated_at: at, owners });
         const shown = JSON.parse(JSON.stringify(view)) as typeof view;
         const body = { numa_policy: shown.numa_policy, specs: shown.specs } as unknown as AliasReplaceBody;
-        expect(aliasDefinition('gpu', body)).toEqual({ name: 'gpu', numaPolicy, specs });
+        expect(aliasDefinition('gpu', body, 'strict')).toEqual({ name: 'gpu', numaPolicy, specs });
         const only = { numa_policy: shown.numa_policy, ...shown.specs[0] } as AliasReplaceBody;
-        expect(aliasDefinition('gpu', only)).toEqual({ name: 'gpu', numaPolicy, specs: specs.slice(0, 1) });
+        expect(aliasDefinition('gpu', only, 'strict')).toEqual({ name: 'gpu', numaPolicy, specs: specs.slice(0, 1) });
       }),
     );
+  });
+
+  it('says in the nova dialect no more than Nova knows', () => {
+    const plain = { vendor_id: '10de', product_id: '1bb0', device_type: 'type-PCI' };
+    expect(aliasDefinition('gpu', plain, 'nova').specs).toHaveLength(1);
+    expect(() => aliasDefinition('gpu', { ...plain, traits: ['A'] }, 'nova')).toThrow('Nova 26.2 knows ids');
+    expect(() => aliasDefinition('gpu', { ...plain, selector: 'true' }, 'nova')).toThrow('set compat to strict');
   });
 });

@@ -1,4 +1,7 @@
+import { BerthError } from '../../errors.js';
 import { type AliasDefinition, parseAliases } from '../../pci/alias.js';
+import type { Dialect } from '../../pci/dialect.js';
+import { saysMoreThanNova } from '../../pci/nova-alias.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import type { AliasChangeBody, AliasSpecBody } from './aliases.dto.js';
 
@@ -14,11 +17,11 @@ const VIEW_KEYS = ['forbidden_traits', 'any_traits'] as const;
 const SPEC_KEYS = [...FILE_KEYS, ...VIEW_KEYS];
 
 /**
- * The alias that a body describes, read by the grammar of the files.
+ * The alias that a body describes, read by the strict grammar of the files; in the nova dialect no more than Nova knows.
  *
  * @throws BerthError `alias.invalid` (names the field), `request.invalid` when both forms are mixed
  */
-export function aliasDefinition(name: string, body: AliasChangeBody): AliasDefinition {
+export function aliasDefinition(name: string, body: AliasChangeBody, dialect: Dialect): AliasDefinition {
   const beside = SPEC_KEYS.filter((key) => isGiven(body[key]));
   if (body.specs && beside.length > 0) {
     throw invalidFields(
@@ -35,6 +38,13 @@ export function aliasDefinition(name: string, body: AliasChangeBody): AliasDefin
     where: body.specs ? `specs[${index}]` : 'body',
   }));
   const [definition] = parseAliases(entries, { requireDeviceType: true });
+  const foreign = dialect === 'nova' ? definition?.specs.find(saysMoreThanNova) : undefined;
+  if (foreign) {
+    throw new BerthError(
+      'alias.invalid',
+      `alias ${name}: Nova 26.2 knows ids, device_type and numa_policy alone; leave the rest out, or set compat to strict`,
+    );
+  }
   return definition as AliasDefinition;
 }
 

@@ -9,6 +9,7 @@ import { Ledger } from '../../store/ledger.js';
 import { HttpLimits } from '../http-limits.js';
 import { type Created, createOnce } from '../idempotency.js';
 import { type PageQuery, pageOf } from '../page.js';
+import { RequestRules } from '../request-rules.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { aliasDefinition } from './alias-definition.js';
 import {
@@ -30,6 +31,7 @@ export class AliasesService {
   constructor(
     private readonly ledger: Ledger,
     private readonly limits: HttpLimits,
+    private readonly rules: RequestRules,
   ) {}
 
   async list(query: PageQuery): Promise<AliasPageView> {
@@ -46,7 +48,7 @@ export class AliasesService {
   }
 
   create(body: AliasBody, key: string | null): Promise<Created> {
-    const alias = aliasDefinition(body.name, body);
+    const alias = aliasDefinition(body.name, body, this.rules.dialect);
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: ALIASES_PATH, body }, alias.name, async () => {
         if (await catalog.insertAlias(tx, alias)) return;
@@ -63,7 +65,7 @@ export class AliasesService {
     }
     return this.ledger.transaction(async (tx) => {
       const row = await lockWritable(tx, name, ifMatch);
-      await catalog.updateAlias(tx, row, aliasDefinition(row.name, body));
+      await catalog.updateAlias(tx, row, aliasDefinition(row.name, body, this.rules.dialect));
       // as this request wrote it, not as the next one did: the answer has its ETag
       return aliasView((await catalog.findAlias(tx, name)) ?? row);
     });

@@ -1,14 +1,15 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { BerthError } from '../../errors.js';
-import type { AliasSpec } from '../../pci/alias.js';
+import { type AliasSpec, withExclusiveTags } from '../../pci/alias.js';
 import { findAliasDefinitions } from '../../store/catalog.store.js';
-import { type DeviceFilter, findDevice, listDevices } from '../../store/inventory-views.store.js';
+import { type DeviceFilter, findDevice, listDevices, listDevicesTaken } from '../../store/inventory-views.store.js';
 import { Ledger } from '../../store/ledger.js';
 import { ApiProblems } from '../answers.js';
 import { HttpLimits } from '../http-limits.js';
-import { assertMarker, pageOf } from '../page.js';
+import { assertMarker, nextPage, pageOf } from '../page.js';
 import { idInPath } from '../path-names.js';
+import { RequestRules } from '../request-rules.js';
 import { assertAliasesKnown } from '../unknown-names.js';
 import { DevicePageView, DevicesQuery, DeviceView, deviceView } from './devices.dto.js';
 
@@ -18,6 +19,7 @@ export class DevicesController {
   constructor(
     private readonly ledger: Ledger,
     private readonly limits: HttpLimits,
+    private readonly rules: RequestRules,
   ) {}
 
   @Get()
@@ -26,10 +28,16 @@ export class DevicesController {
   @ApiProblems(400)
   async list(@Query() query: DevicesQuery): Promise<DevicePageView> {
     const limit = this.limits.pageSize(query.limit);
-    const filter = filterOf(query, await this.specsOf(query.alias));
+    const filter = filterOf(query);
+    const list = { path: '/v1/devices', query, limit };
+    const specs = query.alias === undefined ? null : await this.specsOf(query.alias);
     const after = await assertMarker(query.marker, async (id) => (await findDevice(this.ledger.pool, id)) !== null);
+    if (specs !== null) {
+      const { rows, continueAfter } = await listDevicesTaken(this.ledger.pool, filter, specs, { after, limit });
+      return { devices: rows.map(deviceView), next: continueAfter === null ? null : nextPage(list, continueAfter) };
+    }
     const rows = await listDevices(this.ledger.pool, filter, { after, limit: limit + 1 });
-    const page = pageOf(rows, { path: '/v1/devices', query, limit }, (row) => row.id);
+    const page = pageOf(rows, list, (row) => row.id);
     return { devices: page.items.map(deviceView), next: page.next };
   }
 
@@ -44,15 +52,15 @@ export class DevicesController {
     throw new BerthError('device.unknown', `There is no device with the id ${id}`);
   }
 
-  private async specsOf(alias: string | undefined): Promise<readonly AliasSpec[] | null> {
-    if (alias === undefined) return null;
+  /** As placement takes them: without devices of exclusive tags that the alias does not name. */
+  private async specsOf(alias: string): Promise<readonly AliasSpec[]> {
     const definitions = await findAliasDefinitions(this.ledger.pool, [alias]);
     await assertAliasesKnown(this.ledger.pool, [alias], definitions, 'alias');
-    return definitions.flatMap((definition) => definition.specs);
+    return definitions.flatMap(({ specs }) => withExclusiveTags(specs, this.rules.exclusiveTags));
   }
 }
 
-function filterOf(query: DevicesQuery, aliasSpecs: readonly AliasSpec[] | null): DeviceFilter {
+function filterOf(query: DevicesQuery): DeviceFilter {
   return {
     host: query.host ?? null,
     vendorId: query.vendor_id ?? null,
@@ -63,6 +71,5 @@ function filterOf(query: DevicesQuery, aliasSpecs: readonly AliasSpec[] | null):
     numaNode: query.numa_node ?? null,
     iommuGroup: query.iommu_group ?? null,
     serverId: query.server_id ?? null,
-    aliasSpecs,
   };
 }

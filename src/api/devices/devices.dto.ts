@@ -3,7 +3,15 @@ import { DEVICE_TYPES } from '../../pci/device.js';
 import { DEVICE_STATUSES } from '../../pci/device-state.js';
 import type { WireDevice } from '../../messages/bodies.js';
 import type { DeviceRow } from '../../store/inventory-views.store.js';
-import { CountParameter, FlagParameter, HexIdParameter, IdParameter, TextParameter, WordField } from '../fields.js';
+import {
+  CountParameter,
+  FlagParameter,
+  HexIdParameter,
+  IdParameter,
+  TextField,
+  TextParameter,
+  WordField,
+} from '../fields.js';
 import { PageQuery } from '../page.js';
 
 const NUMA_NODE_MAX = 65_535;
@@ -20,6 +28,11 @@ export class DevicesQuery extends PageQuery {
   @CountParameter({ min: 0, max: IOMMU_GROUP_MAX }) iommu_group?: number;
   @TextParameter({ description: 'Offered devices that this alias takes, free or not.' }) alias?: string;
   @IdParameter({ description: 'Devices that this server holds.' }) server_id?: string;
+}
+
+/** Why an admin takes a device out of use. */
+export class HoldDevice {
+  @TextField({ example: 'fan is failing, see ticket 4711' }) reason: string;
 }
 
 export class SriovView {
@@ -46,8 +59,10 @@ export class OfferView {
 export class OwnerView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly server_id: string;
   @ApiProperty({ type: String }) readonly server_name: string;
-  @ApiProperty({ type: String, nullable: true, description: 'null: held for its IOMMU group.' })
+  @ApiProperty({ type: String, nullable: true, description: 'null: a port asked for it, or it comes along.' })
   readonly alias: string | null;
+  @ApiProperty({ type: String, nullable: true, description: 'Name of the port that asked for it.' })
+  readonly port: string | null;
 }
 
 export class DeviceView {
@@ -58,12 +73,19 @@ export class DeviceView {
   readonly simulated: boolean;
   @ApiProperty({ type: String, example: '0000:83:00.0' }) readonly address: string;
   @ApiProperty({ type: String, enum: [...DEVICE_STATUSES] }) readonly status: string;
+  @ApiProperty({ type: String, nullable: true, description: 'Why it is held back or out of use.' })
+  readonly status_reason: string | null;
   @ApiProperty({ type: OwnerView, nullable: true }) readonly owner: OwnerView | null;
   @ApiProperty({ type: Boolean }) readonly offered: boolean;
   @ApiProperty({ type: OfferView, nullable: true }) readonly offer: OfferView | null;
   @ApiProperty({ type: String, nullable: true, description: 'Why the host does not offer it.' })
   readonly not_offered: string | null;
-  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'In use, and not reported since.' })
+  @ApiProperty({
+    type: String,
+    format: 'date-time',
+    nullable: true,
+    description: 'In use or held, and not reported since.',
+  })
   readonly missing_since: Date | null;
   @ApiProperty({ type: Boolean, description: 'It changed while in use; the change is taken over when it is freed.' })
   readonly change_pending: boolean;
@@ -74,6 +96,8 @@ export class DeviceView {
   @ApiProperty({ type: String, nullable: true }) readonly subsystem_vendor_id: string | null;
   @ApiProperty({ type: String, nullable: true }) readonly subsystem_product_id: string | null;
   @ApiProperty({ type: String, nullable: true }) readonly revision: string | null;
+  @ApiProperty({ type: String, nullable: true, description: "Of the card, from its VPD; a VF has its PF's." })
+  readonly serial_number: string | null;
   @ApiProperty({ type: String, nullable: true, description: "A VF's PF." }) readonly parent_address: string | null;
   @ApiProperty({ type: 'integer', nullable: true }) readonly numa_node: number | null;
   @ApiProperty({ type: 'integer', nullable: true }) readonly iommu_group: number | null;
@@ -99,20 +123,29 @@ export function deviceView(row: DeviceRow): DeviceView {
     simulated: row.kernel_kind === 'simulated',
     address: row.address,
     status: row.status,
+    status_reason: row.status_reason,
     owner: ownerView(row),
     offered: row.offered,
     missing_since: row.missing_since,
     change_pending: row.pending_facts !== null,
     ...factsView(row.facts),
+    not_offered: notOffered(row),
     updated_at: row.updated_at,
   };
 }
 
-function ownerView({ server_id, server_name, alias }: DeviceRow): OwnerView | null {
-  return server_id === null || server_name === null ? null : { server_id, server_name, alias };
+/** Of a device in use that the host withdrew: what becomes of it. */
+function notOffered({ facts, server_name }: DeviceRow): string | null {
+  if (facts.offer !== null || server_name === null) return facts.not_offered;
+  const why = facts.not_offered ?? 'no reason is given';
+  return `no longer offered: ${why}; drained when server ${server_name} releases it`;
 }
 
-function factsView(facts: WireDevice): Omit<WireDevice, 'address'> {
-  const { address: _address, ...shown } = facts;
-  return shown;
+function ownerView({ server_id, server_name, alias, port }: DeviceRow): OwnerView | null {
+  return server_id === null || server_name === null ? null : { server_id, server_name, alias, port };
+}
+
+function factsView(facts: WireDevice): Omit<WireDevice, 'address' | 'original'> & { serial_number: string | null } {
+  const { address: _address, original: _original, ...shown } = facts;
+  return { ...shown, serial_number: facts.serial_number ?? null };
 }

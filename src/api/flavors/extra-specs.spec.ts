@@ -11,11 +11,11 @@ describe('readExtraSpecs', () => {
       'hw:cpu_policy': 'dedicated',
       'hw:numa_mempolicy': 'strict',
     };
-    expect(readExtraSpecs(extraSpecs, SIZE)).toEqual({ devices: [], numaPolicy: null, guestCells: null });
+    expect(readExtraSpecs(extraSpecs, SIZE, 'strict')).toEqual({ devices: [], numaPolicy: null, guestCells: null });
   });
 
   it('reads devices, one request for each item', () => {
-    expect(readExtraSpecs({ 'pci_passthrough:alias': ' gpu : 2 , nic:1,gpu:1' }, SIZE).devices).toEqual([
+    expect(readExtraSpecs({ 'pci_passthrough:alias': ' gpu : 2 , nic:1,gpu:1' }, SIZE, 'strict').devices).toEqual([
       { alias: 'gpu', count: 2 },
       { alias: 'nic', count: 1 },
       { alias: 'gpu', count: 1 },
@@ -23,12 +23,12 @@ describe('readExtraSpecs', () => {
   });
 
   it('reads the NUMA policy', () => {
-    expect(readExtraSpecs({ 'hw:pci_numa_affinity_policy': 'socket' }, SIZE).numaPolicy).toBe('socket');
+    expect(readExtraSpecs({ 'hw:pci_numa_affinity_policy': 'socket' }, SIZE, 'strict').numaPolicy).toBe('socket');
   });
 
   it('shares vCPUs and memory equally', () => {
-    expect(readExtraSpecs({ 'hw:numa_nodes': '1' }, SIZE).guestCells).toEqual([{ vcpus: 8, memoryMb: 4096 }]);
-    expect(readExtraSpecs({ 'hw:numa_nodes': '4' }, SIZE).guestCells).toEqual(
+    expect(readExtraSpecs({ 'hw:numa_nodes': '1' }, SIZE, 'strict').guestCells).toEqual([{ vcpus: 8, memoryMb: 4096 }]);
+    expect(readExtraSpecs({ 'hw:numa_nodes': '4' }, SIZE, 'strict').guestCells).toEqual(
       Array.from({ length: 4 }, () => ({ vcpus: 2, memoryMb: 1024 })),
     );
   });
@@ -40,7 +40,7 @@ describe('readExtraSpecs', () => {
       'hw:numa_cpus.1': '2, 6-7',
       'hw:numa_mem.1': '1024',
     };
-    expect(readExtraSpecs(NUMA(cells), SIZE).guestCells).toEqual([
+    expect(readExtraSpecs(NUMA(cells), SIZE, 'strict').guestCells).toEqual([
       { vcpus: 5, memoryMb: 3072 },
       { vcpus: 3, memoryMb: 1024 },
     ]);
@@ -69,6 +69,6 @@ describe('readExtraSpecs', () => {
     [{ 'hw:pci_numa_affinity_policy': '' }, 'is empty'],
     [{ ['__proto__']: 'x' }, 'a key has'],
   ])('refuses %o', (extraSpecs, says) => {
-    expect(() => readExtraSpecs(extraSpecs, SIZE)).toThrow(says);
+    expect(() => readExtraSpecs(extraSpecs, SIZE, 'strict')).toThrow(says);
   });
 });

@@ -1,5 +1,8 @@
 import { BerthError, messageOf } from '../../errors.js';
-import { type AliasRequest, parseAliasRequest, resolveNumaPolicy, type NumaPolicy } from '../../pci/alias.js';
+import type { AliasRequest } from '../../pci/alias-request.js';
+import type { NumaPolicy } from '../../pci/numa-policy.js';
+import { parseAliasRequestAs, resolveNumaPolicyAs } from '../../pci/dialect-readers.js';
+import type { Dialect } from '../../pci/dialect.js';
 import { suggestion } from '../../pci/suggest.js';
 import { DEVICES_PER_SERVER_MAX, type GuestCell } from '../../placement/request.js';
 
@@ -34,11 +37,12 @@ const GUEST_CELLS_MAX = 64;
 export function readExtraSpecs(
   extraSpecs: ExtraSpecs,
   size: { readonly vcpus: number; readonly ramMb: number },
+  dialect: Dialect,
 ): FlavorDemands {
   assertForm(extraSpecs);
   return {
-    devices: readDevices(extraSpecs[ALIAS_KEY]),
-    numaPolicy: readPolicy(extraSpecs[POLICY_KEY]),
+    devices: readDevices(extraSpecs[ALIAS_KEY], dialect),
+    numaPolicy: readPolicy(extraSpecs[POLICY_KEY], dialect),
     guestCells: readGuestCells(extraSpecs, size),
   };
 }
@@ -69,9 +73,9 @@ function assertKnownNumaKey(key: string): void {
   throw invalid(key, `is not known${suggestion(key, ours)}`);
 }
 
-function readDevices(text: string | undefined): readonly AliasRequest[] {
+function readDevices(text: string | undefined, dialect: Dialect): readonly AliasRequest[] {
   if (text === undefined) return [];
-  const devices = asFlavorProblem(() => parseAliasRequest(text));
+  const devices = asFlavorProblem(() => parseAliasRequestAs(dialect, text));
   const count = devices.reduce((sum, device) => sum + device.count, 0);
   if (count > DEVICES_PER_SERVER_MAX) {
     throw invalid(ALIAS_KEY, `asks for ${count} devices; a server has at most ${DEVICES_PER_SERVER_MAX}`);
@@ -87,10 +91,20 @@ function asFlavorProblem<T>(read: () => T): T {
   }
 }
 
-function readPolicy(text: string | undefined): NumaPolicy | null {
+function readPolicy(text: string | undefined, dialect: Dialect): NumaPolicy | null {
   if (text === undefined) return null;
+  if (text === '' && dialect === 'nova') return null;
   if (text === '') throw invalid(POLICY_KEY, 'is empty; give a policy, or remove the key');
-  return resolveNumaPolicy({ flavor: text, image: null, alias: null });
+  try {
+    return resolveNumaPolicyAs(dialect, { flavor: text, image: null, alias: null });
+  } catch (cause) {
+    throw fieldError(
+      'numa_policy.invalid',
+      POLICY_KEY,
+      messageOf(cause).replace(`extra spec ${POLICY_KEY}: `, ''),
+      cause,
+    );
+  }
 }
 
 function readGuestCells(specs: ExtraSpecs, size: { vcpus: number; ramMb: number }): readonly GuestCell[] | null {
@@ -174,7 +188,12 @@ function invalid(key: string, problem: string): BerthError {
   return fieldError('flavor.invalid', key, problem);
 }
 
-function fieldError(code: 'flavor.invalid', key: string, problem: string, cause?: unknown): BerthError {
+function fieldError(
+  code: 'flavor.invalid' | 'numa_policy.invalid',
+  key: string,
+  problem: string,
+  cause?: unknown,
+): BerthError {
   const field = key === '' ? 'extra_specs' : `extra_specs.${key.slice(0, TEXT_LENGTH_MAX)}`;
   return new BerthError(code, `${field}: ${problem}`, { cause, details: { errors: [{ field, problem }] } });
 }

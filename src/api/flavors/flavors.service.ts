@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
-import * as catalog from '../../store/catalog.store.js';
+import { holdAliasDefinitions } from '../../store/catalog.store.js';
 import type { Tx } from '../../store/database.js';
+import * as flavors from '../../store/flavors.store.js';
 import { Ledger } from '../../store/ledger.js';
 import { HttpLimits } from '../http-limits.js';
 import { type Created, createOnce } from '../idempotency.js';
 import { type PageQuery, pageOf } from '../page.js';
+import { RequestRules } from '../request-rules.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { assertAliasesKnown, unknownFlavor } from '../unknown-names.js';
-import { type ExtraSpecs, readExtraSpecs } from './extra-specs.js';
+import { type ExtraSpecs, type FlavorDemands, readExtraSpecs } from './extra-specs.js';
 import { type CatalogFlavorView, type FlavorBody, type FlavorPageView, flavorView } from './flavors.dto.js';
 
 export const FLAVORS_PATH = '/v1/flavors';
@@ -19,17 +21,18 @@ export class FlavorsService {
   constructor(
     private readonly ledger: Ledger,
     private readonly limits: HttpLimits,
+    private readonly rules: RequestRules,
   ) {}
 
   async list(query: PageQuery): Promise<FlavorPageView> {
     const limit = this.limits.pageSize(query.limit);
-    const rows = await catalog.listFlavors(this.ledger.pool, { after: query.marker ?? null, limit: limit + 1 });
+    const rows = await flavors.listFlavors(this.ledger.pool, { after: query.marker ?? null, limit: limit + 1 });
     const page = pageOf(rows, { path: FLAVORS_PATH, query, limit }, (row) => row.name);
     return { flavors: page.items.map(flavorView), next: page.next };
   }
 
   async show(idOrName: string): Promise<CatalogFlavorView> {
-    const row = await catalog.findFlavor(this.ledger.pool, idOrName);
+    const row = await flavors.findFlavor(this.ledger.pool, idOrName);
     if (!row) throw await unknownFlavor(this.ledger.pool, idOrName, null);
     return flavorView(row);
   }
@@ -38,8 +41,8 @@ export class FlavorsService {
     const flavor = flavorFields(body);
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: FLAVORS_PATH, body }, flavor.id, async () => {
-        await assertExtraSpecs(tx, flavor.extraSpecs, flavor);
-        if (await catalog.insertFlavor(tx, flavor)) return;
+        await assertAliases(tx, readExtraSpecs(flavor.extraSpecs, flavor, this.rules.dialect));
+        if (await flavors.insertFlavor(tx, flavor)) return;
         const named = body.id ? `the name "${flavor.name}" or the id "${flavor.id}"` : `the name "${flavor.name}"`;
         throw new BerthError('flavor.exists', `There is a flavor with ${named} already`);
       }),
@@ -49,7 +52,7 @@ export class FlavorsService {
   remove(idOrName: string): Promise<void> {
     return this.ledger.transaction(async (tx) => {
       const row = await lockFlavor(tx, idOrName);
-      await catalog.deleteFlavor(tx, row.id);
+      await flavors.deleteFlavor(tx, row.id);
     });
   }
 
@@ -58,8 +61,9 @@ export class FlavorsService {
     return this.ledger.transaction(async (tx) => {
       const row = await lockFlavor(tx, idOrName);
       const extraSpecs = change(row.extra_specs);
-      await assertExtraSpecs(tx, extraSpecs, { vcpus: row.vcpus, ramMb: row.ram_mb });
-      await catalog.updateExtraSpecs(tx, row.id, extraSpecs);
+      const size = { vcpus: row.vcpus, ramMb: row.ram_mb };
+      await assertAliases(tx, readExtraSpecs(extraSpecs, size, this.rules.dialect));
+      await flavors.updateExtraSpecs(tx, row.id, extraSpecs);
       return extraSpecs;
     });
   }
@@ -76,20 +80,20 @@ export function withoutKey(extraSpecs: ExtraSpecs, key: string): ExtraSpecs {
 async function lockFlavor(
   tx: Tx,
   idOrName: string,
-): Promise<NonNullable<Awaited<ReturnType<typeof catalog.lockFlavor>>>> {
-  const row = await catalog.lockFlavor(tx, idOrName);
+): Promise<NonNullable<Awaited<ReturnType<typeof flavors.lockFlavor>>>> {
+  const row = await flavors.lockFlavor(tx, idOrName);
   if (!row) throw await unknownFlavor(tx, idOrName, null);
   return row;
 }
 
 /** The aliases that are named stay until the transaction ends, so that none is deleted under the flavor. */
-async function assertExtraSpecs(tx: Tx, extraSpecs: ExtraSpecs, size: { vcpus: number; ramMb: number }): Promise<void> {
-  const names = readExtraSpecs(extraSpecs, size).devices.map((device) => device.alias);
-  const known = await catalog.holdAliasDefinitions(tx, names);
+async function assertAliases(tx: Tx, demands: FlavorDemands): Promise<void> {
+  const names = demands.devices.map((device) => device.alias);
+  const known = await holdAliasDefinitions(tx, names);
   await assertAliasesKnown(tx, names, known, 'extra_specs.pci_passthrough:alias');
 }
 
-function flavorFields(body: FlavorBody): catalog.FlavorFields {
+function flavorFields(body: FlavorBody): flavors.FlavorFields {
   return {
     id: body.id ?? randomUUID(),
     name: body.name,

@@ -1,9 +1,12 @@
-import { Controller, Get, Param, Query } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { BerthError } from '../../errors.js';
+import { envelope } from '../../messages/envelope.js';
+import { agentQueue } from '../../messages/routes.js';
 import { suggestion } from '../../pci/suggest.js';
-import { findHost, hostNames, listHosts } from '../../store/inventory-views.store.js';
+import { findHost, hostNames, type HostRow, listHosts } from '../../store/inventory-views.store.js';
 import { Ledger } from '../../store/ledger.js';
+import { addToOutbox } from '../../store/outbox.store.js';
 import { ApiProblems } from '../answers.js';
 import { HttpLimits } from '../http-limits.js';
 import { pageOf } from '../page.js';
@@ -35,8 +38,28 @@ export class HostsController {
   @ApiOkResponse({ type: HostView })
   @ApiProblems(404)
   async show(@Param('host', NamePipe) host: string): Promise<HostView> {
+    return hostView(await this.find(host));
+  }
+
+  @Post(':host/reload')
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'reloadHost',
+    summary: "Have the host's agent read its configuration files again",
+    description: 'Answers the host as it is before that. What comes of it is in its `configuration` soon after.',
+  })
+  @ApiAcceptedResponse({ type: HostView })
+  @ApiProblems(404)
+  async reload(@Param('host', NamePipe) host: string): Promise<HostView> {
+    const row = await this.find(host);
+    const message = envelope('agent.reload', { reason: 'asked for through REST' });
+    await this.ledger.transaction((tx) => addToOutbox(tx, [{ queue: agentQueue(row.name), message }]));
+    return hostView(row);
+  }
+
+  private async find(host: string): Promise<HostRow> {
     const row = await findHost(this.ledger.pool, host);
-    if (row) return hostView(row);
+    if (row) return row;
     const meant = suggestion(host, await hostNames(this.ledger.pool));
     throw new BerthError('host.unknown', `There is no host "${host}"${meant}`);
   }

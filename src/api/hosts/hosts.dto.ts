@@ -26,6 +26,19 @@ export class DeviceCountsView {
   @ApiProperty({ type: 'integer', description: 'What is free of that.' }) readonly available: number;
 }
 
+export class ConfigurationView {
+  @ApiProperty({ type: String, format: 'date-time', description: 'When what the agent goes by was read.' })
+  readonly loaded_at: string;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: 'Why its files as they are now are not in force, one problem a line; null: they are.',
+  })
+  readonly problem: string | null;
+  @ApiProperty({ type: [String], description: "Changed settings that wait for the agent's next start." })
+  readonly needs_restart: readonly string[];
+}
+
 export class HostView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly id: string;
   @ApiProperty({ type: String }) readonly name: string;
@@ -42,6 +55,8 @@ export class HostView {
   @ApiProperty({ type: Boolean, description: 'The agent looks and reports, and binds nothing.' })
   readonly read_only: boolean;
   @ApiProperty({ type: String }) readonly agent_version: string;
+  @ApiProperty({ type: ConfigurationView, nullable: true, description: 'null: the agent does not say.' })
+  readonly configuration: ConfigurationView | null;
   @ApiProperty({ type: [NumaCellView] }) readonly numa_cells: readonly NumaCellView[];
   @ApiProperty({ type: ResourcesView }) readonly capacity: ResourcesView;
   @ApiProperty({ type: ResourcesView, description: 'Claimed and allocated, by all servers.' })
@@ -69,10 +84,15 @@ export function hostView(row: HostRow): HostView {
     kernel: row.kernel,
     read_only: row.read_only,
     agent_version: row.agent_version,
+    configuration: row.configuration && configurationView(row.configuration),
     numa_cells: row.numa_cells,
     capacity: { vcpus: row.vcpus, memory_mb: row.memory_mb, disk_gb: row.disk_gb },
     used: { vcpus: row.used_vcpus, memory_mb: row.used_memory_mb, disk_gb: row.used_disk_gb },
     devices: { reported: row.devices_reported, offered: row.devices_offered, available: row.devices_available },
     created_at: row.created_at,
   };
+}
+
+function configurationView({ loaded_at, problem, needs_restart }: ConfigurationView): ConfigurationView {
+  return { loaded_at, problem, needs_restart };
 }

@@ -20,9 +20,12 @@ export class HostRejectionView {
 export class ChosenDeviceView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly device_id: string;
   @ApiProperty({ type: String }) readonly address: string;
-  @ApiProperty({ type: String, nullable: true, description: 'null: comes along, for its IOMMU group.' })
+  @ApiProperty({ type: String, nullable: true, description: 'null: a port asked for it, or it only comes along.' })
   readonly alias: string | null;
-  @ApiProperty({ type: 'integer', nullable: true }) readonly request_index: number | null;
+  @ApiProperty({ type: String, nullable: true, description: 'Name of the port that asked for it.' })
+  readonly port: string | null;
+  @ApiProperty({ type: 'integer', nullable: true, description: 'null: comes along, for its IOMMU group.' })
+  readonly request_index: number | null;
 }
 
 export class HostScoreView {
@@ -85,6 +88,7 @@ function placed(placement: Placement): Where {
       device_id: device.deviceId,
       address: device.address,
       alias: device.alias,
+      port: device.port ?? null,
       request_index: device.requestIndex,
     })),
     numa_cells: placement.numaCells,

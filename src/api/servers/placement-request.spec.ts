@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { ANY_DEVICE, type AliasDefinition, type NumaPolicy } from '../../pci/alias.js';
+import { ANY_DEVICE, type AliasDefinition } from '../../pci/alias.js';
+import type { NumaPolicy } from '../../pci/numa-policy.js';
+import { portSpec } from '../../pci/port.js';
 import type { FlavorSnapshot } from '../../store/entities/workload.entities.js';
+import { RequestRules } from '../request-rules.js';
 import { deviceWishes, placementRequest, type ServerWishes } from './placement-request.js';
 
 const alias = (name: string, numaPolicy: NumaPolicy): AliasDefinition => ({
@@ -21,58 +24,158 @@ const flavor = (extra_specs: Record<string, string>): FlavorSnapshot => ({
 });
 
 const wishes = (differing: Partial<ServerWishes>): ServerWishes => ({
-  ...{ name: 's', projectId: 'default', flavor: null, devices: [], imagePolicy: null },
+  ...{ name: 's', projectId: 'default', flavor: null, devices: [], ports: [], imagePolicy: null },
   size: { vcpus: 1, ramMb: 512, diskGb: 0 },
   ...differing,
 });
 
+const RULES = new RequestRules('strict', []);
 const GPU = 'pci_passthrough:alias';
 const POLICY = 'hw:pci_numa_affinity_policy';
+const IMAGE = 'image_properties.hw_pci_numa_affinity_policy';
 
 describe('placementRequest', () => {
   it('takes the size of the flavor, or its own', () => {
-    expect(placementRequest(wishes({ flavor: flavor({}) }), [])).toMatchObject({
+    expect(placementRequest(wishes({ flavor: flavor({}) }), [], RULES)).toMatchObject({
       vcpus: 4,
       memoryMb: 8192,
       diskGb: 40,
     });
-    expect(placementRequest(wishes({}), [])).toMatchObject({ vcpus: 1, memoryMb: 512, diskGb: 0, guestCells: null });
+    expect(placementRequest(wishes({}), [], RULES)).toMatchObject({
+      vcpus: 1,
+      memoryMb: 512,
+      diskGb: 0,
+      guestCells: null,
+    });
   });
 
   it("asks for the flavor's devices first, then for its own", () => {
     const own = [{ alias: 'b', count: 2, numaPolicy: null }];
     const both = wishes({ flavor: flavor({ [GPU]: 'a:1' }), devices: own });
-    expect(deviceWishes(both).map((wish) => wish.alias)).toEqual(['a', 'b']);
-    const request = placementRequest(both, [alias('b', 'legacy'), alias('a', 'legacy')]);
+    expect(deviceWishes(both, 'strict').map((wish) => wish.alias)).toEqual(['a', 'b']);
+    const request = placementRequest(both, [alias('b', 'legacy'), alias('a', 'legacy')], RULES);
     expect(request.devices.map(({ alias: name, count }) => [name, count])).toEqual([
       ['a', 1],
       ['b', 2],
     ]);
   });
 
-  it.each<{ who: string; own: NumaPolicy | null; flavor: string | null; image: string | null; taken: NumaPolicy }>([
-    { who: 'its own, before all', own: 'socket', flavor: 'required', image: null, taken: 'socket' },
-    { who: 'the flavor, before the alias', own: null, flavor: 'required', image: null, taken: 'required' },
-    { who: 'the image, before the alias', own: null, flavor: null, image: 'required', taken: 'required' },
-    { who: 'the alias, when nobody else says', own: null, flavor: null, image: null, taken: 'preferred' },
-  ])('takes the NUMA policy of $who', (given) => {
-    const request = placementRequest(
-      wishes({
-        flavor: flavor(given.flavor === null ? {} : { [POLICY]: given.flavor }),
-        devices: [{ alias: 'a', count: 1, numaPolicy: given.own }],
-        imagePolicy: given.image,
-      }),
-      [alias('a', 'preferred')],
-    );
-    expect(request.devices[0]?.numaPolicy).toBe(given.taken);
+  describe('NUMA policy', () => {
+    interface Given {
+      /** Of the port, or of the ad-hoc request. */
+      readonly own: NumaPolicy | null;
+      /** undefined: no such extra spec. */
+      readonly flavor?: string;
+      readonly image: string | null;
+      readonly alias: NumaPolicy;
+    }
+
+    const decided = ({ own, flavor: inFlavor, image, alias: inAlias }: Given): (NumaPolicy | undefined)[] => {
+      const all = wishes({
+        flavor: flavor(inFlavor === undefined ? {} : { [POLICY]: inFlavor }),
+        devices: [{ alias: 'a', count: 1, numaPolicy: own }],
+        ports: [{ name: 'eth0', vnicType: 'direct', physicalNetwork: null, trusted: null, numaPolicy: own }],
+        imagePolicy: image,
+      });
+      const [device, port] = placementRequest(all, [alias('a', inAlias)], RULES).devices;
+      return [device?.numaPolicy, port?.numaPolicy];
+    };
+
+    it.each<Given & { readonly taken: NumaPolicy; readonly byPort?: NumaPolicy }>([
+      { own: 'socket', flavor: 'required', image: 'required', alias: 'preferred', taken: 'socket' },
+      { own: 'socket', flavor: 'required', image: null, alias: 'preferred', taken: 'socket' },
+      { own: 'socket', image: 'required', alias: 'preferred', taken: 'socket' },
+      { own: 'socket', image: null, alias: 'preferred', taken: 'socket' },
+      { own: 'legacy', flavor: 'required', image: 'required', alias: 'preferred', taken: 'legacy' },
+      { own: null, flavor: 'required', image: 'required', alias: 'preferred', taken: 'required' },
+      { own: null, flavor: 'required', image: null, alias: 'preferred', taken: 'required' },
+      { own: null, flavor: 'required', image: '', alias: 'preferred', taken: 'required' },
+      { own: null, flavor: 'legacy', image: null, alias: 'preferred', taken: 'legacy' },
+      { own: null, image: 'required', alias: 'preferred', taken: 'required' },
+      { own: null, image: 'legacy', alias: 'preferred', taken: 'legacy' },
+      { own: null, image: null, alias: 'preferred', taken: 'preferred', byPort: 'legacy' },
+      { own: null, image: '', alias: 'preferred', taken: 'preferred', byPort: 'legacy' },
+      { own: null, image: null, alias: 'legacy', taken: 'legacy' },
+    ])('own $own, flavor $flavor, image $image, alias $alias: $taken', ({ taken, byPort = taken, ...given }) => {
+      expect(decided(given)).toEqual([taken, byPort]);
+    });
+
+    it.each<Partial<Given> & { readonly says: string; readonly field: string }>([
+      { flavor: 'requird', says: 'did you mean "required"?', field: `extra_specs.${POLICY}` },
+      { flavor: 'Required', says: 'say required, preferred, legacy, socket', field: `extra_specs.${POLICY}` },
+      { flavor: '', says: 'is empty', field: `extra_specs.${POLICY}` },
+      { flavor: ' ', says: 'not " "', field: `extra_specs.${POLICY}` },
+      { flavor: 'requird', image: 'required', says: 'not "requird"', field: `extra_specs.${POLICY}` },
+      { image: 'requird', says: 'did you mean "required"?', field: IMAGE },
+      { flavor: 'required', image: 'requird', says: 'not "requird"', field: IMAGE },
+      { flavor: 'required', image: 'legacy', says: 'make them agree', field: IMAGE },
+      { own: 'socket', flavor: 'required', image: 'legacy', says: 'make them agree', field: IMAGE },
+    ])('own $own, flavor $flavor, image $image: refused, $says', ({ says, field, ...given }) => {
+      const refused = (): unknown => decided({ own: null, image: null, alias: 'preferred', ...given });
+      expect(refused).toThrow(says);
+      expect(refused).toThrow(
+        expect.objectContaining({ details: { errors: [{ field, problem: expect.any(String) }] } }),
+      );
+    });
+  });
+
+  describe('as Nova reads it', () => {
+    const NOVA = new RequestRules('nova', ['physical_network']);
+    const inFlavor = (extraSpecs: Record<string, string>, image: string | null = null) =>
+      placementRequest(
+        wishes({ flavor: flavor({ [GPU]: 'a:1', ...extraSpecs }), imagePolicy: image }),
+        [alias('a', 'preferred')],
+        NOVA,
+      ).devices;
+
+    it.each<[string, number[]]>([
+      ['a:0', [0]],
+      ['a:-1,a:2', [0, 2]],
+      [' a : +1', [1]],
+    ])('counts of "%s"', (text, counts) => {
+      expect(inFlavor({ [GPU]: text }).map(({ count }) => count)).toEqual(counts);
+      expect(() => deviceWishes(wishes({ flavor: flavor({ [GPU]: text }) }), 'strict')).toThrow(GPU);
+    });
+
+    it('has no exclusive tags, and passes over an empty policy of the flavor', () => {
+      expect(inFlavor({ [POLICY]: '' })).toMatchObject([{ numaPolicy: 'preferred', specs: [{ withoutTags: [] }] }]);
+      expect(() => inFlavor({}, '')).toThrow('hw_pci_numa_affinity_policy');
+      expect(() => inFlavor({ [POLICY]: 'required' }, 'legacy')).toThrow('make them agree');
+      expect(() => inFlavor({ [POLICY]: 'requird' })).toThrow('requird');
+    });
+  });
+
+  it('asks for the ports last, each for one device', () => {
+    const port = { name: 'eth0', vnicType: 'direct', physicalNetwork: 'physnet1', trusted: true } as const;
+    const all = wishes({
+      flavor: flavor({ [GPU]: 'a:2' }),
+      ports: [{ ...port, numaPolicy: null }],
+    });
+    expect(placementRequest(all, [alias('a', 'legacy')], RULES).devices.slice(1)).toEqual([
+      { alias: null, port, count: 1, specs: [portSpec(port)], numaPolicy: 'legacy' },
+    ]);
+  });
+
+  it('keeps devices with exclusive tags from who does not name the tags', () => {
+    const all = wishes({
+      devices: [{ alias: 'a', count: 1, numaPolicy: null }],
+      ports: [{ name: 'p', vnicType: 'direct', physicalNetwork: null, trusted: null, numaPolicy: null }],
+    });
+    const [device, port] = placementRequest(
+      all,
+      [alias('a', 'legacy')],
+      new RequestRules('strict', ['physical_network', 'rack']),
+    ).devices;
+    expect(device?.specs.map((spec) => spec.withoutTags)).toEqual([['physical_network', 'rack']]);
+    expect(port?.specs.map((spec) => spec.withoutTags)).toEqual([['rack']]);
   });
 
   it('refuses contradiction, also without devices, and too much', () => {
     const contradicting = wishes({ flavor: flavor({ [POLICY]: 'required' }), imagePolicy: 'legacy' });
-    expect(() => placementRequest(contradicting, [])).toThrow('make them agree');
+    expect(() => placementRequest(contradicting, [], RULES)).toThrow('make them agree');
     const many = Array.from({ length: 33 }, () => ({ alias: 'a', count: 1, numaPolicy: null }));
-    expect(() => placementRequest(wishes({ devices: many }), [alias('a', 'legacy')])).toThrow('at most 32');
+    expect(() => placementRequest(wishes({ devices: many }), [alias('a', 'legacy')], RULES)).toThrow('at most 32');
     const much = [1, 2].map(() => ({ alias: 'a', count: 129, numaPolicy: null }));
-    expect(() => placementRequest(wishes({ devices: much }), [alias('a', 'legacy')])).toThrow('at most 256');
+    expect(() => placementRequest(wishes({ devices: much }), [alias('a', 'legacy')], RULES)).toThrow('at most 256');
   });
 });

@@ -1,14 +1,20 @@
-import { BerthError } from '../../errors.js';
-import { type AliasDefinition, type NumaPolicy, resolveNumaPolicy } from '../../pci/alias.js';
+import { BerthError, messageOf } from '../../errors.js';
+import { type AliasDefinition, withExclusiveTags } from '../../pci/alias.js';
+import type { NumaPolicy } from '../../pci/numa-policy.js';
+import { resolveNumaPolicyAs } from '../../pci/dialect-readers.js';
+import type { Dialect } from '../../pci/dialect.js';
+import { portSpec } from '../../pci/port.js';
 import {
   DEVICE_REQUESTS_MAX,
   type DeviceRequest,
   DEVICES_PER_SERVER_MAX,
   type GuestCell,
   type PlacementRequest,
+  type PortRequest,
 } from '../../placement/request.js';
 import type { FlavorSnapshot } from '../../store/entities/workload.entities.js';
 import { readExtraSpecs } from '../flavors/extra-specs.js';
+import type { RequestRules } from '../request-rules.js';
 
 /** Devices that are asked for, before the alias is looked up. */
 export interface DeviceWish {
@@ -18,6 +24,17 @@ export interface DeviceWish {
   readonly numaPolicy: NumaPolicy | null;
 }
 
+/** A port that asks for one device. */
+export interface PortWish extends PortRequest {
+  /** null: as flavor or image say. */
+  readonly numaPolicy: NumaPolicy | null;
+}
+
+/** An alias, and which version of it this is. */
+export interface KnownAlias extends AliasDefinition {
+  readonly version?: number;
+}
+
 /** A server's wishes, form-checked. */
 export interface ServerWishes {
   readonly name: string;
@@ -25,15 +42,16 @@ export interface ServerWishes {
   readonly flavor: FlavorSnapshot | null;
   /** Next to, or instead of, the flavor's. */
   readonly devices: readonly DeviceWish[];
+  readonly ports: readonly PortWish[];
   /** Of a server without flavor. */
   readonly size: { readonly vcpus: number; readonly ramMb: number; readonly diskGb: number };
   /** Image property `hw_pci_numa_affinity_policy`. */
   readonly imagePolicy: string | null;
 }
 
-/** All device wishes of a server: the flavor's first, then its own. */
-export function deviceWishes(wishes: ServerWishes): readonly DeviceWish[] {
-  const devices = demandsOf(wishes.flavor)?.devices ?? [];
+/** What a server asks for by alias: the flavor's first, then its own. */
+export function deviceWishes(wishes: ServerWishes, dialect: Dialect): readonly DeviceWish[] {
+  const devices = demandsOf(wishes.flavor, dialect)?.devices ?? [];
   return [...devices.map((device) => ({ ...device, numaPolicy: null })), ...wishes.devices];
 }
 
@@ -45,13 +63,19 @@ export function deviceWishes(wishes: ServerWishes): readonly DeviceWish[] {
  * @param aliases has every alias that {@link deviceWishes} names
  * @throws BerthError `server.invalid` above the limits, `numa_policy.invalid`, `numa_policy.conflict`
  */
-export function placementRequest(wishes: ServerWishes, aliases: readonly AliasDefinition[]): PlacementRequest {
+export function placementRequest(
+  wishes: ServerWishes,
+  aliases: readonly KnownAlias[],
+  rules: RequestRules,
+): PlacementRequest {
   const { flavor, size } = wishes;
-  const demands = demandsOf(flavor);
-  const named = { flavor: demands?.numaPolicy ?? null, image: wishes.imagePolicy };
-  // checked even without devices, so that a contradiction does not wait for the first device
-  resolveNumaPolicy({ ...named, alias: null });
-  const devices = deviceWishes(wishes).map((wish) => deviceRequest(wish, named, aliases));
+  const demands = demandsOf(flavor, rules.dialect);
+  const named = { flavor: demands?.numaPolicy ?? null, image: wishes.imagePolicy, dialect: rules.dialect };
+  assertPoliciesAgree(named);
+  const devices = [
+    ...deviceWishes(wishes, rules.dialect).map((wish) => deviceRequest(wish, named, aliases)),
+    ...wishes.ports.map((port) => portDeviceRequest(port, named)),
+  ].map((device) => ({ ...device, specs: withExclusiveTags(device.specs, rules.exclusiveTags) }));
   assertLimits(devices);
   return {
     serverName: wishes.name,
@@ -70,23 +94,51 @@ interface Demands {
   readonly guestCells: readonly GuestCell[] | null;
 }
 
-function demandsOf(flavor: FlavorSnapshot | null): Demands | null {
-  return flavor && readExtraSpecs(flavor.extra_specs, { vcpus: flavor.vcpus, ramMb: flavor.ram_mb });
+function demandsOf(flavor: FlavorSnapshot | null, dialect: Dialect): Demands | null {
+  return flavor && readExtraSpecs(flavor.extra_specs, { vcpus: flavor.vcpus, ramMb: flavor.ram_mb }, dialect);
 }
 
-function deviceRequest(
-  wish: DeviceWish,
-  named: { readonly flavor: string | null; readonly image: string | null },
-  aliases: readonly AliasDefinition[],
-): DeviceRequest {
+interface NamedPolicies {
+  readonly flavor: string | null;
+  readonly image: string | null;
+  readonly dialect: Dialect;
+}
+
+/** Checked even without devices, so that a contradiction does not wait for the first device. */
+function assertPoliciesAgree(named: NamedPolicies): void {
+  try {
+    policyOf(named, null);
+  } catch (cause) {
+    if (!(cause instanceof BerthError)) throw cause;
+    const errors = [{ field: 'image_properties.hw_pci_numa_affinity_policy', problem: messageOf(cause) }];
+    throw new BerthError(cause.code, cause.message, { cause, details: { errors } });
+  }
+}
+
+function deviceRequest(wish: DeviceWish, named: NamedPolicies, aliases: readonly KnownAlias[]): DeviceRequest {
   const alias = aliases.find((candidate) => candidate.name === wish.alias);
   if (!alias) throw new BerthError('alias.unknown', `There is no alias "${wish.alias}"`);
   return {
     alias: alias.name,
     count: wish.count,
     specs: alias.specs,
-    numaPolicy: wish.numaPolicy ?? resolveNumaPolicy({ ...named, alias: alias.numaPolicy }),
+    numaPolicy: wish.numaPolicy ?? policyOf(named, alias.numaPolicy),
+    aliasVersion: alias.version ?? null,
   };
+}
+
+function portDeviceRequest({ numaPolicy, ...port }: PortWish, named: NamedPolicies): DeviceRequest {
+  return {
+    alias: null,
+    port,
+    count: 1,
+    specs: [portSpec(port, named.dialect)],
+    numaPolicy: numaPolicy ?? policyOf(named, null),
+  };
+}
+
+function policyOf({ dialect, ...named }: NamedPolicies, alias: NumaPolicy | null): NumaPolicy {
+  return resolveNumaPolicyAs(dialect, { ...named, alias });
 }
 
 function assertLimits(devices: readonly DeviceRequest[]): void {

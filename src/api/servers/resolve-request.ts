@@ -1,14 +1,23 @@
 import { BerthError, messageOf } from '../../errors.js';
-import { parseAliasRequest } from '../../pci/alias.js';
+import { parseAliasRequestAs } from '../../pci/dialect-readers.js';
+import type { Dialect } from '../../pci/dialect.js';
 import type { PlacementRequest } from '../../placement/request.js';
-import { findAliasDefinitions, findFlavor } from '../../store/catalog.store.js';
+import { findAliasDefinitions } from '../../store/catalog.store.js';
 import type { Tx } from '../../store/database.js';
 import type { FlavorSnapshot } from '../../store/entities/workload.entities.js';
+import { findFlavor } from '../../store/flavors.store.js';
 import { PROJECT_ID } from '../project.js';
+import type { RequestRules } from '../request-rules.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { assertAliasesKnown, unknownFlavor } from '../unknown-names.js';
-import { type DeviceWish, deviceWishes, placementRequest, type ServerWishes } from './placement-request.js';
-import type { ServerWishesBody } from './servers.dto.js';
+import {
+  type DeviceWish,
+  deviceWishes,
+  placementRequest,
+  type PortWish,
+  type ServerWishes,
+} from './placement-request.js';
+import type { PortBody, ServerWishesBody } from './servers.dto.js';
 
 const VCPUS_DEFAULT = 1;
 const RAM_MB_DEFAULT = 512;
@@ -24,15 +33,21 @@ export interface ResolvedRequest {
  *
  * @throws BerthError `flavor.unknown`, `alias.unknown`, `server.invalid`, `numa_policy.conflict`, …
  */
-export async function resolveRequest(tx: Tx, name: string, body: ServerWishesBody): Promise<ResolvedRequest> {
+export async function resolveRequest(
+  tx: Tx,
+  name: string,
+  body: ServerWishesBody,
+  rules: RequestRules,
+): Promise<ResolvedRequest> {
   assertShape(body);
-  const own = ownWishes(body.devices ?? []);
+  const own = ownWishes(body.devices ?? [], rules.dialect);
   const flavor = body.flavor === undefined || body.flavor === null ? null : await flavorSnapshot(tx, body.flavor);
   const wishes: ServerWishes = {
     name,
     projectId: PROJECT_ID,
     flavor,
     devices: own,
+    ports: portWishes(body.ports ?? []),
     size: {
       vcpus: body.vcpus ?? VCPUS_DEFAULT,
       ramMb: body.ram_mb ?? RAM_MB_DEFAULT,
@@ -40,7 +55,7 @@ export async function resolveRequest(tx: Tx, name: string, body: ServerWishesBod
     },
     imagePolicy: body.image_properties?.hw_pci_numa_affinity_policy ?? null,
   };
-  const names = deviceWishes(wishes).map((wish) => wish.alias);
+  const names = deviceWishes(wishes, rules.dialect).map((wish) => wish.alias);
   const aliases = await findAliasDefinitions(tx, names);
   await assertAliasesKnown(
     tx,
@@ -49,7 +64,7 @@ export async function resolveRequest(tx: Tx, name: string, body: ServerWishesBod
     'devices',
   );
   await assertAliasesKnown(tx, names, aliases, 'flavor');
-  return { flavor, request: placementRequest(wishes, aliases) };
+  return { flavor, request: placementRequest(wishes, aliases, rules) };
 }
 
 function assertShape(body: ServerWishesBody): void {
@@ -60,23 +75,42 @@ function assertShape(body: ServerWishesBody): void {
   if (hasFlavor && sizes.length > 0) {
     throw invalidFields(sizes.map((field) => ({ field, problem: 'comes from the flavor; leave one of them out' })));
   }
-  if (!hasFlavor && sizes.length === 0 && (body.devices ?? []).length === 0 && body.devices !== '') {
+  const asksForDevices = body.devices === '' || [body.devices, body.ports].some((list) => (list ?? []).length > 0);
+  if (!hasFlavor && sizes.length === 0 && !asksForDevices) {
     throw new BerthError(
       'server.invalid',
-      'Name a flavor, or devices like "gpu:1", or a size (vcpus, ram_mb, disk_gb)',
+      'Name a flavor, or devices like "gpu:1", or ports, or a size (vcpus, ram_mb, disk_gb)',
     );
   }
 }
 
-function ownWishes(devices: NonNullable<ServerWishesBody['devices']>): DeviceWish[] {
+function ownWishes(devices: NonNullable<ServerWishesBody['devices']>, dialect: Dialect): DeviceWish[] {
   if (typeof devices !== 'string') {
     return devices.map(({ alias, count, numa_policy }) => ({ alias, count, numaPolicy: numa_policy ?? null }));
   }
   try {
-    return parseAliasRequest(devices).map((request) => ({ ...request, numaPolicy: null }));
+    return parseAliasRequestAs(dialect, devices).map((request) => ({ ...request, numaPolicy: null }));
   } catch (error) {
     throw invalidFields([{ field: 'devices', problem: messageOf(error).replace('pci_passthrough:alias: ', '') }]);
   }
+}
+
+/** Ports without a name get one by their place; two of one name could not be told apart. */
+function portWishes(ports: readonly PortBody[]): PortWish[] {
+  const wishes = ports.map((port, index) => ({
+    name: port.name ?? `port${index}`,
+    vnicType: port.vnic_type,
+    physicalNetwork: port.physical_network,
+    trusted: port.trusted ?? null,
+    numaPolicy: port.numa_policy ?? null,
+  }));
+  const errors = wishes.flatMap(({ name }, index) => {
+    const first = wishes.findIndex((other) => other.name === name);
+    if (first === index) return [];
+    return [{ field: `ports[${index}].name`, problem: `"${name}" is the name of ports[${first}]; take another one` }];
+  });
+  if (errors.length > 0) throw invalidFields(errors);
+  return wishes;
 }
 
 async function flavorSnapshot(tx: Tx, idOrName: string): Promise<FlavorSnapshot> {

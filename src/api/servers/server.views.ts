@@ -1,15 +1,19 @@
 import { ApiProperty } from '@nestjs/swagger';
 import type { Decision } from '../../placement/decision.js';
-import type { DeviceRequest } from '../../placement/request.js';
+import type { DeviceRequest, PlacementRequest } from '../../placement/request.js';
 import type { DecisionEntity, Fault, ServerEventEntity } from '../../store/entities/workload.entities.js';
 import type { ServerDeviceRow, ServerRow } from '../../store/servers.store.js';
 import { FlavorView } from '../flavors/flavors.dto.js';
 import { DecisionView, decisionView, rejectionView } from '../placements/decision.view.js';
 import { libvirtHostdev, qemuArguments, vfioGroupFile } from './attachment.js';
+import { portViews, PortView } from './port.view.js';
 import { SHOWN_STATUSES } from './servers.dto.js';
 
 export class RequestedDevicesView {
-  @ApiProperty({ type: String }) readonly alias: string;
+  @ApiProperty({ type: String, nullable: true, description: 'null: a port asks.' }) readonly alias: string | null;
+  @ApiProperty({ type: String, nullable: true, description: "The port's name." }) readonly port: string | null;
+  @ApiProperty({ type: 'integer', nullable: true, description: 'Of the alias, when the server was asked for.' })
+  readonly alias_version: number | null;
   @ApiProperty({ type: 'integer' }) readonly count: number;
   @ApiProperty({ type: String }) readonly numa_policy: string;
 }
@@ -32,6 +36,8 @@ export class ServerDeviceView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly device_id: string;
   @ApiProperty({ type: String, example: '0000:83:00.0' }) readonly address: string;
   @ApiProperty({ type: String, nullable: true }) readonly alias: string | null;
+  @ApiProperty({ type: String, nullable: true, description: 'Name of the port that asked for it.' })
+  readonly port: string | null;
   @ApiProperty({ type: Boolean, description: 'Not asked for: it shares the IOMMU group of a device that was.' })
   readonly companion: boolean;
   @ApiProperty({ type: String }) readonly vendor_id: string;
@@ -79,6 +85,7 @@ export class ServerSummaryView {
 
 export class ServerView extends ServerSummaryView {
   @ApiProperty({ type: [ServerDeviceView] }) readonly devices: readonly ServerDeviceView[];
+  @ApiProperty({ type: [PortView], description: 'In the order of the request.' }) readonly ports: readonly PortView[];
   @ApiProperty({ type: [ServerEventView], description: 'The latest hundred, oldest first.' })
   readonly events: readonly ServerEventView[];
 }
@@ -129,7 +136,8 @@ export function serverView(
 ): ServerView {
   return {
     ...serverSummaryView(row),
-    devices: devices.map((device) => serverDeviceView(device, row.status === 'ACTIVE')),
+    devices: devices.map((device) => serverDeviceView(device, row)),
+    ports: portViews(row.request, devices),
     events: events.map(({ event, message, created_at }) => ({ event, message, created_at })),
   };
 }
@@ -150,17 +158,22 @@ function faultView({ code, message, details }: Fault): FaultView {
   return { code, message, details: rejections ? { ...others, rejections: rejections.map(rejectionView) } : others };
 }
 
-function requestedView({ alias, count, numaPolicy }: DeviceRequest): RequestedDevicesView {
-  return { alias, count, numa_policy: numaPolicy };
+function requestedView({ alias, aliasVersion, port, count, numaPolicy }: DeviceRequest): RequestedDevicesView {
+  return { alias, port: port?.name ?? null, alias_version: aliasVersion ?? null, count, numa_policy: numaPolicy };
 }
 
-function serverDeviceView(row: ServerDeviceRow, active: boolean): ServerDeviceView {
-  const binding = active ? row.binding : null;
+function portOf({ devices }: PlacementRequest, { request_index }: ServerDeviceRow): string | null {
+  return request_index === null ? null : (devices[request_index]?.port?.name ?? null);
+}
+
+function serverDeviceView(row: ServerDeviceRow, { status, request }: ServerRow): ServerDeviceView {
+  const binding = status === 'ACTIVE' ? row.binding : null;
   return {
     device_id: row.device_id,
     address: row.address,
     alias: row.alias,
-    companion: row.alias === null,
+    port: portOf(request, row),
+    companion: row.request_index === null,
     vendor_id: row.facts.vendor_id,
     product_id: row.facts.product_id,
     device_type: row.facts.device_type,

@@ -1,13 +1,19 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiExtraModels, ApiProperty, getSchemaPath } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { IsObject, IsOptional, ValidateIf, ValidateNested } from 'class-validator';
-import { NUMA_POLICIES, type NumaPolicy, REQUEST_COUNT_MAX } from '../../pci/alias.js';
+import { IsObject, IsOptional, IsString, Length, Matches, ValidateIf, ValidateNested } from 'class-validator';
+import { REQUEST_COUNT_MAX } from '../../pci/alias-request.js';
+import { NUMA_POLICIES, type NumaPolicy } from '../../pci/numa-policy.js';
+import { VNIC_TYPES, type VnicType } from '../../pci/port.js';
 import { DEVICE_REQUESTS_MAX } from '../../placement/request.js';
 import {
   CountField,
   DISK_GB_MAX,
+  FlagField,
+  ListField,
   listRules,
+  NAME_LENGTH_MAX,
+  PLAIN_TEXT,
   RAM_MB_MAX,
   TextField,
   TextParameter,
@@ -20,6 +26,34 @@ export class DeviceWishBody {
   @TextField({ example: 'QuickAssist' }) alias: string;
   @CountField({ min: 1, max: REQUEST_COUNT_MAX }) count: number;
   @WordField({ words: NUMA_POLICIES, optional: true, description: 'As flavor, image or alias say when left out.' })
+  numa_policy?: NumaPolicy;
+}
+
+/** Has to be said, because leaving it out would be a choice of its own: null is an overlay network. */
+function PhysicalNetworkField(): PropertyDecorator {
+  const problem = `has to be the name of a network (1 to ${NAME_LENGTH_MAX} characters), or null for an overlay network`;
+  return applyDecorators(
+    ApiProperty({ type: String, nullable: true, maxLength: NAME_LENGTH_MAX, description: 'null: an overlay network.' }),
+    ValidateIf((port: PortBody) => port.physical_network !== null),
+    IsString({ message: problem }),
+    Length(1, NAME_LENGTH_MAX, { message: problem }),
+    Matches(PLAIN_TEXT, { message: 'has a control character in it; remove it' }),
+    Matches(/\S/, { message: problem }),
+  );
+}
+
+/** A port that takes one device, as Neutron's ports do. */
+export class PortBody {
+  @TextField({
+    optional: true,
+    example: 'eth0',
+    description: 'Its own among the ports; port0, port1, … when left out.',
+  })
+  name?: string;
+  @WordField({ words: VNIC_TYPES }) vnic_type: VnicType;
+  @PhysicalNetworkField() physical_network: string | null;
+  @FlagField({ optional: true, description: 'Only a device whose entry says the same.' }) trusted?: boolean;
+  @WordField({ words: NUMA_POLICIES, optional: true, description: 'Before what flavor and image say.' })
   numa_policy?: NumaPolicy;
 }
 
@@ -51,6 +85,9 @@ export class ServerWishesBody {
 
   @DevicesField()
   devices?: string | DeviceWishBody[];
+
+  @ListField({ of: () => PortBody, min: 0, max: DEVICE_REQUESTS_MAX, optional: true })
+  ports?: PortBody[];
 
   @CountField({ min: 0, max: VCPUS_MAX, optional: true, description: 'Without flavor only; 1 when left out.' })
   vcpus?: number;

@@ -6,6 +6,7 @@ import * as servers from '../../store/servers.store.js';
 import { HttpLimits } from '../http-limits.js';
 import { type Created, createOnce } from '../idempotency.js';
 import { assertMarker, pageOf } from '../page.js';
+import { RequestRules } from '../request-rules.js';
 import { resolveRequest } from './resolve-request.js';
 import {
   type RecordedDecisionsView,
@@ -24,6 +25,7 @@ export class ServersService {
   constructor(
     private readonly ledger: Ledger,
     private readonly limits: HttpLimits,
+    private readonly rules: RequestRules,
   ) {}
 
   async list(query: ServersQuery): Promise<ServerPageView> {
@@ -63,7 +65,7 @@ export class ServersService {
     const id = randomUUID();
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: SERVERS_PATH, body }, id, async () => {
-        const { flavor, request } = await resolveRequest(tx, body.name, body);
+        const { flavor, request } = await resolveRequest(tx, body.name, body, this.rules);
         await servers.insertServer(tx, { id, flavor, request });
       }),
     );

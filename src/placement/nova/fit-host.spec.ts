@@ -70,7 +70,7 @@ describe('placing as Nova does', () => {
     const pf = wants('pf', 1, '8086:10fb', { deviceType: 'type-PF' });
     const untyped = wants('any', 1, '8086:10fb', { deviceType: null });
     expect(addresses(decide(host, aRequest([pf])))).toEqual([PF]);
-    expect(refusal(decide(host, aRequest([untyped])))).toEqual(['PciPassthroughFilter device.too_few_in_pools']);
+    expect(refusal(decide(host, aRequest([untyped])))).toEqual(['PciPassthroughFilter device.none_matching']);
     const both = aRequest([pf, wants('vf', 1, '8086:10ed', { deviceType: 'type-VF' })]);
     expect(refusal(decide(host, both))).toEqual(['PciPassthroughFilter device.not_together']);
   });
@@ -84,7 +84,7 @@ describe('placing as Nova does', () => {
     const host = aHost('h', [{ address: '0000:81:00.0' }]);
     expect(addresses(decide(host, aRequest([wants('gpu', 1, '10DE:1BB0')])))).toEqual(['0000:81:00.0']);
     const capability = wants('gpu', 1, '10de:1bb0', { tags: { capability_type: 'pci' } });
-    expect(refusal(decide(host, aRequest([capability])))).toEqual(['PciPassthroughFilter device.too_few_in_pools']);
+    expect(refusal(decide(host, aRequest([capability])))).toEqual(['PciPassthroughFilter device.near_miss']);
   });
 
   it('takes an IOMMU group whole, and leaves one alone that is not free', () => {
@@ -104,7 +104,7 @@ describe('placing as Nova does', () => {
       { ...sound, status: 'allocated' },
     ]);
     expect(refusal(decide(held, aRequest([wants('gpu', 1, '10de:1bb0')])))).toEqual([
-      'PciPassthroughFilter device.too_few_in_pools',
+      'PciPassthroughFilter device.iommu_group',
     ]);
   });
 
@@ -122,6 +122,14 @@ describe('placing as Nova does', () => {
     const host = aHost('h', [{ address: '0000:81:00.0', traits: ['CUSTOM_A'] }]);
     const wish = wants('gpu', 1, '10de:1bb0', { traits: ['CUSTOM_A'] });
     expect(refusal(decide(host, aRequest([wish])))).toEqual(['PciPassthroughFilter alias.not_nova']);
+  });
+
+  it('says who has the devices', () => {
+    const owner = { serverId: 's', serverName: 'vm-1' };
+    const host = aHost('h', [{ address: '0000:81:00.0', status: 'allocated', owner }]);
+    const decision = decide(host, aRequest([wants('gpu', 1, '10DE:1bb0')]));
+    expect(decision).toMatchObject({ rejections: [{ reasons: [{ code: 'device.all_in_use' }] }] });
+    expect(JSON.stringify(decision)).toContain('allocated to vm-1');
   });
 
   it('serves a request for nothing', () => {

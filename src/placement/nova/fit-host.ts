@@ -3,6 +3,7 @@ import { novaSpecOf, saysMoreThanNova } from '../../pci/nova-alias.js';
 import type { Address } from '../../pci/address.js';
 import type { ChosenDevice, Reason } from '../decision.js';
 import { isFree } from '../device-classes.js';
+import { explainDevices } from '../explain-devices.js';
 import type { Fit } from '../fit-host.js';
 import { requestLabel, type DeviceRequest, type PlacementRequest } from '../request.js';
 import type { HostSnapshot, SnapshotDevice } from '../snapshot.js';
@@ -25,7 +26,8 @@ export function fitHostAsNova(host: HostSnapshot, request: PlacementRequest): Fi
   const requests = request.devices.map(poolRequest);
   const foreign = request.devices.find((device) => device.specs.some(saysMoreThanNova));
   if (foreign) return refused('PciPassthroughFilter', notNova(foreign));
-  if (!supportsAsNova(host, request.devices)) return refused('PciPassthroughFilter', tooFew(request.devices));
+  if (!supportsAsNova(host, request.devices))
+    return refused('PciPassthroughFilter', ...explainAsNova(host, request.devices));
   const { pools, deviceOf } = poolsOf(host);
   const cells = request.guestCells === null ? null : cellsFor(host, request, requests, pools);
   if (request.guestCells !== null && cells === null) return refused('NUMATopologyFilter', noCells(request));
@@ -47,9 +49,21 @@ export function supportsAsNova(host: HostSnapshot, requests: readonly DeviceRequ
   return requests.length === 0 || poolsOf(host).pools.supports(requests.map(poolRequest), null);
 }
 
-/** Why the counts do not serve them. */
-export function explainAsNova(requests: readonly DeviceRequest[]): readonly Reason[] {
-  return [tooFew(requests)];
+/** Why the counts do not serve them: what is the matter with the devices, if that explains it. */
+export function explainAsNova(host: HostSnapshot, requests: readonly DeviceRequest[]): readonly Reason[] {
+  const ofDevices = explainDevices(host, requests.map(withLowerCaseIds), null);
+  return ofDevices.length > 0 ? ofDevices : [tooFew(requests)];
+}
+
+/** Ids match in either case in Nova; the facts of devices are in lower case. */
+function withLowerCaseIds(request: DeviceRequest): DeviceRequest {
+  const lower = (id: string | null): string | null => id?.trim().toLowerCase() ?? null;
+  const specs = request.specs.map((spec) => ({
+    ...spec,
+    vendorId: lower(spec.vendorId),
+    productId: lower(spec.productId),
+  }));
+  return { ...request, specs };
 }
 
 function cellsFor(
@@ -122,8 +136,8 @@ function poolRequest({ count, specs, numaPolicy }: DeviceRequest): PoolRequest {
   return { count, specs: specs.map(novaSpecOf), numaPolicy };
 }
 
-function refused(filter: 'PciPassthroughFilter' | 'NUMATopologyFilter', reason: Reason): Fit {
-  return { fits: false, filter, reasons: [reason] };
+function refused(filter: 'PciPassthroughFilter' | 'NUMATopologyFilter', ...reasons: readonly Reason[]): Fit {
+  return { fits: false, filter, reasons };
 }
 
 function notNova(request: DeviceRequest): Reason {
