@@ -166,7 +166,8 @@ describe('nova.conf and zun.conf', () => {
     expect(nova.settings.agent.deviceSpecs.map(({ vendorId, tags, where }) => [vendorId, tags, where])).toEqual([
       ['10de', {}, 'config/samples/nova.conf:19'],
       [null, { physical_network: 'physnet1' }, 'config/samples/nova.conf:21'],
-      ['8086', {}, 'config/samples/nova.conf:22'],
+      [null, {}, 'config/samples/nova.conf:22'],
+      ['8086', {}, 'config/samples/nova.conf:23'],
     ]);
     expect(
       nova.settings.aliases.map(({ name, numaPolicy, specs }) => [name, numaPolicy, specs[0]?.deviceType]),

@@ -10,11 +10,6 @@ import type { HostSnapshot, SnapshotDevice } from '../snapshot.js';
 import { novaCellChoices } from './cells.js';
 import { NovaPools, type PooledDevice, type PoolRequest } from './pools.js';
 
-interface HostPools {
-  readonly pools: NovaPools;
-  readonly deviceOf: (pooled: PooledDevice) => SnapshotDevice;
-}
-
 /**
  * Devices and NUMA cells as Nova 26.2 chooses them: the first choice of host cells that the scheduler's counts support,
  * then devices pool by pool, the last of each first. A policy means nothing to a guest without NUMA cells.
@@ -28,13 +23,13 @@ export function fitHostAsNova(host: HostSnapshot, request: PlacementRequest): Fi
   if (foreign) return refused('PciPassthroughFilter', notNova(foreign));
   if (!supportsAsNova(host, request.devices))
     return refused('PciPassthroughFilter', ...explainAsNova(host, request.devices));
-  const { pools, deviceOf } = poolsOf(host);
+  const pools = poolsOf(host);
   const cells = request.guestCells === null ? null : cellsFor(host, request, requests, pools);
   if (request.guestCells !== null && cells === null) return refused('NUMATopologyFilter', noCells(request));
   try {
     const taken = pools.consume(requests, cells);
     const devices = taken.flatMap((ofRequest, requestIndex) =>
-      ofRequest.map((device) => chosen(deviceOf(device), request.devices[requestIndex], requestIndex)),
+      ofRequest.map((device) => chosen(device as SnapshotDevice, request.devices[requestIndex], requestIndex)),
     );
     return { fits: true, devices: [...devices, ...companionsOf(host, devices)], numaCells: cells };
   } catch (error) {
@@ -46,8 +41,14 @@ export function fitHostAsNova(host: HostSnapshot, request: PlacementRequest): Fi
 
 /** Whether the counts of the host's pools serve the requests, NUMA left aside: all that Nova's filter asks. */
 export function supportsAsNova(host: HostSnapshot, requests: readonly DeviceRequest[]): boolean {
-  return requests.length === 0 || poolsOf(host).pools.supports(requests.map(poolRequest), null);
+  if (requests.length === 0) return true;
+  const counts = COUNTS.get(host) ?? poolsOf(host).schedulersCopy();
+  COUNTS.set(host, counts);
+  return counts.supports(requests.map(poolRequest), null);
 }
+
+/** The scheduler's view of a host's pools: only ever asked, never consumed from. */
+const COUNTS = new WeakMap<HostSnapshot, NovaPools>();
 
 /** Why the counts do not serve them: what is the matter with the devices, if that explains it. */
 export function explainAsNova(host: HostSnapshot, requests: readonly DeviceRequest[]): readonly Reason[] {
@@ -89,7 +90,7 @@ function supports(pools: NovaPools, requests: readonly PoolRequest[], cells: rea
 }
 
 /** Free devices in address order, as a compute service has them after its start. */
-function poolsOf(host: HostSnapshot): HostPools {
+function poolsOf(host: HostSnapshot): NovaPools {
   const untouched = new Set(host.devices.filter(isFree).map(({ address }) => address));
   const free = new Map<Address, PooledDevice>();
   for (const device of host.devices) {
@@ -102,7 +103,7 @@ function poolsOf(host: HostSnapshot): HostPools {
     relativesOf(host, device).flatMap((address) => free.get(address) ?? []),
   );
   for (const device of free.values()) pools.add(device);
-  return { pools, deviceOf: (pooled) => pooled as SnapshotDevice };
+  return pools;
 }
 
 /** What cannot be given to anybody else once the device is taken: its family, and its IOMMU group. */
