@@ -1,7 +1,7 @@
 import { BerthError } from '../errors.js';
 import { ALIAS_ENTRIES_MAX, parseAliases } from './alias.js';
 import type { AliasDefinition, AliasEntry } from './alias.js';
-import { parseAliasRequest, REQUEST_COUNT_MAX, REQUEST_ITEMS_MAX } from './alias-request.js';
+import { parseAliasRequest, REQUEST_COUNT_MAX, REQUEST_ITEMS_MAX, REQUEST_LENGTH_MAX } from './alias-request.js';
 import type { AliasRequest } from './alias-request.js';
 import { placeOf } from './device-spec-fields.js';
 import type { Dialect } from './dialect.js';
@@ -40,6 +40,10 @@ export function parseAliasesAs(
  */
 export function parseAliasRequestAs(dialect: Dialect, text: string): AliasRequest[] {
   if (dialect === 'strict') return parseAliasRequest(text);
+  if (text.length > REQUEST_LENGTH_MAX) {
+    const message = `pci_passthrough:alias: the text has ${text.length} characters; at most ${REQUEST_LENGTH_MAX}`;
+    throw new BerthError('request.invalid', message);
+  }
   const requests = parseNovaAliasRequest(text, () => true);
   if (requests.length > REQUEST_ITEMS_MAX) {
     throw new BerthError(

@@ -10,6 +10,7 @@ export function novaStrip(text: string): string {
 
 /** `int(text, base)`: blanks around it, a sign, `0x` and single `_` between digits are taken; null: no number. */
 export function novaInteger(text: string, base: 10 | 16): number | null {
+  if (text.length > INTEGER_LENGTH_MAX) return null;
   const plain = novaStrip(text).replace(/\p{Nd}/gu, asciiDigit);
   const form = base === 16 ? HEX : DECIMAL;
   const [, sign = '', digits] = form.exec(plain) ?? [];
@@ -18,6 +19,8 @@ export function novaInteger(text: string, base: 10 | 16): number | null {
   return sign === '-' ? -value : value;
 }
 
+/** Python has it for decimal digits. */
+const INTEGER_LENGTH_MAX = 4300;
 const HEX = /^([+-]?)(?:0[xX]_?)?([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)$/;
 const DECIMAL = /^([+-]?)([0-9]+(?:_[0-9]+)*)$/;
 
