@@ -1,4 +1,5 @@
-import { parseAliases, type NumaPolicy } from '../src/pci/alias.js';
+import { parseAliases } from '../src/pci/alias.js';
+import type { NumaPolicy } from '../src/pci/numa-policy.js';
 import { applyPlacement } from '../src/placement/apply-placement.js';
 import type { Decision } from '../src/placement/decision.js';
 import { place } from '../src/placement/place.js';

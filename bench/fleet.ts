@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { AgentReport, WireDevice } from '../src/messages/bodies.js';
 import { contentHash } from '../src/messages/content-hash.js';
 import { fromWireDevice } from '../src/messages/wire-device.js';
+import { attributesOf } from '../src/pci/device-attributes.js';
+import { deviceGroups } from '../src/pci/device-groups.js';
 import { isolationUnits } from '../src/pci/iommu.js';
 import { poolsOf } from '../src/pci/pool.js';
 import type { HostSnapshot, SnapshotDevice } from '../src/placement/snapshot.js';
@@ -130,11 +132,13 @@ export function snapshotOf(index: number): HostSnapshot {
         tags: device.offer?.tags ?? {},
         resourceClass: null,
         traits: [],
+        attributes: attributesOf(device),
         status: 'available',
         owner: null,
         missing: false,
       }))
       .sort((a, b) => (a.address < b.address ? -1 : 1)),
     units: isolationUnits(reported),
+    groups: deviceGroups(reported),
   };
 }

@@ -1,12 +1,13 @@
 import { measureCommits } from './commit-rate.js';
 import { measureDecisions } from './decisions.js';
+import { measureDeviceSpecs } from './device-specs.js';
 import { sayMachine } from './machine.js';
 import { say } from './print.js';
 import { measureRest } from './rest.js';
 import { withPostgres } from './scratch-postgres.js';
 
 const SIZES = [100, 1_000, 10_000];
-const PARTS = ['decisions', 'commit', 'rest'];
+const PARTS = ['device-specs', 'decisions', 'commit', 'rest'];
 
 /** `npm run bench`, `npm run bench -- rest`, `npm run bench -- rest 100 1000`: parts, and numbers of hosts. */
 async function main(words: readonly string[]): Promise<void> {
@@ -18,6 +19,7 @@ async function main(words: readonly string[]): Promise<void> {
   const parts = named.length > 0 ? named : PARTS;
   sayMachine();
   say();
+  if (parts.includes('device-specs')) measureDeviceSpecs();
   if (parts.includes('decisions')) measureDecisions(sizes);
   if (!parts.includes('commit') && !parts.includes('rest')) return;
   await withPostgres(async (url) => {

@@ -35,7 +35,7 @@ async function serve(databaseUrl: string): Promise<void> {
   const rooms = [bus, SchedulerModule.register(settings.scheduler, [store, bus])];
   const app = await createApi(settings, { role: 'all', store, rooms, logger: ['error', 'fatal'] });
   const aliases = parseAliases(ALIASES.map((value, index) => ({ value, where: `alias ${index + 1}` })));
-  await app.get(Ledger, { strict: false }).transaction((tx) => syncFileAliases(tx, aliases));
+  await app.get(Ledger, { strict: false }).transaction((tx) => syncFileAliases(tx, 'bench', aliases));
   await app.listen(0, '127.0.0.1');
   const simulated = new SimulatedAgents(app.get(Bus, { strict: false }));
   process.on('message', (message: ToService) => {

@@ -80,7 +80,7 @@ withConfig(
   }),
 );
 
-addDeviceSpecsCommand(program);
+addDeviceSpecsCommand(program, process.env);
 
 await program.parseAsync();
 

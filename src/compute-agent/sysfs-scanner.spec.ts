@@ -208,7 +208,7 @@ describe('what is offered', () => {
     for (const entry of [{ devname: 'eth1' }, { driver: 'e1000e', vendor_id: '8086' }]) {
       const settings = { ...settingsOf(host), deviceSpecs: specs(entry) };
       const bound = (await scanHost(settings, originals)).devices.find((found) => found.address === nic);
-      expect(bound).toMatchObject({ driver: null, netdevs: [], notOffered: null });
+      expect(bound).toMatchObject({ driver: null, netdevs: [], notOffered: null, original: originals.get(nic) });
       const unknown = (await scanHost(settings)).devices.find((found) => found.address === nic);
       expect(unknown?.offer).toBeNull();
     }

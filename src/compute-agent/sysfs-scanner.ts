@@ -90,7 +90,10 @@ async function readDevices(sysfsRoot: string, names: readonly string[], problems
   return devices;
 }
 
-function withOriginal(device: PciDevice, original: OriginalState | undefined): PciDevice & { original?: OriginalState } {
+function withOriginal(
+  device: PciDevice,
+  original: OriginalState | undefined,
+): PciDevice & { original?: OriginalState } {
   return original ? { ...device, original } : device;
 }
 

@@ -31,9 +31,10 @@ const ALIASES: readonly unknown[] = [
   { name: 'gpu', vendor_id: '10de', product_id: '1bb0', device_type: 'type-PCI' },
   { name: 'a100', vendor_id: '10de', product_id: '20b0', device_type: 'type-PCI' },
   { name: 'mi100', vendor_id: '1002', product_id: '738c', device_type: 'type-PCI' },
-  { name: 'nic', vendor_id: '8086', product_id: '154c', device_type: 'type-VF' },
-  { name: 'nic', vendor_id: '15b3', product_id: '1018', device_type: 'type-VF' },
-  { name: 'nic-pf', vendor_id: '8086', product_id: '1572', device_type: 'type-PF' },
+  // devices of a network go only to who names it
+  { name: 'nic', vendor_id: '8086', product_id: '154c', device_type: 'type-VF', physical_network: 'physnet1' },
+  { name: 'nic', vendor_id: '15b3', product_id: '1018', device_type: 'type-VF', physical_network: 'physnet2' },
+  { name: 'nic-pf', vendor_id: '8086', product_id: '1572', device_type: 'type-PF', physical_network: 'physnet1' },
   { name: 'QuickAssist', vendor_id: '8086', product_id: '0443', device_type: 'type-VF' },
 ];
 

@@ -25,6 +25,8 @@ const FLAVORS = [
   },
 ];
 
+const PORTS = '[{"vnic_type": "direct", "physical_network": "physnet1"}]';
+
 interface HostView {
   readonly name: string;
   readonly status: string;
@@ -133,6 +135,7 @@ function tellNextSteps(url: string, server: ServerView, say: (line: string) => v
   say(`  curl -s ${url}/v1/servers/${server.id}`);
   say(`  curl -s ${url}/v1/devices?alias=gpu`);
   say(`  curl -s ${url}/v1/servers ${json} -d '{"name": "trainer", "flavor": "m1.a100x4"}'`);
+  say(`  curl -s ${url}/v1/servers ${json} -d '{"name": "router", "ports": ${PORTS}}'`);
   say(`  curl -s ${url}/v1/placements/dry-run ${json} -d '{"devices": "gpu:3"}'      # and why not`);
   say(`  curl -s -X DELETE ${url}/v1/servers/${server.id}`);
   say('');

@@ -1,9 +1,11 @@
 import { Controller, type DynamicModule, Get, HttpCode, Module, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProperty, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
 
-/** One thing a role cannot work without. */
+/** One thing a role cannot work without, or should not go without for long. */
 export interface Check {
   readonly ok: boolean;
+  /** true: the role works all the same, so it is ready; somebody should look. */
+  readonly advisory?: boolean;
   readonly message?: string;
 }
 
@@ -34,7 +36,11 @@ class ReadyView {
     additionalProperties: {
       type: 'object',
       required: ['ok'],
-      properties: { ok: { type: 'boolean' }, message: { type: 'string' } },
+      properties: {
+        ok: { type: 'boolean' },
+        advisory: { type: 'boolean', description: 'true: the role is ready all the same; somebody should look.' },
+        message: { type: 'string' },
+      },
     },
   })
   readonly checks: Readonly<Record<string, Check>>;
@@ -77,7 +83,7 @@ function healthController(options: HealthOptions): new () => object {
 async function readiness({ role, checks }: HealthOptions): Promise<ReadyView> {
   try {
     const results = await checks();
-    const ready = Object.values(results).every((check) => check.ok);
+    const ready = Object.values(results).every((check) => check.ok || check.advisory === true);
     return { status: ready ? 'ready' : 'not_ready', role, checks: results };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

@@ -27,6 +27,21 @@ describe('addresses', () => {
     expect(() => parseAddress(text)).toThrowError(expect.objectContaining({ code: 'address.invalid' }));
   });
 
+  it.each([
+    ['81', '"81" is not a PCI address like 0000:81:00.0'],
+    ['0000:81:20.0', '"0000:81:20.0": slot 20 is above 1f'],
+    ['x'.repeat(60), `"${'x'.repeat(60)}" is not`],
+    ['x'.repeat(61), `"${'x'.repeat(60)}…" is not`],
+  ])('says what is wrong with "%s", in a line of bounded length', (text, message) => {
+    expect(() => parseAddress(text)).toThrow(message);
+  });
+
+  it('orders by domain, bus, slot and function; a longer domain is a greater one', () => {
+    const sorted = ['0000:09:00.0', '0000:81:00.0', '0000:81:00.1', '0000:81:01.0', 'ffff:00:00.0', '10000:01:00.0'];
+    expect([...sorted].reverse().sort(compareAddresses)).toEqual(sorted);
+    expect(compareAddresses('0000:81:00.0', '0000:81:00.0')).toBe(0);
+  });
+
   it('parse and format are inverse, and the order is that of the numbers', () => {
     const parts = fc.record({
       domain: fc.integer({ min: 0, max: 0xffff_ffff }),

@@ -23,7 +23,7 @@ const FORM = /^([0-9a-f]{1,8}):([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])$/i;
  * @throws BerthError `address.invalid`
  */
 export function parseAddress(text: string): AddressParts {
-  const whole = text.includes(':') && text.indexOf(':') === text.lastIndexOf(':') ? `0000:${text}` : text;
+  const whole = text.indexOf(':') === text.lastIndexOf(':') ? `0000:${text}` : text;
   const match = FORM.exec(whole.trim());
   if (!match) {
     throw new BerthError('address.invalid', `"${clip(text)}" is not a PCI address like 0000:81:00.0`);

@@ -1,15 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BerthError } from '../errors.js';
-import {
-  aliasMatches,
-  ANY_DEVICE,
-  deviceSatisfies,
-  parseAliases,
-  parseAliasRequest,
-  resolveNumaPolicy,
-} from './alias.js';
-import type { AliasCandidate, AliasSpec } from './alias.js';
+import { ANY_DEVICE, parseAliases, withExclusiveTags } from './alias.js';
+import type { AliasSpec } from './alias.js';
 
 const GPU = { name: 'gpu', vendor_id: '10DE', product_id: '1bb0', device_type: 'type-PCI' };
 const SPEC: AliasSpec = {
@@ -18,15 +11,6 @@ const SPEC: AliasSpec = {
   productId: '1bb0',
   deviceType: 'type-PCI',
 };
-const DEVICE: AliasCandidate = {
-  vendorId: '10de',
-  productId: '1bb0',
-  deviceType: 'type-PCI',
-  tags: {},
-  resourceClass: null,
-  traits: ['CUSTOM_BIG', 'CUSTOM_BLUE'],
-};
-
 describe('alias definitions', () => {
   it('have every key of Nova, normalised', () => {
     const value = {
@@ -127,6 +111,48 @@ describe('alias definitions', () => {
     ['a policy list', { ...GPU, numa_policy: [] }, 'numa_policy: say required, preferred, legacy, socket, not a list'],
     ['maybe migratable', { ...GPU, live_migratable: 'maybe' }, 'live_migratable: "maybe" is neither yes nor no'],
     ['another capability', { ...GPU, capability_type: 'usb' }, 'capability_type: can only be "pci"'],
+    ['a trait for and against', { ...GPU, traits: 'a, !A' }, 'traits: CUSTOM_A is wanted and forbidden; remove one'],
+    ['only forbidden ones', { ...GPU, traits: '{a|b}, !a, !b' }, 'traits: all of {CUSTOM_A|CUSTOM_B} are forbidden'],
+    ['half a choice', { ...GPU, traits: ['{a|b'] }, 'traits: "{a|b" is not like "{A|B}"'],
+    ['a choice in a choice', { ...GPU, traits: ['{a|{b}}'] }, 'traits: "{a|{b}}" is not like "{A|B}"'],
+    ['an empty choice', { ...GPU, traits: ['{}'] }, 'traits: has an empty name in it'],
+    ['an empty trait', { ...GPU, traits: 'a,,b' }, 'traits: has an empty name in it; remove the comma too many'],
+    ['a double no', { ...GPU, traits: ['!!a'] }, 'traits: "!a" is not a trait\'s name; write T, !T or {A|B}'],
+    ['a choice with commas', { ...GPU, traits: ['{a,b}'] }, 'traits: "a,b" is not a trait\'s name'],
+    ['a numeric trait', { ...GPU, traits: [7] }, 'traits: a number; write "7" in quotes'],
+    ['too many traits', { ...GPU, traits: Array.from({ length: 65 }, (_, i) => `t${i}`) }, 'names more than 64 traits'],
+    ['traits of no kind', { ...GPU, traits: 7 }, 'traits: has to be a list like ["A", "!B", "{C|D}"]'],
+    ['a list of tags', { ...GPU, tags: [] }, 'tags: has to be an object like {"rack": "r1"}, not a list'],
+    ['a numeric tag', { ...GPU, tags: { rack: 1 } }, 'tags: rack: a number; write "1" in quotes'],
+    [
+      'remote-managed',
+      { ...GPU, tags: { remote_managed: true } },
+      'tags: remote_managed: remote-managed devices are for',
+    ],
+    ['a key as a tag', { ...GPU, tags: { live_migratable: true } }, 'tags: live_migratable: is a key of its own'],
+    ['a reserved tag', { ...GPU, tags: { vendor_id: '1' } }, 'tags: vendor_id: is not a tag that an alias can ask for'],
+    [
+      '__proto__ as a tag',
+      { ...GPU, tags: JSON.parse('{"__proto__":"x"}') as unknown },
+      'tags: __proto__: is not a tag',
+    ],
+    ['a tag with a blank', { ...GPU, tags: { 'a b': 'x' } }, 'tags: a b: is not a name of letters'],
+    ['an untrue trust', { ...GPU, tags: { trusted: 'maybe' } }, 'tags: trusted: "maybe" is neither yes nor no'],
+    [
+      'two networks',
+      { ...GPU, tags: { physical_network: 'a' }, physical_network: 'b' },
+      'physical_network: says another physical_network than tags; leave one of the two out',
+    ],
+    ['a bad selector', { ...GPU, selector: 'device.x' }, 'w:1: alias gpu: selector: a device has no attribute "x"'],
+    ['too much utility', { ...GPU, utility: 1001 }, 'utility: is 1001; at most 1000'],
+    ['half a utility', { ...GPU, utility: 0.5 }, 'utility: has to be a whole number from 0 on'],
+    ['a mistyped group', { ...GPU, group: 'cards' }, 'group: say slot or card, not "cards"; did you mean "card"?'],
+    [
+      'a group of VFs',
+      { ...GPU, device_type: 'type-VF', group: 'slot' },
+      'alias gpu: group: a VF has no slot or card of its own',
+    ],
+    ['only a forbidden trait', { name: 'a', device_type: 'type-PF', traits: '!a' }, 'alias a: would take any device'],
     [
       'nothing to match',
       { name: 'a', device_type: 'type-PF' },
@@ -141,12 +167,59 @@ describe('alias definitions', () => {
     expect(problemsOf(entries(value)).join('\n')).toContain(expected);
   });
 
+  it('tell traits that are wanted, forbidden and alternatives apart', () => {
+    const expected = {
+      traits: ['CUSTOM_A', 'HW_GPU_API_VULKAN'],
+      forbiddenTraits: ['CUSTOM_B'],
+      anyTraits: [['CUSTOM_C', 'CUSTOM_D'], ['CUSTOM_E']],
+    };
+    const list = ['a', ' ! b ', '{c| D }', 'HW_GPU_API_VULKAN', '{e|e}', 'A'];
+    for (const traits of [list, list.join(', ')]) {
+      expect(parseAliases(entries({ ...GPU, traits }))[0]?.specs[0]).toEqual({ ...SPEC, ...expected });
+    }
+  });
+
+  it('name tags, with a shorthand for the physical network', () => {
+    const specsOf = (more: object): AliasSpec | undefined => parseAliases(entries({ ...GPU, ...more }))[0]?.specs[0];
+    expect(specsOf({ tags: { rack: 'r1', spare: true, note: null, trusted: 'yes', physical_network: 'p' } })).toEqual({
+      ...SPEC,
+      tags: { rack: 'r1', spare: 'true', note: null, trusted: 'true', physical_network: 'p' },
+    });
+    expect(specsOf({ physical_network: null, tags: { rack: 'r1' } })?.tags).toEqual({
+      physical_network: null,
+      rack: 'r1',
+    });
+    expect(specsOf({ physical_network: 'p', tags: { physical_network: 'p' } })?.tags).toEqual({
+      physical_network: 'p',
+    });
+  });
+
+  it('have a selector, a utility and a group', () => {
+    const value = { ...GPU, selector: ' device.link_width >= 16 ', utility: 1000, group: 'card' };
+    expect(parseAliases(entries(value, { ...GPU, group: 'card' }))[0]?.specs).toEqual([
+      { ...SPEC, selector: 'device.link_width >= 16', utility: 1000, group: 'card' },
+      { ...SPEC, group: 'card' },
+    ]);
+  });
+
+  it.each([
+    [{ tags: { rack: 'r1' } }],
+    [{ physical_network: null }],
+    [{ selector: 'device.total_vfs > 0' }],
+    [{ traits: '{a|b}' }],
+  ])('%j is enough to mean something', (more) => {
+    expect(parseAliases(entries({ name: 'a', device_type: 'type-PF', ...more }))).toHaveLength(1);
+  });
+
   it('of one name have to agree, and the message names both places', () => {
     expect(problemsOf(entries({ ...GPU, numa_policy: 'required' }, GPU))).toEqual([
       'w:2: alias gpu: numa_policy: is legacy here and required at w:1; make them agree',
     ]);
     expect(problemsOf(entries(GPU, { ...GPU, device_type: 'type-PF' }))).toEqual([
       'w:2: alias gpu: device_type: is type-PF here and type-PCI at w:1; make them agree',
+    ]);
+    expect(problemsOf(entries({ ...GPU, group: 'slot' }, GPU))).toEqual([
+      'w:2: alias gpu: group: is left out here and slot at w:1; make them agree',
     ]);
     const { device_type: _, ...untyped } = GPU;
     const [mixed] = problemsOf([...entries(GPU), { value: untyped, where: 'n:2', requireDeviceType: false }]);
@@ -161,7 +234,10 @@ describe('alias definitions', () => {
   });
 
   it('never throw anything but a BerthError, whatever the JSON', () => {
-    const key = fc.constantFrom('name', 'vendor_id', 'device_type', 'traits', 'numa_policy', '__proto__', 'toString');
+    const key = fc.constantFrom(
+      ...['name', 'vendor_id', 'device_type', 'traits', 'numa_policy', '__proto__', 'toString'],
+      ...['tags', 'physical_network', 'selector', 'utility', 'group'],
+    );
     const value = fc.oneof(fc.jsonValue(), fc.dictionary(key, fc.jsonValue()));
     fc.assert(
       fc.property(fc.array(value), (values) => {
@@ -176,142 +252,15 @@ describe('alias definitions', () => {
   });
 });
 
-describe('alias requests', () => {
-  it.each([
-    ['a:1', [['a', 1]]],
-    [
-      ' a : 2 , b b: 1',
-      [
-        ['a', 2],
-        ['b b', 1],
-      ],
-    ],
-    ['a:01', [['a', 1]]],
-    [
-      'a:1,a:2',
-      [
-        ['a', 1],
-        ['a', 2],
-      ],
-    ],
-    ['a:256', [['a', 256]]],
-  ])('%j', (text, expected) => {
-    expect(parseAliasRequest(text).map(({ alias, count }) => [alias, count])).toEqual(expected);
-  });
-
-  it.each([
-    ['', 'the text is empty; write name:count'],
-    [' ', 'the text is empty'],
-    ['a', '"a": write name:count, like "gpu:1"'],
-    ['a:', '"a:": the count has to be a whole number'],
-    ['a:x', '"a:x": the count has to be a whole number'],
-    ['a:1.5', '"a:1.5": the count has to be a whole number'],
-    ['a:1:2', '"a:1:2": write name:count'],
-    ['a:1,', 'item 2, there is nothing; remove the comma too many'],
-    ['a:1,,b:1', 'item 2, there is nothing'],
-    ['gpu:0', '"gpu:0": the count must be 1 or more'],
-    ['b:1,gpu:-1', 'item 2, "gpu:-1": the count must be 1 or more'],
-    ['a:257', '"a:257": the count must be 256 or less'],
-    ['a:99999999999999999999', 'the count must be 256 or less'],
-    [':1', '":1": the alias name before ":" is missing'],
-    ['a:+1', '"a:+1": the count has to be a whole number'],
-    ['a:0x1', 'the count has to be a whole number'],
-    [Array.from({ length: 33 }, () => 'a:1').join(','), '33 items; at most 32'],
-    [`${'a'.repeat(256)}:1`, 'the name is longer than 255 characters'],
-    ['a'.repeat(20_000), 'the text has 20000 characters'],
-  ])('%j is refused', (text, expected) => {
-    expect(() => parseAliasRequest(text)).toThrow(expected);
-    expect(() => parseAliasRequest(text)).toThrow(expect.objectContaining({ code: 'request.invalid' }) as Error);
-  });
-
-  it('read back what they write', () => {
-    const item = fc.tuple(fc.stringMatching(/^[a-z0-9 _-]{0,20}[a-z0-9]$/), fc.integer({ min: 1, max: 256 }));
-    fc.assert(
-      fc.property(fc.array(item, { minLength: 1, maxLength: 32 }), (items) => {
-        const read = parseAliasRequest(items.map(([name, count]) => `${name}:${count}`).join(','));
-        expect(read).toEqual(items.map(([name, count]) => ({ alias: name.trim(), count })));
-      }),
-    );
-  });
-});
-
-describe('which devices satisfy an alias', () => {
-  it.each<[string, Partial<AliasSpec>, Partial<AliasCandidate>, boolean]>([
-    ['the same ids and type', {}, {}, true],
-    ['another vendor', {}, { vendorId: '1002' }, false],
-    ['another product', {}, { productId: '1b06' }, false],
-    ['no ids asked', { vendorId: null, productId: null }, { vendorId: '1002' }, true],
-    ['a VF for type-PCI', {}, { deviceType: 'type-VF' }, false],
-    ['a PF for type-PCI', {}, { deviceType: 'type-PF' }, false],
-    ['a PF for type-PF', { deviceType: 'type-PF' }, { deviceType: 'type-PF' }, true],
-    ['a plain device without type', { deviceType: null }, {}, true],
-    ['a VF without type', { deviceType: null }, { deviceType: 'type-VF' }, true],
-    ['a PF without type', { deviceType: null }, { deviceType: 'type-PF' }, false],
-    ['vdpa without type', { deviceType: null }, { deviceType: 'vdpa' }, false],
-    ['vdpa asked for', { deviceType: 'vdpa' }, { deviceType: 'vdpa' }, true],
-    [
-      'a remote-managed VF',
-      { deviceType: 'type-VF' },
-      { deviceType: 'type-VF', tags: { remote_managed: 'true' } },
-      false,
-    ],
-    [
-      'a VF that is not remote-managed',
-      { deviceType: 'type-VF' },
-      { deviceType: 'type-VF', tags: { remote_managed: 'false' } },
-      true,
-    ],
-    ['tags that nobody asked about', {}, { tags: { physical_network: 'p', trusted: 'true' } }, true],
-    ['a trait', { traits: ['CUSTOM_BIG'] }, {}, true],
-    ['a trait too many', { traits: ['CUSTOM_BIG', 'CUSTOM_RED'] }, {}, false],
-    ['a class', { resourceClass: 'CUSTOM_A' }, { resourceClass: 'CUSTOM_A' }, true],
-    ['another class', { resourceClass: 'CUSTOM_A' }, { resourceClass: 'CUSTOM_B' }, false],
-    ['the class of devices without one', { resourceClass: 'CUSTOM_PCI_10DE_1BB0' }, {}, true],
-    ['migratable, tagged so', { liveMigratable: true }, { tags: { live_migratable: 'true' } }, true],
-    ['migratable, not tagged', { liveMigratable: true }, {}, false],
-    ['not migratable, not tagged', { liveMigratable: false }, {}, false],
-    ['not migratable, tagged so', { liveMigratable: false }, { tags: { live_migratable: 'false' } }, true],
-  ])('%s', (_, spec, device, expected) => {
-    expect(deviceSatisfies({ ...SPEC, ...spec }, { ...DEVICE, ...device })).toBe(expected);
-  });
-
-  it('any spec will do', () => {
-    expect(aliasMatches([{ ...SPEC, productId: '0000' }, SPEC], DEVICE)).toBe(true);
-    expect(aliasMatches([{ ...SPEC, productId: '0000' }], DEVICE)).toBe(false);
-    expect(aliasMatches([], DEVICE)).toBe(false);
-  });
-});
-
-describe('the NUMA policy of a request', () => {
-  it.each([
-    [null, null, null, 'legacy'],
-    [null, null, 'required', 'required'],
-    ['socket', null, 'required', 'socket'],
-    [null, 'preferred', 'required', 'preferred'],
-    ['socket', 'socket', 'required', 'socket'],
-    ['', '', 'required', 'required'],
-  ] as const)('flavor %j, image %j, alias %j: %s', (flavor, image, alias, expected) => {
-    expect(resolveNumaPolicy({ flavor, image, alias })).toBe(expected);
-  });
-
-  it.each([
-    [
-      'prefered',
-      null,
-      'numa_policy.invalid',
-      'hw:pci_numa_affinity_policy: say required, preferred, legacy, socket, not "prefered"; did you mean "preferred"?',
-    ],
-    [null, 'x', 'numa_policy.invalid', 'image property hw_pci_numa_affinity_policy: say'],
-    [
-      'required',
-      'legacy',
-      'numa_policy.conflict',
-      'the flavor says hw:pci_numa_affinity_policy "required", the image says "legacy"',
-    ],
-  ])('flavor %j, image %j: %s', (flavor, image, code, message) => {
-    const resolve = (): unknown => resolveNumaPolicy({ flavor, image, alias: null });
-    expect(resolve).toThrow(message);
-    expect(resolve).toThrow(expect.objectContaining({ code }) as Error);
+describe('exclusive tags', () => {
+  it('are wanted absent by every spec that does not name them', () => {
+    const own: AliasSpec = { ...SPEC, tags: { physical_network: null, rack: 'r1' }, withoutTags: ['spare'] };
+    const specs = withExclusiveTags([SPEC, own], ['physical_network', 'gold', 'spare']);
+    expect(specs.map(({ withoutTags }) => withoutTags)).toEqual([
+      ['gold', 'physical_network', 'spare'],
+      ['gold', 'spare'],
+    ]);
+    expect(withExclusiveTags([SPEC], [])).toEqual([SPEC]);
   });
 });
 

@@ -1,11 +1,11 @@
 import { BerthError } from '../errors.js';
+import * as readers from './alias-fields.js';
+import type { AliasGroup } from './alias-fields.js';
 import * as fields from './device-spec-fields.js';
 import type { Where } from './device-spec-fields.js';
 import type { DeviceType, Tags } from './device.js';
-import { suggestion } from './suggest.js';
-
-export const NUMA_POLICIES = ['required', 'preferred', 'legacy', 'socket'] as const;
-export type NumaPolicy = (typeof NUMA_POLICIES)[number];
+import { readNumaPolicy, type NumaPolicy } from './numa-policy.js';
+import { readSelector } from './selector.js';
 
 /** One line of an alias: a device has to satisfy all of it. */
 export interface AliasSpec {
@@ -33,9 +33,6 @@ export interface AliasSpec {
   /** What is taken along with the device: the other functions of its slot, or of its card; null: nothing. */
   readonly group: AliasGroup | null;
 }
-
-export const ALIAS_GROUPS = ['slot', 'card'] as const;
-export type AliasGroup = (typeof ALIAS_GROUPS)[number];
 
 /** The spec that takes any device: what others are made from. */
 export const ANY_DEVICE: AliasSpec = {
@@ -69,28 +66,7 @@ export interface AliasEntry {
   readonly requireDeviceType?: boolean;
 }
 
-/** `gpu:2` of a flavor or an ad-hoc request. */
-export interface AliasRequest {
-  readonly alias: string;
-  readonly count: number;
-}
-
-/** What an alias looks at in a device. */
-export interface AliasCandidate {
-  readonly vendorId: string;
-  readonly productId: string;
-  readonly deviceType: DeviceType;
-  readonly tags: Tags;
-  readonly resourceClass: string | null;
-  readonly traits: readonly string[];
-}
-
 export const ALIAS_ENTRIES_MAX = 10_000;
-export const REQUEST_ITEMS_MAX = 32;
-export const REQUEST_COUNT_MAX = 256;
-const REQUEST_LENGTH_MAX = 16_384;
-const NAME_LENGTH_MAX = 255;
-const ALIAS_DEVICE_TYPES: readonly DeviceType[] = ['type-PCI', 'type-PF', 'type-VF'];
 
 type Draft = { -readonly [Key in keyof AliasSpec]: AliasSpec[Key] } & { name: string; numaPolicy: NumaPolicy };
 
@@ -107,15 +83,20 @@ const KEYS: ReadonlyMap<string, (draft: Draft, value: unknown) => void> = new Ma
   string,
   (draft: Draft, value: unknown) => void
 >([
-  ['name', (draft, value) => (draft.name = readName(value))],
-  ['vendor_id', (draft, value) => (draft.vendorId = readId(value))],
-  ['product_id', (draft, value) => (draft.productId = readId(value))],
-  ['device_type', (draft, value) => (draft.deviceType = readDeviceType(value))],
+  ['name', (draft, value) => (draft.name = readers.readName(value))],
+  ['vendor_id', (draft, value) => (draft.vendorId = readers.readId(value))],
+  ['product_id', (draft, value) => (draft.productId = readers.readId(value))],
+  ['device_type', (draft, value) => (draft.deviceType = readers.readDeviceType(value))],
   ['numa_policy', (draft, value) => (draft.numaPolicy = readNumaPolicy(value))],
   ['resource_class', (draft, value) => (draft.resourceClass = fields.readResourceClass(value))],
-  ['traits', (draft, value) => (draft.traits = fields.readTraits(value))],
+  ['traits', (draft, value) => Object.assign(draft, readers.readTraitWishes(value))],
   ['live_migratable', (draft, value) => (draft.liveMigratable = fields.readBoolean(value))],
-  ['capability_type', (_, value) => readCapabilityType(value)],
+  ['tags', (draft, value) => addTags(draft, readers.readTags(value))],
+  ['physical_network', (draft, value) => addTags(draft, { physical_network: readers.readPhysicalNetwork(value) })],
+  ['selector', (draft, value) => (draft.selector = readSelector(value))],
+  ['utility', (draft, value) => (draft.utility = readers.readUtility(value))],
+  ['group', (draft, value) => (draft.group = readers.readGroup(value))],
+  ['capability_type', (_, value) => readers.readCapabilityType(value)],
 ]);
 
 /**
@@ -148,69 +129,14 @@ export function parseAliases(
   }));
 }
 
-/**
- * Reads `gpu:2,nic:1`, the value of `pci_passthrough:alias` and of ad-hoc requests (rules: nova.md 3.1; counts from 1 on).
- * One alias named twice makes two requests.
- *
- * @throws BerthError `request.invalid`
- */
-export function parseAliasRequest(text: string): AliasRequest[] {
-  if (text.length > REQUEST_LENGTH_MAX) {
-    throw invalidRequest(`the text has ${text.length} characters; at most ${REQUEST_LENGTH_MAX}`);
-  }
-  if (text.trim() === '') throw invalidRequest('the text is empty; write name:count, like "gpu:1"');
-  const items = text.split(',');
-  if (items.length > REQUEST_ITEMS_MAX) {
-    throw invalidRequest(`${items.length} items; at most ${REQUEST_ITEMS_MAX} in one request`);
-  }
-  return items.map((item, index) => parseRequestItem(item, items.length > 1 ? `item ${index + 1}, ` : ''));
-}
-
-/** Whether any of the specs takes the device. */
-export function aliasMatches(specs: readonly AliasSpec[], device: AliasCandidate): boolean {
-  return specs.some((spec) => deviceSatisfies(spec, device));
-}
-
-/**
- * Whether the spec takes the device. vDPA and remote-managed devices and PFs are given only to who asks for them
- * (rules: nova.md 2.3, 2.4). `liveMigratable: false` wants a device that says no.
- */
-export function deviceSatisfies(spec: AliasSpec, device: AliasCandidate): boolean {
-  return (
-    (spec.vendorId === null || spec.vendorId === device.vendorId) &&
-    (spec.productId === null || spec.productId === device.productId) &&
-    takesType(spec.deviceType, device.deviceType) &&
-    (device.tags['remote_managed'] !== 'true' || spec.tags['remote_managed'] === 'true') &&
-    (spec.resourceClass === null ||
-      spec.resourceClass === (device.resourceClass ?? fields.defaultResourceClass(device))) &&
-    spec.traits.every((trait) => device.traits.includes(trait)) &&
-    !spec.forbiddenTraits.some((trait) => device.traits.includes(trait)) &&
-    spec.anyTraits.every((some) => some.some((trait) => device.traits.includes(trait))) &&
-    Object.entries(spec.tags).every(([name, value]) => tagOf(device, name) === value) &&
-    !spec.withoutTags.some((name) => Object.hasOwn(device.tags, name)) &&
-    (spec.liveMigratable === null || device.tags['live_migratable'] === String(spec.liveMigratable))
-  );
-}
-
-/**
- * The policy of a request: flavor or image, then alias, then legacy. An empty text counts as not given (rule: nova.md 2.5).
- *
- * @throws BerthError `numa_policy.invalid`, `numa_policy.conflict`
- */
-export function resolveNumaPolicy(given: {
-  readonly flavor: string | null;
-  readonly image: string | null;
-  readonly alias: NumaPolicy | null;
-}): NumaPolicy {
-  const image = policyNamed('image property hw_pci_numa_affinity_policy', given.image);
-  const flavor = policyNamed('extra spec hw:pci_numa_affinity_policy', given.flavor);
-  if (image !== null && flavor !== null && image !== flavor) {
-    throw new BerthError(
-      'numa_policy.conflict',
-      `the flavor says hw:pci_numa_affinity_policy "${flavor}", the image says "${image}"; make them agree`,
-    );
-  }
-  return flavor ?? image ?? given.alias ?? 'legacy';
+/** The specs, each without devices that have an exclusive tag which it does not name. */
+export function withExclusiveTags(specs: readonly AliasSpec[], exclusiveTags: readonly string[]): AliasSpec[] {
+  return specs.map((spec) => ({
+    ...spec,
+    withoutTags: [
+      ...new Set([...spec.withoutTags, ...exclusiveTags.filter((tag) => !Object.hasOwn(spec.tags, tag))]),
+    ].sort(),
+  }));
 }
 
 function readEntry(entry: AliasEntry, requireDeviceType: boolean, problems: string[]): ReadEntry | null {
@@ -251,19 +177,34 @@ function readKey(draft: Draft, key: string, value: unknown): void {
   read(draft, value);
 }
 
+/** Tags of `tags` and of its shorthand. */
+function addTags(draft: Draft, tags: Tags): void {
+  for (const [name, value] of Object.entries(tags)) {
+    if (Object.hasOwn(draft.tags, name) && draft.tags[name] !== value) {
+      throw new fields.FieldProblem(`says another ${name} than tags; leave one of the two out`);
+    }
+  }
+  draft.tags = { ...draft.tags, ...tags };
+}
+
 function missingFrom(value: Record<string, unknown>, draft: Draft, requireDeviceType: boolean): string[] {
   const missing: string[] = [];
   if (!Object.hasOwn(value, 'name')) missing.push('name: is missing; give the alias a name');
-  if (requireDeviceType && draft.deviceType === null) missing.push(`device_type: ${SAY_DEVICE_TYPE}`);
-  if (
-    draft.vendorId === null &&
-    draft.productId === null &&
-    draft.resourceClass === null &&
-    draft.traits.length === 0
-  ) {
-    missing.push('would take any device; give vendor_id and product_id, a resource_class or traits');
+  if (requireDeviceType && draft.deviceType === null) missing.push(`device_type: ${readers.SAY_DEVICE_TYPE}`);
+  if (takesAnything(draft)) {
+    missing.push('would take any device; give vendor_id and product_id, a resource_class, traits, tags or a selector');
+  }
+  if (draft.group !== null && draft.deviceType === 'type-VF') {
+    missing.push('group: a VF has no slot or card of its own; ask for type-PCI or type-PF, or leave group out');
   }
   return missing;
+}
+
+function takesAnything({ vendorId, productId, resourceClass, traits, anyTraits, tags, selector }: Draft): boolean {
+  return (
+    [vendorId, productId, resourceClass, selector].every((wish) => wish === null) &&
+    [traits, anyTraits, Object.keys(tags)].every((wishes) => wishes.length === 0)
+  );
 }
 
 function conflictsOf(first: ReadEntry, second: ReadEntry): string[] {
@@ -274,91 +215,6 @@ function conflictsOf(first: ReadEntry, second: ReadEntry): string[] {
   return [
     ...differing('numa_policy', first.numaPolicy, second.numaPolicy),
     ...differing('device_type', first.spec.deviceType ?? 'left out', second.spec.deviceType ?? 'left out'),
+    ...differing('group', first.spec.group ?? 'left out', second.spec.group ?? 'left out'),
   ];
-}
-
-function readName(value: unknown): string {
-  const name = fields.readText(value).trim();
-  if (name.length > NAME_LENGTH_MAX) throw new fields.FieldProblem(`is longer than ${NAME_LENGTH_MAX} characters`);
-  if (/[,:]/.test(name)) {
-    throw new fields.FieldProblem(
-      `"${fields.clip(name)}" has "," or ":" in it and could never be requested; rename it`,
-    );
-  }
-  return name;
-}
-
-function readId(value: unknown): string {
-  if (typeof value === 'number') throw fields.numberInsteadOfId(value);
-  if (typeof value === 'string' && /^[0-9a-f]{4}$/i.test(value)) return value.toLowerCase();
-  const shown = typeof value === 'string' ? `"${fields.clip(value)}"` : fields.kindOf(value);
-  throw new fields.FieldProblem(`${shown} is not exactly 4 hex digits in quotes, like "10de"`);
-}
-
-const SAY_DEVICE_TYPE = 'say type-PCI, type-PF or type-VF';
-
-function readDeviceType(value: unknown): DeviceType {
-  const known = ALIAS_DEVICE_TYPES.find((type) => type === value);
-  if (known) return known;
-  const text = typeof value === 'string' ? value : '';
-  if (text === 'vdpa') throw new fields.FieldProblem(`vdpa devices are for ports only; ${SAY_DEVICE_TYPE}`);
-  // Zun says PCI, PF and VF.
-  const hint = suggestion(text, ALIAS_DEVICE_TYPES) || suggestion(`type-${text}`, ALIAS_DEVICE_TYPES);
-  const shown = typeof value === 'string' ? `"${fields.clip(text)}"` : fields.kindOf(value);
-  throw new fields.FieldProblem(`${SAY_DEVICE_TYPE}, not ${shown}${hint}`);
-}
-
-function readNumaPolicy(value: unknown): NumaPolicy {
-  const known = NUMA_POLICIES.find((policy) => policy === value);
-  if (known) return known;
-  const shown = typeof value === 'string' ? `"${fields.clip(value)}"` : fields.kindOf(value);
-  const hint = typeof value === 'string' ? suggestion(value, NUMA_POLICIES) : '';
-  throw new fields.FieldProblem(`say ${NUMA_POLICIES.join(', ')}, not ${shown}${hint}`);
-}
-
-/** Nova's old no-op. */
-function readCapabilityType(value: unknown): void {
-  if (value !== 'pci') throw new fields.FieldProblem('can only be "pci", and says nothing; leave it out');
-}
-
-function parseRequestItem(item: string, position: string): AliasRequest {
-  const shown = `${position}"${fields.clip(item.trim())}"`;
-  const [name, digits, ...more] = item.split(':').map((part) => part.trim());
-  if (item.trim() === '') throw invalidRequest(`${position}there is nothing; remove the comma too many`);
-  if (name === undefined || digits === undefined || more.length > 0) {
-    throw invalidRequest(`${shown}: write name:count, like "gpu:1"`);
-  }
-  if (name === '') throw invalidRequest(`${shown}: the alias name before ":" is missing`);
-  if (name.length > NAME_LENGTH_MAX)
-    throw invalidRequest(`${shown}: the name is longer than ${NAME_LENGTH_MAX} characters`);
-  if (!/^-?\d+$/.test(digits)) throw invalidRequest(`${shown}: the count has to be a whole number`);
-  if (Number(digits) < 1) throw invalidRequest(`${shown}: the count must be 1 or more`);
-  if (Number(digits) > REQUEST_COUNT_MAX)
-    throw invalidRequest(`${shown}: the count must be ${REQUEST_COUNT_MAX} or less`);
-  return { alias: name, count: Number(digits) };
-}
-
-function invalidRequest(message: string): BerthError {
-  return new BerthError('request.invalid', `pci_passthrough:alias: ${message}`);
-}
-
-function takesType(wanted: DeviceType | null, type: DeviceType): boolean {
-  if (wanted === null) return type === 'type-PCI' || type === 'type-VF';
-  return wanted === type;
-}
-
-/** `remote_managed` is false where nothing is said; undefined: there is no such tag. */
-function tagOf(device: AliasCandidate, name: string): string | null | undefined {
-  if (Object.hasOwn(device.tags, name)) return device.tags[name];
-  return name === 'remote_managed' && device.deviceType !== 'type-PCI' ? 'false' : undefined;
-}
-
-function policyNamed(source: string, text: string | null): NumaPolicy | null {
-  if (text === null || text === '') return null;
-  const known = NUMA_POLICIES.find((policy) => policy === text);
-  if (known) return known;
-  throw new BerthError(
-    'numa_policy.invalid',
-    `${source}: say ${NUMA_POLICIES.join(', ')}, not "${fields.clip(text)}"${suggestion(text, NUMA_POLICIES)}`,
-  );
 }

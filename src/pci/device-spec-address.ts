@@ -81,7 +81,7 @@ function readAddressText(text: string): AddressPattern {
     throw new FieldProblem(`"${text}" has too many parts; write domain:bus:slot.function, like "0000:81:00.0"`);
   }
   const [domain, bus, slot] = [...Array<string>(3 - fields.length).fill('*'), ...fields] as [string, string, string];
-  const fn = dot < 0 ? '*' : text.slice(dot + 1);
+  const fn = dot < 0 ? '' : text.slice(dot + 1);
   return {
     domain: readTextComponent('domain', domain, text),
     bus: readTextComponent('bus', bus, text),

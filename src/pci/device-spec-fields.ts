@@ -132,7 +132,7 @@ function customName(name: string): string {
 /** A whole number from 0 on, also as decimal text. */
 export function readCount(value: unknown): number {
   const number = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value;
-  if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number;
+  if (Number.isSafeInteger(number) && (number as number) >= 0) return number as number;
   throw new FieldProblem(
     `has to be a whole number from 0 on, not ${typeof value === 'string' ? `"${clip(value)}"` : kindOf(value)}`,
   );

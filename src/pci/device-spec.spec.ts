@@ -15,6 +15,7 @@ const NIC: PciDevice = {
   subsystemVendorId: '1af4',
   subsystemProductId: '0001',
   revision: '00',
+  serialNumber: null,
   deviceType: 'type-PCI',
   parentAddress: null,
   numaNode: 1,
@@ -35,6 +36,7 @@ const VF: PciDevice = {
   parentAddress: PF.address,
   netdevs: [],
 };
+const DPU_VF: PciDevice = { ...VF, serialNumber: 'MT2113X00123' };
 const HOST = hostContext([NIC, PF, VF]);
 
 describe('address as text (every row of the table of Nova, and what Nova refuses)', () => {
@@ -146,8 +148,14 @@ describe('matching', () => {
     ['another IOMMU group', { iommu_group: '18' }, NIC, false],
     ['NUMA node', { numa_node: 1 }, NIC, true],
     ['another NUMA node', { numa_node: 0 }, NIC, false],
-    ['a remote-managed VF', { remote_managed: true }, VF, true],
-    ['no remote-managed PF', { remote_managed: true }, PF, false],
+    ['serial number', { serial: ' MT2113X00123 ' }, DPU_VF, true],
+    ['another serial number', { serial: 'mt2113x00123' }, DPU_VF, false],
+    ['a serial number of a card that tells none', { serial: 'MT2113X00123' }, NIC, false],
+    ['a VF of a remote-managed card', { remote_managed: true }, DPU_VF, true],
+    ['a vdpa VF of a remote-managed card', { remote_managed: true }, { ...DPU_VF, deviceType: 'vdpa' }, true],
+    ['no VF of a card without a serial number', { remote_managed: true }, VF, false],
+    ['no VF of a card with a blank one', { remote_managed: true }, { ...VF, serialNumber: ' ' }, false],
+    ['no remote-managed PF', { remote_managed: true }, { ...PF, serialNumber: 'MT2113X00123' }, false],
     ['not remote-managed', { remote_managed: 'no' }, PF, true],
   ])('%s', (_, entry, device, expected) => {
     expect(matchDeviceSpec(only(entry), device, HOST)).toBe(expected);
@@ -201,6 +209,32 @@ describe('what is offered', () => {
       'excluded by entry 2 (w:1)',
     );
     expect(why({}, { ...NIC, classCode: '060400' })).toBe('bridges are never handed out');
+  });
+
+  it('may be for one use only: a PF or a whole function, never a VF', () => {
+    const specs = parse([{ one_time_use: 'yes' }, {}]);
+    expect(offerDevice(specs, NIC, HOST).offer?.tags).toEqual({ one_time_use: 'true' });
+    expect(offerDevice(specs, PF, HOST).offer?.entry).toBe(0);
+    expect(offerDevice(specs, VF, HOST)).toEqual({
+      offer: null,
+      notOffered: 'entry 1 (w:1) says one_time_use, which a type-VF cannot have',
+    });
+    expect(offerDevice(specs, { ...VF, deviceType: 'vdpa' }, HOST).notOffered).toContain('a vdpa cannot have');
+    expect(offerDevice(parse({ one_time_use: 'no' }), VF, HOST).offer?.tags).toEqual({ one_time_use: 'false' });
+  });
+
+  it.each<[string, object, object]>([
+    ['managed', { managed: 'off' }, { tags: { managed: 'false' } }],
+    ['managed', { managed: true }, { tags: { managed: 'true' } }],
+    ['live_migratable', { live_migratable: 'Y' }, { tags: { live_migratable: 'true' } }],
+    ['live_migratable', { live_migratable: 0 }, { tags: { live_migratable: 'false' } }],
+    ['remote_managed', { remote_managed: false }, { tags: { remote_managed: 'false' } }],
+    ['resource_class', { resource_class: 'pci-gpu.1' }, { resourceClass: 'CUSTOM_PCI_GPU_1', tags: {} }],
+    ['traits', { traits: ['hw_gpu_api_vulkan', ' a b '] }, { traits: ['HW_GPU_API_VULKAN', 'CUSTOM_A_B'], tags: {} }],
+    ['an overlay network', { physical_network: null }, { tags: { physical_network: null } }],
+    ['a network called null', { physical_network: 'null' }, { tags: { physical_network: 'null' } }],
+  ])('carries %s', (_key, entry, offer) => {
+    expect(offerDevice(parse(entry), NIC, HOST).offer).toMatchObject(offer);
   });
 
   it('is the lowest entry that matches by itself (any entries, any order)', () => {
@@ -266,6 +300,9 @@ describe('malformed entries', () => {
     ['an empty class name', { resource_class: '' }, 'resource_class: is empty'],
     ['a long class name', { resource_class: 'x'.repeat(256) }, 'resource_class: has 256 characters; at most 255'],
     ['an odd class', { class: '030' }, 'class: "030" is not 2, 4 or 6 hex digits, like "0300"'],
+    ['a serial number in digits', { serial: 12345 }, 'serial: a number; write "12345" in quotes'],
+    ['an empty serial number', { serial: ' ' }, 'serial: is empty; give a value, or leave the key out'],
+    ['a null serial number', { serial: null }, 'serial: has to be a text in quotes, not null'],
     ['a negative node', { numa_node: -1 }, 'numa_node: has to be a whole number from 0 on, not the number -1'],
     ['a group by name', { iommu_group: 'x' }, 'iommu_group: has to be a whole number from 0 on, not "x"'],
     ['an exclusion with tags', { exclude: true, trusted: true }, 'exclude: what is excluded has no tags'],

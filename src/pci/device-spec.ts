@@ -4,8 +4,19 @@ import { addressMatches, readAddressPattern, singleAddress } from './device-spec
 import type { AddressPattern } from './device-spec-address.js';
 import * as fields from './device-spec-fields.js';
 import type { Path, Where } from './device-spec-fields.js';
-import { isBridge } from './device.js';
+import { indexOf, probeOf } from './device-spec-index.js';
+import type { Dialect } from './dialect.js';
+import { isBridge, isVirtualFunction } from './device.js';
 import type { Offer, PciDevice, Tags } from './device.js';
+import {
+  checkNovaDeviceSpec,
+  matchNovaDeviceSpec,
+  NO_NOVA_HOST,
+  novaHost,
+  parseNovaDeviceSpec,
+} from './nova-device-spec.js';
+import type { NovaDeviceSpec, NovaHost, ScannedForNova } from './nova-device-spec.js';
+import { novaText } from './nova-values.js';
 
 /** One entry of the whitelist. What is null does not matter. */
 export interface DeviceSpec {
@@ -21,6 +32,8 @@ export interface DeviceSpec {
   readonly subsystemVendorId: string | null;
   readonly subsystemProductId: string | null;
   readonly driver: string | null;
+  /** Of the card; its VFs have it, too. */
+  readonly serial: string | null;
   readonly iommuGroup: number | null;
   readonly numaNode: number | null;
   /** What it matches is not offered, whatever later entries say. */
@@ -28,17 +41,23 @@ export interface DeviceSpec {
   readonly tags: Tags;
   readonly resourceClass: string | null;
   readonly traits: readonly string[];
+  /** The entry as Nova reads it, in the nova dialect: then this alone decides what matches. */
+  readonly nova: NovaDeviceSpec | null;
 }
 
 /** What matching has to know of the host beside the device itself. */
 export interface HostContext {
   /** Interface name → address of its device, resolved once for a scan. */
   readonly devnames: ReadonlyMap<string, Address>;
+  /** For entries in the nova dialect; left out: a host without network interfaces and PFs. */
+  readonly nova?: NovaHost;
 }
 
 export interface DeviceSpecOptions {
   /** Names of tags that are allowed beside the known keys. */
   readonly freeTags: readonly string[];
+  /** `strict` when left out. In the nova dialect every key is a tag. */
+  readonly dialect?: Dialect;
 }
 
 export const DEVICE_SPECS_MAX = 10_000;
@@ -59,6 +78,7 @@ const KEYS: ReadonlyMap<string, KeyReader> = new Map<string, KeyReader>([
   ['subsystem_vendor_id', (draft, value) => (draft.subsystemVendorId = fields.readHexId(value))],
   ['subsystem_product_id', (draft, value) => (draft.subsystemProductId = fields.readHexId(value))],
   ['driver', (draft, value) => (draft.driver = fields.readText(value))],
+  ['serial', (draft, value) => (draft.serial = fields.readText(value).trim())],
   ['iommu_group', (draft, value) => (draft.iommuGroup = fields.readCount(value))],
   ['numa_node', (draft, value) => (draft.numaNode = fields.readCount(value))],
   ['exclude', (draft, value) => (draft.exclude = fields.readBoolean(value))],
@@ -94,7 +114,8 @@ export function parseDeviceSpecs(value: unknown, where: Where, options: DeviceSp
   };
   const specs: DeviceSpec[] = [];
   for (const [path, entry] of entriesOf(value, report)) {
-    const spec = parseEntry(entry, path, fields.placeOf(where, path), options, report);
+    const read = options.dialect === 'nova' ? parseNovaEntry : parseEntry;
+    const spec = read(entry, path, fields.placeOf(where, path), options, report);
     if (spec) specs.push(spec);
   }
   if (problems.length > 0) throw new BerthError('device_spec.invalid', problems.join('\n'), { details: { problems } });
@@ -103,6 +124,7 @@ export function parseDeviceSpecs(value: unknown, where: Where, options: DeviceSp
 
 /** Whether the entry means the device. */
 export function matchDeviceSpec(spec: DeviceSpec, device: PciDevice, host: HostContext): boolean {
+  if (spec.nova) return matchNovaDeviceSpec(spec.nova, device, host.nova ?? NO_NOVA_HOST);
   return (
     (spec.vendorId === null || spec.vendorId === device.vendorId) &&
     (spec.productId === null || spec.productId === device.productId) &&
@@ -110,10 +132,11 @@ export function matchDeviceSpec(spec: DeviceSpec, device: PciDevice, host: HostC
     (spec.subsystemVendorId === null || spec.subsystemVendorId === device.subsystemVendorId) &&
     (spec.subsystemProductId === null || spec.subsystemProductId === device.subsystemProductId) &&
     (spec.driver === null || spec.driver === device.driver) &&
+    (spec.serial === null || spec.serial === device.serialNumber) &&
     (spec.iommuGroup === null || spec.iommuGroup === device.iommuGroup) &&
     (spec.numaNode === null || spec.numaNode === device.numaNode) &&
     placeMatches(spec, device, host) &&
-    (spec.tags['remote_managed'] !== 'true' || isVirtualFunction(device))
+    (spec.tags['remote_managed'] !== 'true' || isOfRemoteManagedCard(device))
   );
 }
 
@@ -124,17 +147,41 @@ export function offerDevice(
   host: HostContext,
 ): { readonly offer: Offer; readonly notOffered: null } | { readonly offer: null; readonly notOffered: string } {
   if (isBridge(device)) return { offer: null, notOffered: 'bridges are never handed out' };
-  const entry = specs.findIndex((spec) => matchDeviceSpec(spec, device, host));
+  let entry: number;
+  try {
+    entry = firstMatch(specs, device, host);
+  } catch (error) {
+    // only in the nova dialect: a domain of more than four digits, which Nova passes over
+    if (!(error instanceof BerthError)) throw error;
+    return { offer: null, notOffered: `Nova cannot read ${device.address}: ${error.message}` };
+  }
   const spec = specs[entry];
   if (!spec) {
     const ids = `${device.vendorId}:${device.productId}`;
     return { offer: null, notOffered: `no device_spec entry matches ${ids} at ${device.address}` };
   }
   if (spec.exclude) return { offer: null, notOffered: `excluded by entry ${entry + 1} (${spec.where})` };
+  if (!spec.nova && spec.tags['one_time_use'] === 'true' && isVirtualFunction(device)) {
+    const notOffered = `entry ${entry + 1} (${spec.where}) says one_time_use, which a ${device.deviceType} cannot have`;
+    return { offer: null, notOffered };
+  }
   return {
     offer: { entry, tags: spec.tags, resourceClass: spec.resourceClass, traits: spec.traits },
     notOffered: null,
   };
+}
+
+function firstMatch(specs: readonly DeviceSpec[], device: PciDevice, host: HostContext): number {
+  return indexOf(specs).first(probeOf(device, host.devnames), (spec) => matchDeviceSpec(spec, device, host));
+}
+
+/**
+ * What Nova checks of entries on the host before it starts; entries of the strict dialect pass.
+ *
+ * @throws BerthError `device_spec.invalid`
+ */
+export function checkOnHost(specs: readonly DeviceSpec[], host: HostContext): void {
+  for (const { nova } of specs) if (nova) checkNovaDeviceSpec(nova, host.nova ?? NO_NOVA_HOST);
 }
 
 /**
@@ -143,12 +190,12 @@ export function offerDevice(
  * @param remembered  names resolved by earlier scans: a device bound to vfio-pci has lost its interface, not its entry
  */
 export function hostContext(
-  devices: Iterable<Pick<PciDevice, 'address' | 'netdevs'>>,
+  devices: readonly ScannedForNova[],
   remembered: ReadonlyMap<string, Address> = new Map(),
 ): HostContext {
   const devnames = new Map(remembered);
   for (const device of devices) for (const name of device.netdevs) devnames.set(name, device.address);
-  return { devnames };
+  return { devnames, nova: novaHost(devices, devnames) };
 }
 
 function* entriesOf(value: unknown, report: (path: Path, text: string) => void): Generator<[Path, unknown]> {
@@ -184,7 +231,66 @@ function parseEntry(
   }
   const contradiction = contradictionOf(entry, draft);
   if (contradiction !== null) report(path, contradiction);
-  return sound && contradiction === null ? { ...draft, where, tags: Object.fromEntries(draft.tags) } : null;
+  return sound && contradiction === null ? finished(draft, where, Object.fromEntries(draft.tags)) : null;
+}
+
+function parseNovaEntry(
+  entry: unknown,
+  path: Path,
+  where: string,
+  _options: DeviceSpecOptions,
+  report: (path: Path, text: string) => void,
+): DeviceSpec | null {
+  try {
+    const nova = parseNovaDeviceSpec(entry);
+    assertTagsFit(nova);
+    const { vendorId, productId, address, devname } = nova;
+    const tags = Object.entries(nova.tags).map(
+      ([key, value]) => [key, value === null ? null : novaText(value)] as const,
+    );
+    const draft = { ...emptyDraft(), vendorId, productId, address, devname, nova };
+    return finished(draft, where, Object.fromEntries(tags));
+  } catch (error) {
+    if (!(error instanceof BerthError)) throw error;
+    const exception = error.details['exception'];
+    report(path, typeof exception === 'string' ? `${error.message} (${exception})` : error.message);
+    return null;
+  }
+}
+
+/** Tags travel in messages, which have limits that Nova has not. */
+function assertTagsFit({ tags }: NovaDeviceSpec): void {
+  const names = Object.keys(tags);
+  if (names.length > TAGS_MAX) {
+    throw new BerthError('device_spec.invalid', `${names.length} tags in one entry; at most ${TAGS_MAX}`);
+  }
+  const long = names.find((name) => Math.max(name.length, novaText(tags[name]).length) > fields.TEXT_LENGTH_MAX);
+  if (long === undefined) return;
+  const message = `${fields.clip(long)}: name and value of a tag have at most ${fields.TEXT_LENGTH_MAX} characters`;
+  throw new BerthError('device_spec.invalid', message);
+}
+
+/** Written out: entries of one shape are compared many times faster than copies of objects that grew field by field. */
+function finished(draft: Omit<DeviceSpec, 'where' | 'tags'>, where: string, tags: Tags): DeviceSpec {
+  return {
+    where,
+    vendorId: draft.vendorId,
+    productId: draft.productId,
+    address: draft.address,
+    devname: draft.devname,
+    classPrefix: draft.classPrefix,
+    subsystemVendorId: draft.subsystemVendorId,
+    subsystemProductId: draft.subsystemProductId,
+    driver: draft.driver,
+    serial: draft.serial,
+    iommuGroup: draft.iommuGroup,
+    numaNode: draft.numaNode,
+    exclude: draft.exclude,
+    tags,
+    resourceClass: draft.resourceClass,
+    traits: draft.traits,
+    nova: draft.nova,
+  };
 }
 
 function emptyDraft(): Draft {
@@ -197,12 +303,14 @@ function emptyDraft(): Draft {
     subsystemVendorId: null,
     subsystemProductId: null,
     driver: null,
+    serial: null,
     iommuGroup: null,
     numaNode: null,
     exclude: false,
     tags: new Map(),
     resourceClass: null,
     traits: [],
+    nova: null,
   };
 }
 
@@ -260,6 +368,7 @@ function coveredBy(address: Address | null, device: PciDevice): boolean {
   return address !== null && (device.address === address || device.parentAddress === address);
 }
 
-function isVirtualFunction(device: PciDevice): boolean {
-  return device.deviceType === 'type-VF' || device.deviceType === 'vdpa';
+/** A VF of a card that tells a serial number, by which the card's own controller is found (rule: nova.md 1.7, 1.8). */
+function isOfRemoteManagedCard(device: PciDevice): boolean {
+  return isVirtualFunction(device) && device.serialNumber !== null && device.serialNumber.trim() !== '';
 }

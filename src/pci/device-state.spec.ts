@@ -7,8 +7,8 @@ import {
   type DeviceEvent,
   type DeviceState,
   type DeviceStatus,
-  type StateDialect,
 } from './device-state.js';
+import type { Dialect } from './dialect.js';
 
 const PF = '0000:05:00.0';
 const VF1 = '0000:05:02.0';
@@ -31,7 +31,7 @@ function card([pf, vf1, vf2]: Card = ['available', 'available', 'available']): M
   return new Map([alone, ...states].map((state) => [state.address, state]));
 }
 
-function run(devices: Map<string, DeviceState>, steps: readonly Step[], dialect?: StateDialect): string[] {
+function run(devices: Map<string, DeviceState>, steps: readonly Step[], dialect?: Dialect): string[] {
   for (const [event, address, owner] of steps) {
     for (const changed of transition(devices, event, address, owner ?? null, dialect)) {
       devices.set(changed.address, changed);
@@ -44,7 +44,7 @@ function sketchOf(state: DeviceState | undefined): string {
   return state?.ownerId == null ? `${state?.status}` : `${state.status} of ${state.ownerId}`;
 }
 
-function refusal(devices: Map<string, DeviceState>, [event, address, owner]: Step, dialect?: StateDialect): BerthError {
+function refusal(devices: Map<string, DeviceState>, [event, address, owner]: Step, dialect?: Dialect): BerthError {
   try {
     transition(devices, event, address, owner ?? null, dialect);
   } catch (error) {
@@ -487,7 +487,7 @@ describe('what Nova does otherwise', () => {
       { strict: ['available', 'removed', 'available'], nova: ['unclaimable', 'removed', 'available'] },
     ],
   ])('%s', (_name, before, step, { strict, nova }) => {
-    const answer = (dialect: StateDialect): string[] | string => {
+    const answer = (dialect: Dialect): string[] | string => {
       try {
         return run(card(before), [step], dialect);
       } catch (error) {
@@ -531,6 +531,12 @@ describe('what Nova does otherwise', () => {
       ['unclaimable', 'claimed of a', 'claimed of b'],
       [['allocate', VF1, 'a']],
       ['unavailable', 'allocated of a', 'claimed of b'],
+    ],
+    [
+      'a PF that is allocated at once',
+      ['available', 'available', 'available'],
+      [['allocate', PF, 'a']],
+      ['allocated of a', 'unavailable', 'unavailable'],
     ],
     [
       'both freed',
@@ -590,6 +596,13 @@ describe('what Nova does otherwise', () => {
     ['remove a device in use', ['available', 'claimed of b', 'available'], ['remove', VF1], 'device.invalid_status'],
   ])('and refuses alike: %s', (_name, before, step, code) => {
     expect(refusal(card(before), step, 'nova').code).toBe(code);
+  });
+
+  it('a PF waits for all its VFs, not for one of them', () => {
+    const vf3 = device('0000:05:02.2', PF, 'claimed of c');
+    const devices = card(['unavailable', 'allocated of a', 'available']).set(vf3.address, vf3);
+    expect(run(devices, [['free', VF1, 'a']], 'nova')).toEqual(['unavailable', 'available', 'available']);
+    expect(run(devices, [['free', vf3.address, 'c']], 'nova')).toEqual(['available', 'available', 'available']);
   });
 
   it('lists every VF of a freed PF, also one that was available already', () => {

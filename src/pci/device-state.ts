@@ -1,6 +1,7 @@
 import { BerthError } from '../errors.js';
 import { compareAddresses, type Address } from './address.js';
-import type { DeviceType } from './device.js';
+import { isVirtualFunction, type DeviceType } from './device.js';
+import type { Dialect } from './dialect.js';
 
 /**
  * The life of a device. In use (Nova's states, `nova/objects/pci_device.py`):
@@ -61,9 +62,6 @@ export type DeviceEvent =
   | 'quarantine'
   | 'repair';
 
-/** `strict` is Berth's own; `nova` repeats Nova's oddities. */
-export type StateDialect = 'strict' | 'nova';
-
 /** What the table needs to know of a device. */
 export interface DeviceState {
   readonly address: Address;
@@ -91,19 +89,17 @@ interface Rule {
   readonly children: Statuses;
   /** Statuses that the VF's PF may have. */
   readonly parent: Statuses;
-  /** What Nova makes of the relatives. Without it they become what {@link settled} says. */
-  readonly nova?: NovaEffect;
+  /** What Nova makes of the relatives; `kept`: nothing. Without it they become what {@link settled} says. */
+  readonly relatives?: NovaEffect | 'kept';
+  /** A device that is not in use is taken although it has an owner. */
+  readonly takesStrays?: true;
 }
 
+/** Every VF gets the status `to`; the PF if it has one of `parentFrom` and all its other VFs have one of `siblings`. */
 interface NovaEffect {
-  /** VFs that have one of these statuses get the rule's `relatives`, and so does the PF … */
-  readonly childrenFrom: Statuses;
+  readonly to: DeviceStatus;
   readonly parentFrom: Statuses;
-  /** … if its other VFs all have one of these. */
   readonly siblings: Statuses;
-  readonly relatives: DeviceStatus;
-  /** A device that is not in use is taken although it has an owner. */
-  readonly takesStrays: boolean;
 }
 
 const STRICT_TABLE: Readonly<Record<DeviceEvent, Rule>> = {
@@ -140,31 +136,21 @@ const NOVA_TABLE: Readonly<Record<DeviceEvent, Rule>> = {
     ...STRICT_TABLE.claim,
     children: FREE,
     parent: FREE,
-    nova: {
-      childrenFrom: ANY,
-      parentFrom: ['available'],
-      siblings: ANY,
-      relatives: 'unclaimable',
-      takesStrays: true,
-    },
+    relatives: { to: 'unclaimable', parentFrom: ['available'], siblings: ANY },
+    takesStrays: true,
   },
   allocate: {
     ...STRICT_TABLE.allocate,
     children: ['available', 'unclaimable'],
     parent: FREE,
-    nova: { childrenFrom: ANY, parentFrom: ANY, siblings: ANY, relatives: 'unavailable', takesStrays: true },
+    relatives: { to: 'unavailable', parentFrom: ANY, siblings: ANY },
+    takesStrays: true,
   },
-  free: {
-    ...STRICT_TABLE.free,
-    nova: { childrenFrom: ANY, parentFrom: ANY, siblings: ['available'], relatives: 'available', takesStrays: false },
-  },
-  remove: {
-    ...STRICT_TABLE.remove,
-    nova: { childrenFrom: [], parentFrom: [], siblings: [], relatives: 'removed', takesStrays: false },
-  },
+  free: { ...STRICT_TABLE.free, relatives: { to: 'available', parentFrom: ANY, siblings: ['available'] } },
+  remove: { ...STRICT_TABLE.remove, relatives: 'kept' },
 };
 
-const TABLES: Readonly<Record<StateDialect, Readonly<Record<DeviceEvent, Rule>>>> = {
+const TABLES: Readonly<Record<Dialect, Readonly<Record<DeviceEvent, Rule>>>> = {
   strict: STRICT_TABLE,
   nova: NOVA_TABLE,
 };
@@ -186,7 +172,7 @@ export function transition(
   event: DeviceEvent,
   address: Address,
   ownerId: string | null,
-  dialect: StateDialect = 'strict',
+  dialect: Dialect = 'strict',
 ): DeviceState[] {
   const device = devices.get(address);
   if (!device) throw new BerthError('device.unknown', `No device at ${address}`);
@@ -197,7 +183,7 @@ export function transition(
   assertRelatives(device, event, 'PF', rule.parent, parentOf(devices, device));
 
   const after = { ...device, status: rule.to, ownerId: IN_USE.includes(rule.to) ? ownerId : null };
-  if (rule.nova) return [after, ...setByNova(devices, device, rule.nova)];
+  if (rule.relatives) return [after, ...setByNova(devices, device, rule.relatives)];
   const world = new Map(devices).set(address, after);
   const relatives = relativesOf(devices, device);
   const changed = relatives.map((relative) => settled(world, relative)).filter((state) => !relatives.includes(state));
@@ -206,7 +192,7 @@ export function transition(
 
 /** Whether the ledger keeps a device in this status although it is not reported any more and nobody uses it. */
 export function isHeld(status: DeviceStatus | undefined): boolean {
-  return status !== undefined && HELD.includes(status);
+  return HELD.some((held) => held === status);
 }
 
 function assertStatus(device: DeviceState, event: DeviceEvent, rule: Rule): void {
@@ -225,7 +211,7 @@ function assertOwner(device: DeviceState, event: DeviceEvent, rule: Rule, ownerI
     throw new BerthError('device.invalid_owner', `To ${event} ${device.address}, name the server`, { details });
   }
   const inUse = IN_USE.includes(device.status);
-  const unasked = inUse ? ownerId === null : rule.nova?.takesStrays;
+  const unasked = inUse ? ownerId === null : rule.takesStrays;
   if (unasked || device.ownerId === (inUse ? ownerId : null)) return;
   const owner = device.ownerId === null ? 'nobody' : `server ${device.ownerId}`;
   throw new BerthError('device.invalid_owner', `Device ${device.address} belongs to ${owner}`, { details });
@@ -259,18 +245,18 @@ function settled(devices: Devices, device: DeviceState): DeviceState {
   return status === device.status ? device : { ...device, status };
 }
 
-function setByNova(devices: Devices, device: DeviceState, effect: NovaEffect): DeviceState[] {
+function setByNova(devices: Devices, device: DeviceState, effect: NovaEffect | 'kept'): DeviceState[] {
+  if (effect === 'kept') return [];
   const parents = parentOf(devices, device).filter(
-    (parent) => effect.parentFrom.includes(parent.status) && siblingsAre(devices, parent, device, effect),
+    (parent) => effect.parentFrom.includes(parent.status) && siblingsAre(effect.siblings, devices, parent, device),
   );
-  const children = childrenOf(devices, device).filter((child) => effect.childrenFrom.includes(child.status));
-  return [...parents, ...children].map((relative) => ({ ...relative, status: effect.relatives }));
+  return [...parents, ...childrenOf(devices, device)].map((relative) => ({ ...relative, status: effect.to }));
 }
 
-function siblingsAre(devices: Devices, parent: DeviceState, device: DeviceState, { siblings }: NovaEffect): boolean {
+function siblingsAre(allowed: Statuses, devices: Devices, parent: DeviceState, device: DeviceState): boolean {
   return childrenOf(devices, parent)
     .filter((sibling) => sibling.address !== device.address)
-    .every((sibling) => siblings.includes(sibling.status));
+    .every((sibling) => allowed.includes(sibling.status));
 }
 
 /** In address order: a PF comes before its VFs. */
@@ -280,6 +266,7 @@ function relativesOf(devices: Devices, device: DeviceState): DeviceState[] {
 
 /** A PF's VFs, in address order. */
 function childrenOf(devices: Devices, device: DeviceState): DeviceState[] {
+  if (isVirtualFunction(device)) return []; // saves looking through the whole host for each of many VFs
   return [...devices.values()]
     .filter((other) => other.parentAddress === device.address)
     .sort((a, b) => compareAddresses(a.address, b.address));
@@ -287,6 +274,6 @@ function childrenOf(devices: Devices, device: DeviceState): DeviceState[] {
 
 /** A VF's PF, if the host has it. */
 function parentOf(devices: Devices, device: DeviceState): DeviceState[] {
-  const parent = device.parentAddress === null ? undefined : devices.get(device.parentAddress);
+  const parent = devices.get(device.parentAddress ?? '');
   return parent ? [parent] : [];
 }

@@ -23,6 +23,8 @@ export interface PciDevice {
   readonly subsystemVendorId: string | null;
   readonly subsystemProductId: string | null;
   readonly revision: string | null;
+  /** Of the card, from its Vital Product Data; a VF has its PF's. null when the card tells none. */
+  readonly serialNumber: string | null;
   readonly deviceType: DeviceType;
   /** Of a VF: its PF. */
   readonly parentAddress: Address | null;
@@ -55,11 +57,29 @@ export interface Offer {
   readonly traits: readonly string[];
 }
 
+/** How a device was before the agent bound it: what the whitelist is matched against. */
+export interface OriginalState {
+  readonly driver: string | null;
+  readonly netdevs: readonly string[];
+}
+
 /** A device and whether the host offers it: the unit of a report. */
 export interface ReportedDevice extends PciDevice {
+  /** Of a device that the agent holds bound. */
+  readonly original?: OriginalState;
   /** null when the device is not offered; then `notOffered` says why. */
   readonly offer: Offer | null;
   readonly notOffered: string | null;
+}
+
+/** The device as it was before the agent bound it. */
+export function asUnbound<Device extends PciDevice & { readonly original?: OriginalState }>(device: Device): Device {
+  return device.original ? { ...device, ...device.original } : device;
+}
+
+/** A VF, or what a VF of a card that speaks virtio is called. */
+export function isVirtualFunction(device: { readonly deviceType: DeviceType }): boolean {
+  return device.deviceType === 'type-VF' || device.deviceType === 'vdpa';
 }
 
 /** Bridges (class 06xx) are never handed out and do not make an IOMMU group unsafe. */

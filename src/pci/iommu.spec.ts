@@ -35,6 +35,7 @@ describe('isolation units', () => {
     ],
     ['no driver', { driver: null }, null],
     ['vfio-pci', { driver: 'vfio-pci' }, null],
+    ['pci-stub', { driver: 'pci-stub' }, null],
     ['a bridge on pcieport', { classCode: '060400', driver: 'pcieport' }, null],
     [
       'a bridge on shpchp',
@@ -70,7 +71,24 @@ describe('isolation units', () => {
     expect(units.get(AUDIO)?.blockedBy).toBe(`IOMMU group 25 holds the VF ${AUDIO} together with its PF ${GPU}`);
   });
 
+  it.each<[string, Partial<Member>, Partial<Member>]>([
+    ['only the VF is offered', { deviceType: 'type-PF', offered: false }, { parentAddress: GPU }],
+    ['only the PF is offered', { deviceType: 'type-PF' }, { parentAddress: GPU, offered: false }],
+    ['the PF is in another group', { deviceType: 'type-PF', iommuGroup: 26 }, { parentAddress: GPU }],
+    ['it is the VF of another PF', { deviceType: 'type-PF' }, { parentAddress: '0000:05:00.0' }],
+  ])('but not when %s', (_case, pf, vf) => {
+    const units = isolationUnits([member(GPU, pf), member(AUDIO, { deviceType: 'type-VF', ...vf })]);
+    expect([...units.values()].map((unit) => unit.blockedBy)).not.toContainEqual(expect.any(String));
+    expect(units.size).toBeGreaterThan(0);
+  });
+
   it('without IOMMU nothing is handed over, and the remedy is named', () => {
-    expect(isolationUnits([member(GPU, { iommuGroup: null })]).get(GPU)?.blockedBy).toContain('intel_iommu=on');
+    const units = isolationUnits([
+      member(GPU, { iommuGroup: null }),
+      member(AUDIO, { iommuGroup: null, offered: false }),
+    ]);
+    expect([...units]).toEqual([
+      [GPU, { iommuGroup: null, members: [GPU], blockedBy: expect.stringContaining('intel_iommu=on') }],
+    ]);
   });
 });

@@ -42,7 +42,7 @@ export function isolationUnits(devices: readonly GroupDevice[]): Map<Address, Is
   }
   for (const [iommuGroup, members] of groups) {
     const offered = members.filter((member) => member.offered).map((member) => member.address);
-    const unit: IsolationUnit = { iommuGroup, members: offered, blockedBy: blocker(members) };
+    const unit: IsolationUnit = { iommuGroup, members: offered, blockedBy: blocker(iommuGroup, members) };
     for (const address of offered) units.set(address, unit);
   }
   return units;
@@ -57,8 +57,7 @@ function withoutIommu(address: Address): IsolationUnit {
   };
 }
 
-function blocker(members: readonly GroupDevice[]): string | null {
-  const group = members[0]?.iommuGroup;
+function blocker(group: number, members: readonly GroupDevice[]): string | null {
   const native = members.find(
     (member) => !member.offered && member.driver !== null && !HARMLESS_DRIVERS.has(member.driver),
   );
@@ -68,10 +67,9 @@ function blocker(members: readonly GroupDevice[]): string | null {
       : `offer it as well, or unbind it from ${native.driver}`;
     return `IOMMU group ${group} also holds ${native.address}, which the host's driver ${native.driver} uses; ${remedy}`;
   }
-  const addresses = new Set(members.filter((member) => member.offered).map((member) => member.address));
-  const vf = members.find(
-    (member) => member.parentAddress !== null && member.offered && addresses.has(member.parentAddress),
-  );
+  const offered = members.filter((member) => member.offered);
+  const addresses = new Set<Address | null>(offered.map((member) => member.address));
+  const vf = offered.find((member) => addresses.has(member.parentAddress));
   if (vf) return `IOMMU group ${group} holds the VF ${vf.address} together with its PF ${vf.parentAddress}`;
   return null;
 }

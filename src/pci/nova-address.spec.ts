@@ -120,16 +120,17 @@ describe('regexes for an address, as Nova reads them', () => {
 });
 
 describe('the address that a pattern spells out', () => {
-  it.each<[AddressPattern, string | null]>([
-    [parseNovaAddressText('0:A:1f.7'), '0000:0a:1f.7'],
-    [parseNovaAddressText('0:A:1f.*'), null],
-    [parseNovaAddressText('*:A:1f.7'), null],
-    [parseNovaAddressText('0:A:-1.7'), null],
-    [parseNovaRegexes({ domain: '0000', bus: '0A', slot: '1f', function: '7' }), '0000:0A:1f.7'],
-    [parseNovaRegexes({ domain: '0000', bus: '0a.', slot: '1f', function: '7' }), null],
-    [parseNovaRegexes({ domain: '0000', bus: '^0a', slot: '1f', function: '7' }), null],
-    [parseNovaRegexes({}), null],
-  ])('%j: %j', (pattern, expected) => {
+  it.each<[string | Record<string, string>, string | null]>([
+    ['0:A:1f.7', '0000:0a:1f.7'],
+    ['0:A:1f.*', null],
+    ['*:A:1f.7', null],
+    ['0:A:-1.7', null],
+    [{ domain: '0000', bus: '0A', slot: '1f', function: '7' }, '0000:0A:1f.7'],
+    [{ domain: '0000', bus: '0a.', slot: '1f', function: '7' }, null],
+    [{ domain: '0000', bus: '^0a', slot: '1f', function: '7' }, null],
+    [{}, null],
+  ])('%j: %j', (value, expected) => {
+    const pattern = typeof value === 'string' ? parseNovaAddressText(value) : parseNovaRegexes(value);
     expect(spelledAddress(pattern)).toBe(expected);
   });
 });

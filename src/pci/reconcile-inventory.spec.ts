@@ -11,6 +11,7 @@ function device(address: string, more: Partial<ReportedDevice> = {}): ReportedDe
     classCode: '030000',
     subsystemVendorId: null,
     subsystemProductId: null,
+    serialNumber: null,
     revision: null,
     deviceType: 'type-PCI',
     parentAddress: null,
@@ -62,7 +63,38 @@ describe('reconcileInventory', () => {
       [known(A, { device: device(A, { offer }) }), known(B, { status: 'removed' })],
       [device(A, { offer: reordered })],
     );
-    expect(result).toEqual({ added: [], changed: [], returned: [], vanished: [] });
+    expect(result).toEqual({ added: [], changed: [], returned: [], vanished: [], withdrawn: [] });
+  });
+
+  it('names what is in use and no longer offered, once', () => {
+    const offer = { entry: 0, tags: {}, resourceClass: null, traits: [] };
+    const before = [
+      known(A, { device: device(A, { offer }), status: 'allocated', inUse: true }),
+      known(B, { device: device(B, { offer }) }),
+    ];
+    const after = reconcileInventory(before, [device(A), device(B)]);
+    expect(after).toMatchObject({ changed: [{ address: A }, { address: B }], vanished: [], withdrawn: [A] });
+    const later = [known(A, { device: device(A), status: 'allocated', inUse: true }), known(B)];
+    expect(reconcileInventory(later, [device(A), device(B)]).withdrawn).toEqual([]);
+    expect(reconcileInventory(later, [device(A, { offer }), device(B)]).withdrawn).toEqual([]);
+    expect(reconcileInventory(before, [device(A, { offer, driver: null }), device(B)]).withdrawn).toEqual([]);
+    for (const other of [{ vendorId: '1002' }, { productId: '2230' }, { deviceType: 'type-PF' }] as const) {
+      expect(reconcileInventory(before, [device(A, other), device(B)]).withdrawn).toEqual([]);
+    }
+  });
+
+  it('lists devices in address order, whatever the order of rows and report', () => {
+    const C = '10000:01:00.0';
+    const news = { driver: 'vfio-pci' };
+    const addressesOf = (list: readonly { readonly address: string }[]): string[] => list.map((entry) => entry.address);
+    const added = reconcileInventory([], [device(C), device(B), device(A)]);
+    expect(addressesOf(added.added)).toEqual([A, B, C]);
+    const back = [C, A, B].map((address) => known(address, { status: 'removed' }));
+    expect(addressesOf(reconcileInventory(back, [device(C), device(B), device(A)]).returned)).toEqual([A, B, C]);
+    const there = [C, A, B].map((address) => known(address));
+    const changed = reconcileInventory(there, [device(C, news), device(B, news), device(A, news)]);
+    expect(addressesOf(changed.changed)).toEqual([A, B, C]);
+    expect(addressesOf(reconcileInventory(there, []).vanished)).toEqual([A, B, C]);
   });
 
   it('the same report twice changes nothing', () => {
@@ -79,7 +111,7 @@ describe('reconcileInventory', () => {
           devices.map((entry) => known(entry.address, { device: entry })),
           devices,
         );
-        expect(again).toEqual({ added: [], changed: [], returned: [], vanished: [] });
+        expect(again).toEqual({ added: [], changed: [], returned: [], vanished: [], withdrawn: [] });
       }),
     );
   });

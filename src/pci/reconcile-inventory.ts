@@ -18,6 +18,8 @@ export interface Reconciliation {
   readonly returned: readonly ReportedDevice[];
   /** Not there any more; `inUse` ones keep their allocation, and somebody has to be told. */
   readonly vanished: readonly { readonly address: Address; readonly inUse: boolean }[];
+  /** In use and no longer offered: whoever has one keeps it, and nobody gets it afterwards. Is among `changed`, too. */
+  readonly withdrawn: readonly Address[];
 }
 
 /**
@@ -38,11 +40,21 @@ export function reconcileInventory(known: readonly KnownDevice[], reported: read
       .filter((entry) => !seen.has(entry.device.address) && entry.status !== 'removed')
       .map((entry) => ({ address: entry.device.address, inUse: entry.inUse }))
       .sort(byAddress),
+    withdrawn: existing
+      .filter((device) => isWithdrawn(before.get(device.address), device))
+      .map(({ address }) => address),
   };
 }
 
 function byAddress(a: { address: Address }, b: { address: Address }): number {
   return compareAddresses(a.address, b.address);
+}
+
+/** Another card at the address is another matter: that waits until the first one is freed. */
+function isWithdrawn(known: KnownDevice | undefined, device: ReportedDevice): boolean {
+  if (known?.inUse !== true || known.device.offer === null || device.offer !== null) return false;
+  const { vendorId, productId, deviceType } = known.device;
+  return vendorId === device.vendorId && productId === device.productId && deviceType === device.deviceType;
 }
 
 function differs(a: ReportedDevice | undefined, b: ReportedDevice): boolean {

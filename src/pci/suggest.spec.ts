@@ -24,7 +24,28 @@ describe('didYouMean', () => {
   });
 
   it('looks at a thousand candidates at most', () => {
-    expect(didYouMean('bus', [...Array<string>(1000).fill('zzzzzzz'), 'bus'])).toBeNull();
+    const others = Array<string>(1000).fill('zzzzzzz');
+    expect(didYouMean('bus', [...others, 'bus'])).toBeNull();
+    expect(didYouMean('bus', [...others.slice(1), 'bus'])).toBe('bus');
+  });
+
+  it('looks at words of 1 to 64 letters only', () => {
+    expect(didYouMean('', ['a'])).toBeNull();
+    expect(didYouMean('a', ['b'])).toBe('b');
+    expect(didYouMean('x'.repeat(64), ['x'.repeat(63)])).toBe('x'.repeat(63));
+    expect(didYouMean('x'.repeat(65), ['x'.repeat(64)])).toBeNull();
+  });
+
+  it.each([
+    ['address', 'address', 'the word itself'],
+    ['address', 'addresses', 'two letters more'],
+    ['addresses', 'address', 'two letters fewer'],
+    ['address', 'adrdess', 'two letters swapped'],
+    ['address', 'addressing', null],
+    ['addressing', 'address', null],
+    ['address', 'adderss!', null],
+  ])('%j is as far from %j as that: %s', (word, candidate, near) => {
+    expect(didYouMean(word, [candidate])).toBe(near === null ? null : candidate);
   });
 
   it('is worded for a message, or says nothing', () => {

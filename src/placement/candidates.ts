@@ -1,13 +1,16 @@
 import { affinityRank } from './affinity.js';
+import { isGraded, utilityOf } from './alternatives.js';
 import { deviceClasses, matchingPositions, type DeviceClass } from './device-classes.js';
 import type { DeviceRequest } from './request.js';
-import type { HostSnapshot } from './snapshot.js';
+import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
 
 /** Members of one class at positions that the same requests want: one choice for a request. */
 export interface Candidate {
   readonly group: DeviceClass;
   readonly positions: readonly number[];
   readonly rank: number;
+  /** Of the best alternative that takes them; 0 when all are as good. */
+  readonly utility: number;
 }
 
 /**
@@ -23,17 +26,20 @@ export function candidatesFor(
   cells: readonly number[] | null,
 ): Candidate[] {
   const request = requests[index] as DeviceRequest;
+  const graded = isGraded(request);
   const candidates: Candidate[] = [];
   for (const group of deviceClasses(host)) {
-    const alike = new Map<string, { positions: number[]; rank: number }>();
+    const alike = new Map<string, { positions: number[]; rank: number; utility: number }>();
     for (const position of matchingPositions(group, request)) {
-      const rank = affinityRank(group.members[position]?.numaNode ?? null, request.numaPolicy, cells, host.numaCells);
+      const member = group.members[position] as SnapshotDevice;
+      const rank = affinityRank(member.numaNode, request.numaPolicy, cells, host.numaCells);
       if (rank === null) continue;
       // members that the same requests want are one choice, so that a unit is used up before the next is opened
-      const key = `${rank}:${requests.map((other) => matchingPositions(group, other).includes(position)).join()}`;
+      const utility = graded ? utilityOf(request, member) : 0;
+      const key = `${rank}:${utility}:${requests.map((other) => matchingPositions(group, other).includes(position)).join()}`;
       const merged = alike.get(key);
       if (merged) merged.positions.push(position);
-      else alike.set(key, { positions: [position], rank });
+      else alike.set(key, { positions: [position], rank, utility });
     }
     candidates.push(...[...alike.values()].map((choice) => ({ group, ...choice })));
   }
@@ -41,11 +47,13 @@ export function candidatesFor(
 }
 
 /**
- * Near before far, alone before with companions, a PF that is broken into already before a whole one, the smaller
- * class before the larger (large sets stay whole). The classes come in a fixed order, so one snapshot has one answer.
+ * The better alternative before the worse, near before far, alone before with companions, a PF that is broken into already
+ * before a whole one, the smaller class before the larger (large sets stay whole). The classes come in a fixed order, so one
+ * snapshot has one answer.
  */
 function bestFirst(a: Candidate, b: Candidate, count: number): number {
   return (
+    b.utility - a.utility ||
     a.rank - b.rank ||
     wasted(a, count) - wasted(b, count) ||
     Number(a.group.breaksFreePf) - Number(b.group.breaksFreePf) ||

@@ -20,10 +20,14 @@ export interface HostRejection {
 export interface ChosenDevice {
   readonly deviceId: string;
   readonly address: Address;
-  /** null: a companion, taken because it shares the IOMMU group of a requested device. */
+  /** null: a port asked for it, or it is a companion. */
   readonly alias: string | null;
-  /** Index into the request's `devices`; null for a companion. */
+  /** Name of the port that asked for it. */
+  readonly port?: string;
+  /** Index into the request's `devices`; null: a companion, taken because it shares the IOMMU group, slot or card of a requested device. */
   readonly requestIndex: number | null;
+  /** Index of the alternative that it is, where the request's alternatives have utilities. */
+  readonly alternative?: number;
 }
 
 export interface HostScore {

@@ -1,4 +1,4 @@
-import { aliasMatches } from '../pci/alias.js';
+import { aliasMatches } from '../pci/alias-match.js';
 import type { Address } from '../pci/address.js';
 import type { DeviceRequest } from './request.js';
 import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
@@ -40,7 +40,7 @@ export function isFree(device: SnapshotDevice): boolean {
 
 function classesOf(host: HostSnapshot): readonly DeviceClass[] {
   const byAddress = new Map(host.devices.map((device) => [device.address, device]));
-  const pfsWithVfs = new Set(host.devices.map((device) => device.parentAddress));
+  const pfsWithVfs = pfsWithVfsOf(host);
   const groups = new Map<string, SnapshotDevice[][]>();
   const seen = new Set<Address>();
   for (const device of host.devices) {
@@ -57,8 +57,13 @@ function classesOf(host: HostSnapshot): readonly DeviceClass[] {
   return [...groups.values()].map((units) => classFrom(units, byAddress, pfsWithVfs)).sort(fewestTagsFirst);
 }
 
-/** Two members with one key are interchangeable in every decision. */
-function memberKey(device: SnapshotDevice, pfsWithVfs: ReadonlySet<Address | null>): string {
+/** PFs that have VFs; and null. */
+export function pfsWithVfsOf(host: HostSnapshot): ReadonlySet<Address | null> {
+  return new Set(host.devices.map((device) => device.parentAddress));
+}
+
+/** Two members with one key are interchangeable in every decision, but for the slot or card that they are part of. */
+export function memberKey(device: SnapshotDevice, pfsWithVfs: ReadonlySet<Address | null>): string {
   const ownCard = pfsWithVfs.has(device.address) ? device.address : null;
   return JSON.stringify([
     device.vendorId,
@@ -69,6 +74,7 @@ function memberKey(device: SnapshotDevice, pfsWithVfs: ReadonlySet<Address | nul
     device.resourceClass,
     device.traits,
     Object.entries(device.tags).sort(([a], [b]) => (a < b ? -1 : 1)),
+    device.attributes.key,
   ]);
 }
 
@@ -99,15 +105,6 @@ function fewestTagsFirst(a: DeviceClass, b: DeviceClass): number {
 /** Which members of a class's units satisfy a request: their positions. */
 export function matchingPositions(group: DeviceClass, request: DeviceRequest): number[] {
   return group.members.flatMap((member, position) => (aliasMatches(request.specs, member) ? [position] : []));
-}
-
-/** How many free devices of a host satisfy a request, affinity left aside. An upper bound of what it can get. */
-export function freeCount(host: HostSnapshot, request: DeviceRequest): number {
-  let count = 0;
-  for (const { units, members } of deviceClasses(host)) {
-    for (const member of members) if (aliasMatches(request.specs, member)) count += units.length;
-  }
-  return count;
 }
 
 /** How many devices of a host are free, whatever they are. */

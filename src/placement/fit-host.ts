@@ -1,6 +1,6 @@
 import type { ChosenDevice, Reason } from './decision.js';
 import { explainDevices } from './explain-devices.js';
-import type { DeviceRequest, GuestCell, PlacementRequest } from './request.js';
+import { requestLabel, type DeviceRequest, type GuestCell, type PlacementRequest } from './request.js';
 import { selectDevices } from './select-devices.js';
 import type { HostSnapshot, NumaCell } from './snapshot.js';
 
@@ -26,7 +26,8 @@ export type Fit =
  * A guest with NUMA cells of its own is tried on every choice of host cells that holds it. A guest without is tried on
  * every single node: if an alias or flavor says `required` or `socket`, the devices have to fit that node (Nova ignores the
  * policy there; `docs/decisions/0004`), otherwise one node is merely preferred, so that devices come close together.
- * Of the choices that fit, the one with the nearest devices wins, then the node that has the fewest devices left over.
+ * Of the choices that fit, the one with the better alternatives wins, then the one with the nearest devices, then the node
+ * that has the fewest devices left over.
  */
 export function fitHost(host: HostSnapshot, request: PlacementRequest): Fit {
   if (request.devices.length === 0 && request.guestCells === null) return { fits: true, devices: [], numaCells: null };
@@ -37,7 +38,9 @@ export function fitHost(host: HostSnapshot, request: PlacementRequest): Fit {
   const strict = request.guestCells !== null || request.devices.some(needsAffinity);
   const choices = cellChoices(host, request.guestCells);
   const best = bestChoice(host, request.devices, choices, strict);
-  if (best) return { fits: true, devices: best.devices, numaCells: best.cells };
+  // nearness that nobody insists on does not outweigh a better alternative
+  const isWorse = !strict && best !== null && best.utility < anywhere.utility;
+  if (best && !isWorse) return { fits: true, devices: best.devices, numaCells: best.cells };
   if (!strict) return { fits: true, devices: anywhere.devices, numaCells: null };
   return { fits: false, filter: 'NUMATopologyFilter', reasons: [affinityReason(host, request, choices)] };
 }
@@ -49,6 +52,7 @@ function needsAffinity(request: DeviceRequest): boolean {
 interface CellFit {
   readonly cells: readonly number[];
   readonly devices: readonly ChosenDevice[];
+  readonly utility: number;
   readonly distance: number;
   readonly leftOver: number;
 }
@@ -68,12 +72,15 @@ function bestChoice(
     const leftOver = host.devices.filter(
       (device) => device.status === 'available' && device.numaNode !== null && cells.includes(device.numaNode),
     ).length;
-    const fit = { cells, devices: selection.devices, distance: selection.distance, leftOver };
-    if (!best || fit.distance < best.distance || (fit.distance === best.distance && fit.leftOver < best.leftOver)) {
-      best = fit;
-    }
+    const { devices, utility, distance } = selection;
+    const fit = { cells, devices, utility, distance, leftOver };
+    if (!best || isBetter(fit, best)) best = fit;
   }
   return best;
+}
+
+function isBetter(a: CellFit, b: CellFit): boolean {
+  return (b.utility - a.utility || a.distance - b.distance || a.leftOver - b.leftOver) < 0;
 }
 
 /** Ordered choices of distinct host cells for the guest's cells; for a guest without cells, each node alone. */
@@ -116,7 +123,7 @@ function affinityReason(
   request: PlacementRequest,
   choices: readonly (readonly number[])[],
 ): Reason {
-  const asked = request.devices.map((device) => `${device.alias}:${device.count} (${device.numaPolicy})`).join(', ');
+  const asked = request.devices.map((device) => `${requestLabel(device)} (${device.numaPolicy})`).join(', ');
   if (choices.length === 0) {
     return {
       code: 'numa.no_cell_fits',

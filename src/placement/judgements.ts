@@ -1,7 +1,7 @@
 import { filterChain } from './filters/filters.js';
 import type { Filter, FilterContext } from './filters/filter.js';
 import type { HostSnapshot } from './snapshot.js';
-import { WEIGHERS } from './weighers/weighers.js';
+import { WEIGHERS, type Weigher } from './weighers/weighers.js';
 
 /** How many kinds of requests are remembered for one list of hosts: roughly, one for each flavor in use. */
 const KINDS_MAX = 64;
@@ -11,6 +11,8 @@ export interface Judgements {
   readonly chain: readonly Filter[];
   /** Place in `chain` of the first filter that turned the host down; `chain.length` when all let it pass. */
   readonly verdicts: Uint8Array;
+  /** Those that have something to say of the request. */
+  readonly weighers: readonly Weigher[];
   /** For each weigher its value of each host; only of hosts that passed. */
   readonly values: readonly Float64Array[];
 }
@@ -88,20 +90,27 @@ function memoFor({ memos, versions }: Census, context: FilterContext): Memo {
   return memo;
 }
 
-function emptyMemo({ policy }: FilterContext, length: number): Memo {
+function emptyMemo({ policy, request }: FilterContext, length: number): Memo {
+  const weighers = WEIGHERS.filter(({ concerns }) => concerns?.(request) ?? true);
   return {
     chain: filterChain(policy.filters),
     versions: new Float64Array(length),
     verdicts: new Uint8Array(length),
-    values: WEIGHERS.map(() => new Float64Array(length)),
+    weighers,
+    values: weighers.map(() => new Float64Array(length)),
   };
 }
 
-function judgeHost({ chain, verdicts, values }: Memo, index: number, host: HostSnapshot, context: FilterContext): void {
+function judgeHost(
+  { chain, verdicts, weighers, values }: Memo,
+  index: number,
+  host: HostSnapshot,
+  context: FilterContext,
+): void {
   const verdict = chain.findIndex((filter) => !filter.passes(host, context));
   verdicts[index] = verdict < 0 ? chain.length : verdict;
   if (verdict >= 0) return;
-  for (const [at, weigher] of WEIGHERS.entries()) {
+  for (const [at, weigher] of weighers.entries()) {
     (values[at] as Float64Array)[index] = weigher.raw(host, context.request);
   }
 }

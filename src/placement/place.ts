@@ -1,6 +1,7 @@
 import type { Decision, HostRejection, Reason } from './decision.js';
 import type { Filter, FilterContext } from './filters/filter.js';
 import { fitHost } from './fit-host.js';
+import { fitHostAsNova } from './nova/fit-host.js';
 import { judge, type Judgements } from './judgements.js';
 import type { ExcludedHost, PlacementRequest } from './request.js';
 import type { HostSnapshot, Snapshot } from './snapshot.js';
@@ -24,11 +25,11 @@ export function place(snapshot: Snapshot, request: PlacementRequest, excluded: r
   const { serverName: _hidden, ...judged } = request;
   const context: FilterContext = { request: judged, policy, excluded };
   const judgements = judge(hosts, context);
-  const { ranked, scoreOf } = weigh(judgements.values, passedBy(judgements), policy);
+  const { ranked, scoreOf } = weigh(judgements.weighers, judgements.values, passedBy(judgements), policy);
   const no = turnedDown(judgements);
   for (const index of ranked) {
     const host = hosts[index] as HostSnapshot;
-    const fit = fitHost(host, request);
+    const fit = policy.compat === 'nova' ? fitHostAsNova(host, request) : fitHost(host, request);
     if (!fit.fits) {
       no.push({ index, filter: fit.filter, explain: () => fit.reasons });
       continue;

@@ -1,10 +1,13 @@
 import type { Address } from '../pci/address.js';
+import { bestAlternative, isGraded } from './alternatives.js';
 import { candidatesFor, type Candidate } from './candidates.js';
+import { groupChoices, type GroupChoice } from './choose-groups.js';
 import type { ChosenDevice } from './decision.js';
 import type { DeviceClass } from './device-classes.js';
 import { findCompetition, type Competition } from './competition.js';
 import type { DeviceRequest } from './request.js';
-import type { HostSnapshot } from './snapshot.js';
+import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
+import { groupKind } from './whole-groups.js';
 
 /** How many steps one search may take on one host; far above what real hosts need. */
 const SEARCH_STEPS_MAX = 50_000;
@@ -15,6 +18,8 @@ export type Selection =
       readonly devices: readonly ChosenDevice[];
       /** Sum of the affinity ranks of the requested devices: 0 when all are local. */
       readonly distance: number;
+      /** Sum of the utilities of the alternatives taken. */
+      readonly utility: number;
     }
   /** `competition`: requests that together want more than there is; null when PF↔VF exclusion is the cause. */
   | { readonly outcome: 'infeasible'; readonly competition: Competition | null }
@@ -25,11 +30,53 @@ export type Selection =
  *
  * Exact within its step budget: it never says infeasible when some choice would do, whatever the order of requests and
  * devices. A class with a PF excludes classes with VFs of that PF, and the reverse; a unit is taken whole, its unused
- * members come along as companions.
+ * members come along as companions. Whole slots and cards are chosen first, every way that differs, until the rest can be
+ * served as well. What is not promised is the best sum: each request takes the best that is left, the scarcest request first.
  *
  * @param cells host NUMA nodes of the guest, null when nothing asks for affinity
  */
 export function selectDevices(
+  host: HostSnapshot,
+  requests: readonly DeviceRequest[],
+  cells: readonly number[] | null,
+): Selection {
+  if (requests.every((request) => groupKind(request) === null)) return selectSingles(host, requests, cells);
+  const singles = requests.map((request) => (groupKind(request) === null ? request : { ...request, ...NOTHING }));
+  let gaveUp = false;
+  for (const choice of groupChoices(host, requests, cells)) {
+    const rest = choice && selectSingles(choice.host, singles, cells);
+    if (choice && rest?.outcome === 'feasible') return withGroups(choice, rest, requests);
+    gaveUp ||= rest === null || rest.outcome === 'budget';
+  }
+  return gaveUp ? { outcome: 'budget' } : { outcome: 'infeasible', competition: null };
+}
+
+/** A request that has been served keeps its place in the list. */
+const NOTHING = { count: 0, specs: [] } as const;
+
+function withGroups({ picks }: GroupChoice, rest: Feasible, requests: readonly DeviceRequest[]): Feasible {
+  const sum = (part: 'rank' | 'utility'): number => picks.reduce((total, pick) => total + pick[part], 0);
+  const devices = new Map(rest.devices.map((device) => [device.address, device]));
+  for (const { members, device: wanted, requestIndex } of picks) {
+    for (const device of members) {
+      const asked = device.address === wanted.address;
+      devices.set(device.address, asked ? chosen(device, requests, requestIndex) : companion(device));
+    }
+  }
+  for (const device of picks.flatMap(({ taken }) => taken)) {
+    if (!devices.has(device.address)) devices.set(device.address, companion(device));
+  }
+  return {
+    outcome: 'feasible',
+    devices: [...devices.values()].sort(inRequestOrder),
+    distance: rest.distance + sum('rank'),
+    utility: rest.utility + sum('utility'),
+  };
+}
+
+type Feasible = Extract<Selection, { outcome: 'feasible' }>;
+
+function selectSingles(
   host: HostSnapshot,
   requests: readonly DeviceRequest[],
   cells: readonly number[] | null,
@@ -179,11 +226,12 @@ const BUDGET = Symbol('search budget');
 function materialize(
   takes: readonly Take[],
   requests: readonly DeviceRequest[],
-): { devices: ChosenDevice[]; distance: number } {
+): { devices: ChosenDevice[]; distance: number; utility: number } {
   const opened = new Map<DeviceClass, (ChosenDevice | null)[][]>();
   let distance = 0;
+  let utilities = 0;
   for (const { candidate, requestIndex, count } of takes) {
-    const { group, positions, rank } = candidate;
+    const { group, positions, rank, utility } = candidate;
     const units = opened.get(group) ?? [];
     opened.set(group, units);
     for (let taken = 0; taken < count; taken++) {
@@ -191,15 +239,31 @@ function materialize(
       const device = group.units[unit]?.[position];
       const slots = units[unit];
       if (!device || !slots) throw new Error('the search counted more units than the class has');
-      const alias = requests[requestIndex]?.alias ?? null;
-      slots[position] = { deviceId: device.id, address: device.address, alias, requestIndex };
+      slots[position] = chosen(device, requests, requestIndex);
       distance += rank;
+      utilities += utility;
     }
   }
   return {
     devices: [...opened].flatMap(([group, units]) => withCompanions(group, units)).sort(inRequestOrder),
     distance,
+    utility: utilities,
   };
+}
+
+function chosen(device: SnapshotDevice, requests: readonly DeviceRequest[], requestIndex: number): ChosenDevice {
+  const request = requests[requestIndex] as DeviceRequest;
+  const plain = { deviceId: device.id, address: device.address, alias: request.alias, requestIndex };
+  if (!request.port && !isGraded(request)) return plain;
+  return {
+    ...plain,
+    ...(request.port && { port: request.port.name }),
+    ...(isGraded(request) && { alternative: bestAlternative(request, device) }),
+  };
+}
+
+function companion({ id, address }: SnapshotDevice): ChosenDevice {
+  return { deviceId: id, address, alias: null, requestIndex: null };
 }
 
 /** An unused member of an opened unit, else the first of a unit that is opened now. */
@@ -217,10 +281,7 @@ function nextSlot(
 
 function withCompanions(group: DeviceClass, units: readonly (readonly (ChosenDevice | null)[])[]): ChosenDevice[] {
   return units.flatMap((slots, unit) =>
-    slots.map((chosen, position) => {
-      const device = group.units[unit]?.[position];
-      return chosen ?? { deviceId: device?.id ?? '', address: device?.address ?? '', alias: null, requestIndex: null };
-    }),
+    slots.map((slot, position) => slot ?? companion(group.units[unit]?.[position] as SnapshotDevice)),
   );
 }
 

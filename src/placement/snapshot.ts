@@ -1,5 +1,8 @@
 import type { Address } from '../pci/address.js';
+import type { DeviceAttributes } from '../pci/device-attributes.js';
+import type { DeviceGroups } from '../pci/device-groups.js';
 import type { DeviceType, Tags } from '../pci/device.js';
+import type { Dialect } from '../pci/dialect.js';
 import type { DeviceStatus } from '../pci/device-state.js';
 import type { IsolationUnit } from '../pci/iommu.js';
 
@@ -20,6 +23,8 @@ export interface SnapshotDevice {
   readonly tags: Tags;
   readonly resourceClass: string | null;
   readonly traits: readonly string[];
+  /** What only selectors look at. */
+  readonly attributes: DeviceAttributes;
   readonly status: DeviceStatus;
   readonly owner: Owner | null;
   /** Not reported any more; kept because it is in use. */
@@ -59,10 +64,14 @@ export interface HostSnapshot {
   readonly devices: readonly SnapshotDevice[];
   /** What can only be handed over together, by device address. */
   readonly units: ReadonlyMap<Address, IsolationUnit>;
+  /** What is one slot or one card. */
+  readonly groups: DeviceGroups;
 }
 
 /** How hosts are judged. */
 export interface PlacementPolicy {
+  /** Whose rules choose devices. */
+  readonly compat: Dialect;
   /** Names in order; see `filters/filters.ts`. */
   readonly filters: readonly string[];
   /** Weigher name → multiplier; one that is not named has its default. */

@@ -254,6 +254,35 @@ export const CONNECTX5 = card({
   sriov: { totalVfs: 8, offset: 2, stride: 1, vf: CONNECTX5_VF },
 });
 
+export const BLUEFIELD2_VF = card({
+  name: 'Mellanox ConnectX Family mlx5Gen Virtual Function',
+  vendorId: '15b3',
+  productId: '101e',
+  classCode: '020000',
+  subsystemProductId: '0061',
+  driver: 'mlx5_core',
+  link: { speed: 16, width: 8 },
+  bars: [bar(0, 'prefetchable64', 1 * MIB)],
+  resetMethods: ['flr', 'bus'],
+  presents: 'ethernet',
+});
+
+/** A DPU: its own controller manages the VFs, and knows them by the card's serial number. */
+export const BLUEFIELD2 = card({
+  name: 'Mellanox BlueField-2 integrated ConnectX-6 Dx',
+  vendorId: '15b3',
+  productId: 'a2d6',
+  classCode: '020000',
+  subsystemProductId: '0061',
+  driver: 'mlx5_core',
+  link: { speed: 16, width: 8 },
+  bars: [bar(0, 'prefetchable64', 32 * MIB)],
+  resetMethods: ['flr', 'bus'],
+  acs: true,
+  presents: 'ethernet',
+  sriov: { totalVfs: 8, offset: 2, stride: 1, vf: BLUEFIELD2_VF },
+});
+
 /** The plain NIC through which operators reach a host. */
 export const I210 = card({
   name: 'Intel I210 Gigabit Network Connection',

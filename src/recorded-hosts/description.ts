@@ -59,6 +59,8 @@ export interface FunctionDescription {
   readonly vfDriver: string | null;
   /** Name of its network interface; null: as udev would name it. */
   readonly interfaceName: string | null;
+  /** What its Vital Product Data tells; null: it has none. */
+  readonly serialNumber: string | null;
 }
 
 /** A root port, a switch's port or a bridge, and what is behind it. */
@@ -103,10 +105,13 @@ export interface HostDescription {
 export function device(
   at: string,
   card: Card,
-  particulars: Partial<Pick<FunctionDescription, 'driver' | 'vfs' | 'vfDriver' | 'interfaceName'>> = {},
+  particulars: Partial<
+    Pick<FunctionDescription, 'driver' | 'vfs' | 'vfDriver' | 'interfaceName' | 'serialNumber'>
+  > = {},
 ): FunctionDescription {
+  const none = { vfs: 0, interfaceName: null, serialNumber: null };
   const vfDriver = card.sriov?.vf.driver ?? null;
-  return { kind: 'function', at, card, driver: card.driver, vfs: 0, vfDriver, interfaceName: null, ...particulars };
+  return { kind: 'function', at, card, driver: card.driver, vfDriver, ...none, ...particulars };
 }
 
 /** A port or bridge with the bus `bus` behind it. */

@@ -1,6 +1,7 @@
 import { configSpace } from './config-space.js';
 import type { Bar, Card } from './description.js';
 import type { TreeBuilder } from './tree-builder.js';
+import { vitalProductData } from './vital-product-data.js';
 
 /** All that a function's directory follows from. Directories are from the tree's root (`sys/devices/…`). */
 export interface FunctionFacts {
@@ -8,6 +9,7 @@ export interface FunctionFacts {
   readonly directory: string;
   readonly card: Card;
   readonly driver: string | null;
+  readonly serialNumber: string | null;
   readonly numaNode: number | null;
   readonly iommuGroup: number | null;
   readonly multifunction: boolean;
@@ -45,6 +47,9 @@ export function writeFunction(tree: TreeBuilder, facts: FunctionFacts): void {
     tree.attribute(`${facts.directory}/reset_method`, facts.card.resetMethods.join(' '), 0o644);
   }
   if (facts.behind !== null) writeBusBehind(tree, facts, facts.behind);
+  if (facts.serialNumber !== null) {
+    tree.file(`${facts.directory}/vpd`, vitalProductData(facts.card.name, facts.serialNumber), 0o600);
+  }
   writeSriov(tree, facts);
   writeLinks(tree, facts);
 }

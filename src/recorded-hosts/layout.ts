@@ -48,6 +48,7 @@ function placeSlot(slot: SlotDescription, place: Place): PlacedFunction[] {
     above: place.above,
     physicalFunction: null,
     vfIndex: null,
+    serialNumber: slot.kind === 'function' ? slot.serialNumber : null,
   };
   if (slot.kind === 'bridge') {
     const behind = { secondary: slot.bus, subordinate: lastBus(slot) };
@@ -96,6 +97,7 @@ function virtualFunctionsOf(parent: PlacedFunction): PlacedFunction[] {
       vfs: 0,
       vfDriver: null,
       vfIndex,
+      serialNumber: null, // of the card's functions only the PF has Vital Product Data
       interfaceName: interfaceOf(sriov.vf, driver, `${parent.interfaceName}v${vfIndex}`),
     };
   });

@@ -19,4 +19,5 @@ export interface PlacedFunction {
   readonly vfDriver: string | null;
   readonly vfIndex: number | null;
   readonly interfaceName: string | null;
+  readonly serialNumber: string | null;
 }

@@ -1,4 +1,4 @@
-import { ConsoleLogger, type LoggerService } from '@nestjs/common';
+import { ConsoleLogger } from '@nestjs/common';
 import type { Settings } from '../settings/settings.js';
 
 const LEVELS = {
@@ -9,6 +9,13 @@ const LEVELS = {
 } as const;
 
 /** One JSON object a line: a constant message, the data in fields. */
-export function roleLogger(level: Settings['logLevel']): LoggerService {
-  return new ConsoleLogger({ json: true, colors: false, logLevels: [...LEVELS[level]] });
+export class RoleLogger extends ConsoleLogger {
+  constructor(level: Settings['logLevel']) {
+    super({ json: true, colors: false, logLevels: [...LEVELS[level]] });
+  }
+
+  /** From now on. */
+  follow(level: Settings['logLevel']): void {
+    this.setLogLevels([...LEVELS[level]]);
+  }
 }

@@ -1,25 +1,28 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { Module, type DynamicModule, type INestApplication } from '@nestjs/common';
+import { Logger, Module, type DynamicModule, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApi } from '../api/create-api.js';
 import { Bus } from '../bus/bus.js';
 import { BusModule } from '../bus/bus.module.js';
 import { ComputeAgentModule } from '../compute-agent/compute-agent.module.js';
-import { ComputeAgentService } from '../compute-agent/compute-agent.service.js';
+import { ComputeAgentService, type AgentSource } from '../compute-agent/compute-agent.service.js';
 import { demoSettings } from '../demo/demo-settings.js';
 import { BerthError } from '../errors.js';
+import type { AliasDefinition } from '../pci/alias.js';
 import { HealthModule, type Check, type Checks } from '../health/health.module.js';
 import { SchedulerModule } from '../scheduler/scheduler.module.js';
+import type { ConfigurationUser, LiveConfiguration } from '../settings/live-configuration.js';
 import type { AgentSettings, Settings } from '../settings/settings.js';
-import { syncFileAliases } from '../store/catalog.store.js';
+import { type AliasSync, syncFileAliases } from '../store/catalog.store.js';
 import { migrate } from '../store/database.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../store/embedded-postgres.js';
 import { Ledger } from '../store/ledger.js';
 import { StoreModule } from '../store/store.module.js';
 import { closeGracefully } from './close-gracefully.js';
-import { roleLogger } from './role-logger.js';
+import { configurationCheck } from './configuration-check.js';
+import { RoleLogger } from './role-logger.js';
 
 export interface RunningRole {
   /** Of the role's HTTP face: the REST face, or only `/healthz` and `/readyz`. */
@@ -29,39 +32,75 @@ export interface RunningRole {
 }
 
 /** `berth api`: the REST face. */
-export async function startApi(settings: Settings): Promise<RunningRole> {
+export async function startApi(configuration: LiveConfiguration): Promise<RunningRole> {
+  const settings = configuration.settings();
+  const logger = new RoleLogger(settings.logLevel);
   const store = storeOf(settings, 'berth api');
+  const broker = { ok: true, message: 'not used by this role: messages wait in the outbox' };
   const app = await createApi(settings, {
     role: 'api',
     store,
-    checks: () => ({ broker: { ok: true, message: 'not used by this role: messages wait in the outbox' } }),
-    logger: roleLogger(settings.logLevel),
+    checks: () => ({ broker, ...configurationCheck(configuration) }),
+    logger,
+    reload: () => configuration.reload('rest'),
   });
   await assertMigrated(app);
   await takeAliases(app, settings);
-  return listen(app, settings);
+  return serve(app, configuration, {
+    take: (aliases) => takeAliases(app, { ...settings, aliases }),
+    follow: ({ logLevel }) => logger.follow(logLevel),
+  });
 }
 
 /** `berth scheduler`: decisions, claims, inventory, relay, sweeps. */
-export async function startScheduler(settings: Settings): Promise<RunningRole> {
+export async function startScheduler(configuration: LiveConfiguration): Promise<RunningRole> {
+  const settings = configuration.settings();
+  const logger = new RoleLogger(settings.logLevel);
   const store = storeOf(settings, 'berth scheduler');
   const bus = busOf(settings, 'berth scheduler');
-  const app = await createRole(settings, [store, bus, SchedulerModule.register(settings.scheduler, [store, bus])], {
+  const app = await createRole([store, bus, SchedulerModule.register(settings.scheduler, [store, bus])], {
     role: 'scheduler',
-    checks: async (running) => ({ ...(await running.get(Ledger, { strict: false }).check()), ...brokerCheck(running) }),
+    logger,
+    checks: async (running) => ({
+      ...(await running.get(Ledger, { strict: false }).check()),
+      ...brokerCheck(running),
+      ...configurationCheck(configuration),
+    }),
   });
   await assertMigrated(app);
-  return listen(app, settings);
+  return serve(app, configuration, { follow: ({ logLevel }) => logger.follow(logLevel) });
 }
 
 /** `berth agent`: the compute agent of one host. It never opens the database. */
-export async function startComputeAgent(settings: Settings): Promise<RunningRole> {
+export async function startComputeAgent(configuration: LiveConfiguration): Promise<RunningRole> {
+  const settings = configuration.settings();
+  const logger = new RoleLogger(settings.logLevel);
   const bus = busOf(settings, 'berth agent');
-  const app = await createRole(settings, [bus, ComputeAgentModule.register([settings.agent], bus)], {
+  const agents = ComputeAgentModule.register([settings.agent], bus, agentSource(configuration));
+  const app = await createRole([bus, agents], {
     role: 'agent',
-    checks: async (running) => ({ ...brokerCheck(running), ...agentChecks(running) }),
+    logger,
+    checks: async (running) => ({
+      ...brokerCheck(running),
+      ...agentChecks(running),
+      ...configurationCheck(configuration),
+    }),
   });
-  return listen(app, settings);
+  return serve(app, configuration, {
+    follow: async (inForce, state) => {
+      logger.follow(inForce.logLevel);
+      await app
+        .get(ComputeAgentService, { strict: false })
+        .configure({ deviceSpecs: inForce.agent.deviceSpecs, state });
+    },
+  });
+}
+
+function agentSource(configuration: LiveConfiguration): AgentSource {
+  return {
+    state: () => configuration.state(),
+    reload: async () => void (await configuration.reload('command')),
+  };
 }
 
 export interface AllRoles extends RunningRole {
@@ -75,17 +114,34 @@ export interface AllRoles extends RunningRole {
  * `berth all`: every role in one process. Without a database URL on an embedded Postgres below `dataDir`, without a broker
  * URL on the in-process bus.
  */
-export async function startAll(given: Settings, demo: boolean): Promise<AllRoles> {
+export async function startAll(configuration: LiveConfiguration, demo: boolean): Promise<AllRoles> {
+  const given = configuration.settings();
   const folder = join(given.dataDir, 'postgres');
   const postgres = given.database.url === null ? await startEmbeddedPostgres({ dataDir: folder }) : null;
   try {
     const url = given.database.url ?? postgres?.url ?? '';
     await migrate(url);
     const { agents, aliases } = demo ? await demoSettings(given) : { agents: [given.agent], aliases: given.aliases };
-    const settings: Settings = { ...given, database: { ...given.database, url }, aliases };
-    const app = await createAll(settings, agents);
+    // nobody else uses an embedded database, whatever the machine is called today
+    const pci = postgres ? { ...given.pci, aliasOrigin: EMBEDDED_ORIGIN } : given.pci;
+    const settings: Settings = { ...given, database: { ...given.database, url }, pci, aliases };
+    const logger = new RoleLogger(settings.logLevel);
+    const app = await createAll(settings, agents, { configuration, demo, logger });
     await takeAliases(app, settings);
-    const running = await listen(app, settings, postgres);
+    const ofCode = aliases.filter((alias) => !given.aliases.includes(alias));
+    const running = await serve(
+      app,
+      configuration,
+      {
+        take: (fresh) => takeAliases(app, { ...settings, aliases: withoutDoubles(fresh, ofCode) }),
+        follow: async (inForce, state) => {
+          logger.follow(inForce.logLevel);
+          const { deviceSpecs } = inForce.agent;
+          if (!demo) await app.get(ComputeAgentService, { strict: false }).configure({ deviceSpecs, state });
+        },
+      },
+      postgres,
+    );
     return {
       ...running,
       hosts: agents.map((agent) => agent.host ?? hostname().toLowerCase()),
@@ -97,15 +153,36 @@ export async function startAll(given: Settings, demo: boolean): Promise<AllRoles
   }
 }
 
-function createAll(settings: Settings, agents: readonly AgentSettings[]): Promise<NestFastifyApplication> {
+/** The demonstration's aliases stay, but for those of which a file has its own. */
+function withoutDoubles(fromFiles: readonly AliasDefinition[], ofCode: readonly AliasDefinition[]): AliasDefinition[] {
+  const names = new Set(fromFiles.map(({ name }) => name));
+  return [...fromFiles, ...ofCode.filter(({ name }) => !names.has(name))];
+}
+
+interface AllOptions {
+  readonly configuration: LiveConfiguration;
+  /** The demonstration's whitelists are code: there is nothing to read again. */
+  readonly demo: boolean;
+  readonly logger: RoleLogger;
+}
+
+function createAll(
+  settings: Settings,
+  agents: readonly AgentSettings[],
+  { configuration, demo, logger }: AllOptions,
+): Promise<NestFastifyApplication> {
   const store = storeOf(settings, 'berth all');
   const bus = BusModule.register(settings.bus);
   return createApi(settings, {
     role: 'all',
     store,
-    rooms: [SchedulerModule.register(settings.scheduler, [store, bus]), ComputeAgentModule.register(agents, bus)],
-    checks: (app) => ({ ...brokerCheck(app), ...agentChecks(app) }),
-    logger: roleLogger(settings.logLevel),
+    rooms: [
+      SchedulerModule.register(settings.scheduler, [store, bus]),
+      ComputeAgentModule.register(agents, bus, demo ? null : agentSource(configuration)),
+    ],
+    checks: (app) => ({ ...brokerCheck(app), ...agentChecks(app), ...configurationCheck(configuration) }),
+    logger,
+    reload: () => configuration.reload('rest'),
   });
 }
 
@@ -114,9 +191,8 @@ class RoleModule {}
 
 /** A role without a REST face: its rooms and the two health paths. */
 async function createRole(
-  settings: Settings,
   rooms: readonly DynamicModule[],
-  health: { role: string; checks: (app: INestApplication) => ReturnType<Checks> },
+  health: { role: string; logger: RoleLogger; checks: (app: INestApplication) => ReturnType<Checks> },
 ): Promise<NestFastifyApplication> {
   let app: NestFastifyApplication | null = null;
   const checks: Checks = async () => (app ? health.checks(app) : { started: { ok: false, message: 'starting' } });
@@ -126,7 +202,7 @@ async function createRole(
   };
   app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), {
     abortOnError: false,
-    logger: roleLogger(settings.logLevel),
+    logger: health.logger,
   });
   return app;
 }
@@ -153,8 +229,24 @@ async function assertMigrated(app: INestApplication): Promise<void> {
   throw new BerthError(database.ok ? 'database.not_migrated' : 'database.unavailable', problem.message ?? '');
 }
 
-async function takeAliases(app: INestApplication, settings: Settings): Promise<void> {
-  await app.get(Ledger, { strict: false }).transaction((tx) => syncFileAliases(tx, settings.aliases));
+async function takeAliases(app: INestApplication, settings: Settings): Promise<AliasSync> {
+  const origin = aliasOrigin(settings);
+  const ledger = app.get(Ledger, { strict: false });
+  const sync = await ledger.transaction((tx) => syncFileAliases(tx, origin, settings.aliases));
+  if (sync.behind.length === 0) return sync;
+  new Logger('Aliases').warn({
+    message: 'files define aliases as they were before another origin changed them; update these files',
+    origin,
+    aliases: sync.behind,
+  });
+  return sync;
+}
+
+const EMBEDDED_ORIGIN = 'berth-all';
+
+/** Whose files these are: what stays the same when they change, and when the process starts again. */
+function aliasOrigin({ pci, http }: Settings): string {
+  return pci.aliasOrigin ?? `${hostname().toLowerCase()}:${http.port}`;
 }
 
 function brokerCheck(app: INestApplication): Record<string, Check> {
@@ -169,10 +261,28 @@ function agentChecks(app: INestApplication): Readonly<Record<string, Check>> {
   return app.get(ComputeAgentService, { strict: false }).checks();
 }
 
+/** Listens, and from then on takes over what changes in the configuration. */
+async function serve(
+  app: NestFastifyApplication,
+  configuration: LiveConfiguration,
+  user: ConfigurationUser,
+  postgres: EmbeddedPostgres | null = null,
+): Promise<RunningRole> {
+  const running = await listen(app, configuration.settings(), postgres);
+  configuration.start(user);
+  return {
+    url: running.url,
+    stop: async () => {
+      await configuration.stop();
+      await running.stop();
+    },
+  };
+}
+
 async function listen(
   app: NestFastifyApplication,
   settings: Settings,
-  postgres: EmbeddedPostgres | null = null,
+  postgres: EmbeddedPostgres | null,
 ): Promise<RunningRole> {
   const { host, port } = settings.http;
   try {

@@ -31,7 +31,7 @@ export class InventoryService {
       this.log.warn({ message: 'report ignored', host: report.host, why: absorbed.why, epoch: report.epoch });
       return;
     }
-    const { added, changed, returned, vanished } = absorbed.reconciliation;
+    const { added, changed, returned, vanished, withdrawn } = absorbed.reconciliation;
     this.log.log({
       message: 'report absorbed',
       host: report.host,
@@ -40,6 +40,10 @@ export class InventoryService {
       returned: returned.length,
       vanished: vanished.length,
     });
+    for (const address of withdrawn) {
+      const message = 'a device in use is no longer offered; its server keeps it, nobody gets it afterwards';
+      this.log.warn({ message, host: report.host, address });
+    }
     for (const { address } of vanished.filter((entry) => entry.inUse)) {
       this.log.error({
         message: 'a device in use is not there any more; its allocation is kept',

@@ -62,6 +62,7 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
       case 'devices.prepare':
       case 'devices.release':
       case 'report.request':
+      case 'agent.reload':
         throw new Error(`${message.type} is for agents`);
     }
   }

@@ -87,6 +87,7 @@ export class SchedulingService {
 /** The part of the settings that a decision may look at. */
 export function placementPolicy(settings: SchedulerSettings): PlacementPolicy {
   return {
+    compat: settings.compat,
     filters: settings.filters,
     weigherMultipliers: settings.weigherMultipliers,
     cpuAllocationRatio: settings.cpuAllocationRatio,

@@ -223,7 +223,7 @@ describe('aliases of configuration files', () => {
   async function sync(...aliases: AliasDefinition[]): Promise<void> {
     const dataSource = await ledgerDataSource(api.databaseUrl, 1).initialize();
     try {
-      await inTransaction(dataSource, (tx) => syncFileAliases(tx, aliases));
+      await inTransaction(dataSource, (tx) => syncFileAliases(tx, 'api-1:8790', aliases));
     } finally {
       await dataSource.destroy();
     }
@@ -238,7 +238,10 @@ describe('aliases of configuration files', () => {
       expect(answer.status).toBe(409);
       expect(answer.body.code).toBe('alias.read_only');
     }
-    expect((await api.http.post('/v1/aliases').send({ name: 'qat', ...body })).body.code).toBe('alias.exists');
+    expect((await api.http.post('/v1/aliases').send({ name: 'qat', ...body })).body).toMatchObject({
+      code: 'alias.exists',
+      detail: expect.stringContaining('it belongs to the configuration files of api-1:8790; change it there'),
+    });
   });
 
   it('follows the files: gone is gone, unchanged keeps its version', async () => {
@@ -256,7 +259,9 @@ describe('aliases of configuration files', () => {
       .expect(201);
     await expect(sync(fileAlias('gpu', '0001'))).rejects.toMatchObject({
       code: 'settings.invalid',
-      message: 'alias gpu is defined in a configuration file and through REST; delete one',
+      message: expect.stringMatching(
+        /^alias gpu: the files of api-1:8790 define it, and it was made through REST; take/,
+      ),
     });
     expect((await api.http.get('/v1/aliases/qat')).body.version).toBe(2);
   });

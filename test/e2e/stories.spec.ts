@@ -26,9 +26,17 @@ alias = {"vendor_id": "8086", "product_id": "0443", "name": "QuickAssist"}
 
 const NIC_CONF = `[pci]
 device_spec = {"address": "0000:81:00.0", "physical_network": "physnet1"}
-alias = {"vendor_id": "8086", "product_id": "154c", "device_type": "type-VF", "name": "vf"}
-alias = {"vendor_id": "8086", "product_id": "1572", "device_type": "type-PF", "name": "pf"}
+alias = {"vendor_id": "8086", "product_id": "154c", "device_type": "type-VF", "name": "any-vf"}
 `;
+
+/** What a nova.conf has no word for: an alias of a network's devices. */
+const NIC_YAML = `pci:
+  alias:
+    - { name: vf, vendor_id: '8086', product_id: 154c, device_type: type-VF, physical_network: physnet1 }
+`;
+
+/** The whole NIC, for a port. */
+const PF = { ports: [{ name: 'uplink', vnic_type: 'direct-physical', physical_network: 'physnet1' }] };
 
 const BOARD_YAML = `agent:
   device_spec:
@@ -52,7 +60,13 @@ describe('one service, five hosts, each role a process', () => {
         { name: 'nic-1', tree: sriovNicHost('nic-1', 2), config: { 'nova.conf': NIC_CONF } },
         { name: 'board-1', tree: eightGpuHost('board-1'), config: { 'agent.yaml': BOARD_YAML } },
       ],
-      apiConfig: { 'nova.conf': NOVA_CONF, 'zun.conf': ZUN_CONF, 'nic.conf': NIC_CONF, 'board.yaml': BOARD_YAML },
+      apiConfig: {
+        'nova.conf': NOVA_CONF,
+        'zun.conf': ZUN_CONF,
+        'nic.conf': NIC_CONF,
+        'nic.yaml': NIC_YAML,
+        'board.yaml': BOARD_YAML,
+      },
     });
     await fleet.rest.createFlavor('m1.gpu', { 'pci_passthrough:alias': 'gpu:1' });
     await fleet.rest.createFlavor('m1.plain');
@@ -153,14 +167,33 @@ describe('one service, five hosts, each role a process', () => {
     expect(offers.map((one) => one.parent_address)).toEqual([null, '0000:81:00.0', '0000:81:00.0']);
     const one = await fleet.rest.place({ name: 'vf-vm', devices: 'vf:1' });
     expect(one, fleet.tails()).toMatchObject({ status: 'ACTIVE', host: 'nic-1' });
-    const refused = await fleet.rest.place({ name: 'pf-vm', devices: 'pf:1' });
+    const refused = await fleet.rest.place({ name: 'pf-vm', ...PF });
     expect(reasonsOf(refused.fault?.details.rejections, 'nic-1')).toEqual([
-      '1 device of alias pf, blocked: 1 of its VFs is allocated to vf-vm',
+      '1 device for port uplink (direct-physical, physnet1), blocked: 1 of its VFs is allocated to vf-vm',
     ]);
     const other = await fleet.rest.place({ name: 'vf-vm-2', devices: 'vf:1' });
     expect(other.status).toBe('ACTIVE');
     await fleet.rest.remove(one.id);
     await fleet.rest.remove(other.id);
+  });
+
+  it('an SR-IOV NIC: ports get its VFs, an alias of a nova.conf does not, and is told why', async () => {
+    const refused = await fleet.rest.place({ name: 'eater', devices: 'any-vf:1' });
+    expect(reasonsOf(refused.fault?.details.rejections, 'nic-1')).toEqual([
+      expect.stringMatching(/any-vf.*physical_network.*port/),
+    ]);
+    const direct = { vnic_type: 'direct', physical_network: 'physnet1' };
+    const router = await fleet.rest.place({ name: 'router', ports: [direct, { ...direct, vnic_type: 'macvtap' }] });
+    expect(router, fleet.tails()).toMatchObject({ status: 'ACTIVE', host: 'nic-1' });
+    expect(router).toMatchObject({
+      ports: ['0000:81:02.0', '0000:81:02.1'].map((address, vf_num) => ({
+        ...{ name: `port${vf_num}`, address, pf_address: '0000:81:00.0' },
+        binding_profile: {
+          ...{ pci_vendor_info: '8086:154c', pci_slot: address, physical_network: 'physnet1', vf_num },
+        },
+      })),
+    });
+    await fleet.rest.remove(router.id);
   });
 
   it('an SR-IOV NIC: a PF with idle VFs is handed over without them; they are refused meanwhile, and come back', async () => {
@@ -169,7 +202,7 @@ describe('one service, five hosts, each role a process', () => {
     const nic = fleet.agent('nic-1').process;
     // While the agent is away the claim stands: the ledger alone has to keep the VFs from being given out.
     await nic.kill9();
-    const pf = await fleet.rest.createServer({ name: 'pf-vm', devices: 'pf:1' });
+    const pf = await fleet.rest.createServer({ name: 'pf-vm', ...PF });
     await eventually(5_000, async () => expect((await fleet.rest.server(pf)).task_state).toBe('preparing'));
     await expectVfsBlockedBy('pf-vm');
     await nic.start();

@@ -8,7 +8,7 @@ import { endChild, spawnTied } from './processes.js';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 /** The built program; BERTH_TEST_PROGRAM names another build of it. */
-const PROGRAM = process.env['BERTH_TEST_PROGRAM'] ?? path.join(PROJECT, 'dist/src/main.js');
+export const PROGRAM = process.env['BERTH_TEST_PROGRAM'] ?? path.join(PROJECT, 'dist/src/main.js');
 const START_MS_MAX = 60_000;
 const READY_MS_MAX = 60_000;
 const READY_POLL_MS = 50;
@@ -82,6 +82,11 @@ export class BerthProcess {
 
   isRunning(): boolean {
     return this.child !== null && this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** Sends it a signal that does not end it. */
+  signal(signal: NodeJS.Signals): void {
+    this.child?.kill(signal);
   }
 
   /** Ends it as a power cut would. */

@@ -51,6 +51,8 @@ export class FleetAgent {
     readonly process: BerthProcess,
     readonly sysfs: string,
     private readonly stateDir: string,
+    /** Where its configuration files are. */
+    readonly configDir: string,
   ) {}
 
   /** The tree's devices by address, as they are now. */
@@ -83,6 +85,8 @@ export interface Fleet {
   readonly agents: readonly FleetAgent[];
   readonly rabbitMq: TestRabbitMq;
   readonly rest: RestClient;
+  /** Where the configuration files of `berth api` are. */
+  readonly apiConfigDir: string;
   agent(name: string): FleetAgent;
   sql<Row>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   /** The ends of all processes' logs. */
@@ -143,6 +147,7 @@ async function build(plan: FleetPlan, closing: (() => Promise<unknown>)[], close
     agents,
     rabbitMq,
     rest: new RestClient(() => api.url),
+    apiConfigDir: join(directory, 'api'),
     agent(name) {
       const found = agents.find((agent) => agent.name === name);
       if (!found) throw new Error(`no agent ${name}`);
@@ -172,7 +177,7 @@ async function agentOf(host: FleetHost, directory: string, env: Readonly<Record<
       BERTH_STATE_DIR: stateDir,
     },
   });
-  return new FleetAgent(host.name, process, sysfs, stateDir);
+  return new FleetAgent(host.name, process, sysfs, stateDir, join(directory, 'config'));
 }
 
 function writeConfig(directory: string, files: Readonly<Record<string, string>>): string[] {

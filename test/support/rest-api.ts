@@ -25,12 +25,14 @@ export async function startRestApi(serverUrl: string): Promise<RestApi> {
       database: { url: database.url, poolMax: 8 },
       http: { host: '127.0.0.1', port: 0, bodyBytesMax: BODY_BYTES_MAX, pageSizeMax: PAGE_SIZE_MAX },
       scheduler: {
+        compat: 'strict',
         filters: ['ComputeFilter', 'PciPassthroughFilter'],
         weigherMultipliers: {},
         cpuAllocationRatio: 16,
         ramAllocationRatio: 1,
         diskAllocationRatio: 1,
       },
+      pci: { exclusiveTags: ['physical_network'] },
     },
     { logger: false },
   );
@@ -80,8 +82,8 @@ async function insertDevice(api: RestApi, hostId: string, facts: WireDevice): Pr
   const id = randomUUID();
   await api.sql(
     `INSERT INTO devices (id, host_id, address, vendor_id, product_id, device_type, numa_node, iommu_group, offered,
-                          status, facts)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'available', $10)`,
+                          status, facts, parent_address)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'available', $10, $11)`,
     [
       id,
       hostId,
@@ -93,6 +95,7 @@ async function insertDevice(api: RestApi, hostId: string, facts: WireDevice): Pr
       facts.iommu_group,
       facts.offer !== null,
       JSON.stringify(facts),
+      facts.parent_address,
     ],
   );
   return id;

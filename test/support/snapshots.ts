@@ -1,6 +1,9 @@
+import { attributesOf } from '../../src/pci/device-attributes.js';
+import { deviceGroups } from '../../src/pci/device-groups.js';
 import type { DeviceType } from '../../src/pci/device.js';
 import { isolationUnits } from '../../src/pci/iommu.js';
-import { ANY_DEVICE, type AliasSpec, type NumaPolicy } from '../../src/pci/alias.js';
+import { ANY_DEVICE, type AliasSpec } from '../../src/pci/alias.js';
+import type { NumaPolicy } from '../../src/pci/numa-policy.js';
 import type { DeviceRequest, PlacementRequest } from '../../src/placement/request.js';
 import type { HostSnapshot, PlacementPolicy, SnapshotDevice } from '../../src/placement/snapshot.js';
 
@@ -10,22 +13,35 @@ export interface DeviceSketch extends Partial<SnapshotDevice> {
   readonly ids?: string;
   readonly group?: number | null;
   readonly driver?: string | null;
+  readonly classCode?: string;
+  /** As it is in a slot of its own when left out. */
+  readonly pciePath?: readonly string[];
+  readonly offered?: boolean;
 }
+
+/** What is said of a device of which nothing more is known. */
+export const PLAIN_ATTRIBUTES = attributesOf({
+  classCode: '030000',
+  subsystemVendorId: null,
+  subsystemProductId: null,
+  link: null,
+  sriov: null,
+});
 
 /** A host of sketched devices, up and roomy. Each device has an IOMMU group of its own unless the sketch says another. */
 export function aHost(name: string, devices: readonly DeviceSketch[], more: Partial<HostSnapshot> = {}): HostSnapshot {
-  const whole = devices.map((sketch) => aDevice(name, sketch));
-  const units = isolationUnits(
-    devices.map((sketch, index) => ({
-      address: sketch.address,
-      iommuGroup: sketch.group === undefined ? index : sketch.group,
-      classCode: '030000',
-      driver: sketch.driver ?? null,
-      deviceType: sketch.deviceType ?? 'type-PCI',
-      parentAddress: sketch.parentAddress ?? null,
-      offered: true,
-    })),
-  );
+  const whole = devices.filter(({ offered = true }) => offered).map((sketch) => aDevice(name, sketch));
+  const reported = devices.map((sketch, index) => ({
+    address: sketch.address,
+    vendorId: (sketch.ids ?? '10de').slice(0, 4),
+    pciePath: sketch.pciePath ?? ['pci0000:00', `port of ${sketch.address.slice(0, -2)}`],
+    iommuGroup: sketch.group === undefined ? index : sketch.group,
+    classCode: sketch.classCode ?? '030000',
+    driver: sketch.driver ?? null,
+    deviceType: sketch.deviceType ?? 'type-PCI',
+    parentAddress: sketch.parentAddress ?? null,
+    offered: sketch.offered ?? true,
+  }));
   return {
     id: `id-${name}`,
     name,
@@ -41,12 +57,16 @@ export function aHost(name: string, devices: readonly DeviceSketch[], more: Part
     capacity: { vcpus: 64, memoryMb: 131_072, diskGb: 1000 },
     used: { vcpus: 0, memoryMb: 0, diskGb: 0 },
     devices: whole,
-    units,
+    units: isolationUnits(reported),
+    groups: deviceGroups(reported),
     ...more,
   };
 }
 
-function aDevice(host: string, sketch: DeviceSketch): SnapshotDevice {
+function aDevice(
+  host: string,
+  { classCode: _class, pciePath: _path, offered: _offered, ...sketch }: DeviceSketch,
+): SnapshotDevice {
   const [vendorId = '', productId = ''] = (sketch.ids ?? '10de:1bb0').split(':');
   return {
     id: `${host}/${sketch.address}`,
@@ -58,6 +78,7 @@ function aDevice(host: string, sketch: DeviceSketch): SnapshotDevice {
     tags: {},
     resourceClass: null,
     traits: [],
+    attributes: PLAIN_ATTRIBUTES,
     status: 'available',
     owner: null,
     missing: false,
@@ -70,16 +91,17 @@ export function wants(
   alias: string,
   count: number,
   ids: string,
-  more: { deviceType?: DeviceType; numaPolicy?: NumaPolicy } = {},
+  { numaPolicy, ...more }: Partial<AliasSpec> & { numaPolicy?: NumaPolicy } = {},
 ): DeviceRequest {
   const [vendorId = null, productId = null] = ids.split(':');
   const spec: AliasSpec = {
     ...ANY_DEVICE,
     vendorId,
     productId,
-    deviceType: more.deviceType ?? 'type-PCI',
+    deviceType: 'type-PCI',
+    ...more,
   };
-  return { alias, count, specs: [spec], numaPolicy: more.numaPolicy ?? 'legacy' };
+  return { alias, count, specs: [spec], numaPolicy: numaPolicy ?? 'legacy' };
 }
 
 export function aRequest(devices: readonly DeviceRequest[], more: Partial<PlacementRequest> = {}): PlacementRequest {
@@ -96,6 +118,7 @@ export function aRequest(devices: readonly DeviceRequest[], more: Partial<Placem
 }
 
 export const POLICY: PlacementPolicy = {
+  compat: 'strict',
   filters: ['ComputeFilter', 'CoreFilter', 'RamFilter', 'DiskFilter', 'NUMATopologyFilter', 'PciPassthroughFilter'],
   weigherMultipliers: {},
   cpuAllocationRatio: 1,

@@ -24,8 +24,18 @@ export class ChosenDeviceView {
   readonly alias: string | null;
   @ApiProperty({ type: String, nullable: true, description: 'Name of the port that asked for it.' })
   readonly port: string | null;
-  @ApiProperty({ type: 'integer', nullable: true, description: 'null: comes along, for its IOMMU group.' })
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    description: 'null: comes along, for its IOMMU group, slot or card.',
+  })
   readonly request_index: number | null;
+  @ApiProperty({
+    type: 'integer',
+    nullable: true,
+    description: 'Which of the alternatives of its alias it is, where they have utilities.',
+  })
+  readonly alternative: number | null;
 }
 
 export class HostScoreView {
@@ -90,6 +100,7 @@ function placed(placement: Placement): Where {
       alias: device.alias,
       port: device.port ?? null,
       request_index: device.requestIndex,
+      alternative: device.alternative ?? null,
     })),
     numa_cells: placement.numaCells,
     scores: placement.scores.map(({ host, total, parts }) => ({ host, total, parts })),

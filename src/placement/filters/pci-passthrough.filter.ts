@@ -1,5 +1,6 @@
-import { freeCount } from '../device-classes.js';
 import { explainDevices } from '../explain-devices.js';
+import { freeCount } from '../supply.js';
+import { explainAsNova, supportsAsNova } from '../nova/fit-host.js';
 import type { Filter } from './filter.js';
 
 /**
@@ -8,6 +9,10 @@ import type { Filter } from './filter.js';
  */
 export const pciPassthroughFilter: Filter = {
   name: 'PciPassthroughFilter',
-  passes: (host, { request }) => request.devices.every((wanted) => freeCount(host, wanted) >= wanted.count),
-  explain: (host, { request }) => explainDevices(host, request.devices, null),
+  passes: (host, { request, policy }) =>
+    policy.compat === 'nova'
+      ? supportsAsNova(host, request.devices)
+      : request.devices.every((wanted) => freeCount(host, wanted) >= wanted.count),
+  explain: (host, { request, policy }) =>
+    policy.compat === 'nova' ? explainAsNova(host, request.devices) : explainDevices(host, request.devices, null),
 };

@@ -1,7 +1,7 @@
 import type { HostScore } from '../decision.js';
 import type { PlacementPolicy } from '../snapshot.js';
 import { bestFirst } from './best-first.js';
-import { WEIGHERS } from './weighers.js';
+import type { Weigher } from './weighers.js';
 
 /** How hosts compare, by their index. */
 export interface Weighing {
@@ -23,11 +23,17 @@ interface Column {
 /**
  * Normalises each weigher's values over the hosts to 0…1 (all equal: 0), multiplies, adds up.
  *
+ * @param weighers that have something to say
  * @param values for each weigher its value of each host
  * @param indexes of the hosts to weigh, ascending
  */
-export function weigh(values: readonly Float64Array[], indexes: Uint32Array, policy: PlacementPolicy): Weighing {
-  const columns = WEIGHERS.map(({ name, defaultMultiplier }, at): Column => {
+export function weigh(
+  weighers: readonly Weigher[],
+  values: readonly Float64Array[],
+  indexes: Uint32Array,
+  policy: PlacementPolicy,
+): Weighing {
+  const columns = weighers.map(({ name, defaultMultiplier }, at): Column => {
     const raw = values[at] as Float64Array;
     const multiplier = policy.weigherMultipliers[name] ?? defaultMultiplier;
     return { name, multiplier, raw, ...rangeOf(raw, indexes) };

@@ -1,0 +1,146 @@
+import { BerthError, messageOf } from '../errors.js';
+
+/** What is read of the answers of `POST /v1/device-specs/preview`. */
+export interface Preview {
+  readonly hosts: readonly HostPreview[];
+  /** Each entry over all hosts. */
+  readonly entries: readonly {
+    readonly entry: number;
+    readonly matched_count: number;
+    readonly decided_count: number;
+  }[];
+  readonly findings: readonly Finding[];
+}
+
+export interface HostPreview {
+  readonly host: string;
+  readonly status: string;
+  readonly read_only: boolean;
+  readonly devices: number;
+  readonly findings: readonly Finding[];
+  readonly added_count: number;
+  readonly added: readonly Change[];
+  readonly removed_count: number;
+  readonly removed_held_count: number;
+  readonly removed: readonly Change[];
+  readonly changed_count: number;
+  readonly changed: readonly Change[];
+  readonly uncertain_count: number;
+  readonly uncertain: readonly Change[];
+}
+
+export interface Finding {
+  readonly kind: string;
+  readonly entry: number;
+  readonly message: string;
+}
+
+export interface Change {
+  readonly address: string;
+  readonly vendor_id: string;
+  readonly product_id: string;
+  readonly device_type: string;
+  readonly server: { readonly id: string; readonly name: string } | null;
+  readonly reason: string;
+}
+
+export interface Wanted {
+  readonly entries: readonly unknown[];
+  readonly freeTags: readonly string[];
+  readonly compat: string;
+  /** Empty: all. */
+  readonly hosts: readonly string[];
+  /** Where the entries stand, to name them in messages. */
+  readonly places: readonly string[];
+}
+
+const PATH = '/v1/device-specs/preview';
+const ANSWER_MS_MAX = 60_000;
+const PAGES_MAX = 10_000;
+
+/**
+ * Asks the REST face, page after page.
+ *
+ * @throws BerthError `request.invalid` with what it has against the request; `settings.invalid` when the URL is none; an
+ *   Error when there is no answer
+ */
+export async function askForPreview(url: string, wanted: Wanted): Promise<Preview> {
+  const target = targetOf(url);
+  let sum: Preview | null = null;
+  let marker: string | null = null;
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const body = {
+      device_specs: wanted.entries,
+      free_tags: wanted.freeTags,
+      compat: wanted.compat,
+      ...(wanted.hosts.length > 0 && { hosts: wanted.hosts }),
+      ...(marker !== null && { marker }),
+    };
+    const answer: Preview & { readonly next: string | null } = await post(target, body, wanted.places);
+    sum = sum ? added(sum, answer) : { hosts: answer.hosts, entries: answer.entries, findings: answer.findings };
+    marker = answer.next;
+    if (marker === null) return sum;
+  }
+  throw new Error(`more than ${PAGES_MAX} pages of hosts; name hosts with --host`);
+}
+
+function targetOf(url: string): URL {
+  try {
+    return new URL(PATH, url);
+  } catch (cause) {
+    throw new BerthError('settings.invalid', `--url: "${url}" is not a URL like http://127.0.0.1:8790`, { cause });
+  }
+}
+
+async function post<T>(target: URL, body: object, places: readonly string[]): Promise<T> {
+  const [status, text] = await exchange(target, JSON.stringify(body));
+  const json = parsed(text);
+  if (status === 200 && json !== null) return withPlaces(json, places) as T;
+  const { detail, errors } = (json ?? {}) as { detail?: string; errors?: { field: string; problem: string }[] };
+  const lines = (errors ?? []).map(({ field, problem }) => `${field}: ${problem}`);
+  const told = lines.length > 0 ? lines.join('\n') : (detail ?? `${target.href} answered ${status}`);
+  throw new BerthError('request.invalid', withPlaces(told, places) as string);
+}
+
+async function exchange(target: URL, body: string): Promise<[number, string]> {
+  try {
+    const response = await fetch(target, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+      redirect: 'error',
+      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+    });
+    return [response.status, await response.text()];
+  } catch (error) {
+    const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : '';
+    throw new Error(`${target.origin} does not answer: ${messageOf(error)}${cause}`, { cause: error });
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** `device_specs[2]` is `agent.yaml:14` to whoever wrote the file. */
+function withPlaces(value: unknown, places: readonly string[]): unknown {
+  if (typeof value === 'string') {
+    return value.replace(/\bdevice_specs\[(\d+)\]/g, (whole, at: string) => places[Number(at)] ?? whole);
+  }
+  if (Array.isArray(value)) return value.map((item) => withPlaces(item, places));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withPlaces(item, places)]));
+}
+
+function added(sum: Preview, page: Preview): Preview {
+  const entries = sum.entries.map((entry, at) => ({
+    entry: entry.entry,
+    matched_count: entry.matched_count + (page.entries[at]?.matched_count ?? 0),
+    decided_count: entry.decided_count + (page.entries[at]?.decided_count ?? 0),
+  }));
+  return { hosts: [...sum.hosts, ...page.hosts], entries, findings: sum.findings };
+}
