@@ -39,6 +39,11 @@ export function kindOf(value: unknown): string {
       : `the ${typeof value} ${clip(String(value))}`;
 }
 
+/** A value as a message shows it, whatever it is. */
+export function shown(value: unknown): string {
+  return typeof value === 'string' ? clip(value) : kindOf(value);
+}
+
 export function clip(text: string): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

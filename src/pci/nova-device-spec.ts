@@ -5,7 +5,7 @@ import type { PciDevice } from './device.js';
 import { novaError } from './dialect.js';
 import type { NovaException } from './dialect.js';
 import { parseNovaAddress, parseNovaAddressText, parseNovaRegexes, spelledAddress } from './nova-address.js';
-import { isTruthy, novaBoolean, novaHex, novaInteger, novaStrip } from './nova-values.js';
+import { isTruthy, novaBoolean, novaHex, novaInteger, novaStrip, novaText } from './nova-values.js';
 
 /** A device_spec entry as Nova 26.2 reads it. What is null does not matter. */
 export interface NovaDeviceSpec {
@@ -96,7 +96,7 @@ export function parseNovaDeviceSpec(entry: unknown): NovaDeviceSpec {
     vendorId,
     productId,
     address: isTruthy(devname) ? null : readAddress(isTruthy(address) ? address : '*:*:*.*'),
-    devname: isTruthy(devname) ? String(devname) : null,
+    devname: isTruthy(devname) ? novaText(devname) : null,
     remoteManaged: novaBoolean(entry['remote_managed']),
     tags: Object.fromEntries(tags),
   };

@@ -1,4 +1,4 @@
-import { clip, isObject } from '../pci/device-spec-fields.js';
+import { isObject, shown } from '../pci/device-spec-fields.js';
 import { didYouMean } from '../pci/suggest.js';
 import { definitionOf, giveSetting } from './gathered.js';
 import type { Gathered, WhitelistName } from './gathered.js';
@@ -111,7 +111,7 @@ const ZUN_DEVICE_TYPES: ReadonlyMap<unknown, string> = new Map([
 function withNovasDeviceType(file: ConfFile, alias: unknown, where: (path: readonly string[]) => string): unknown {
   const novas = isObject(alias) ? ZUN_DEVICE_TYPES.get(alias['device_type']) : undefined;
   if (!isObject(alias) || novas === undefined) return alias;
-  const named = `alias ${clip(String(alias['name']))}: device_type`;
+  const named = `alias ${shown(alias['name'])}: device_type`;
   file.gathered.warnings.push(`${where(['device_type'])}: ${named}: "${String(alias['device_type'])}" means ${novas}`);
   return { ...alias, device_type: novas };
 }

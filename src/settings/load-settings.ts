@@ -3,7 +3,7 @@ import { BerthError, messageOf } from '../errors.js';
 import type { AliasDefinition } from '../pci/alias.js';
 import { parseAliasesAs } from '../pci/dialect-readers.js';
 import type { Dialect } from '../pci/dialect.js';
-import { isObject, placeOf } from '../pci/device-spec-fields.js';
+import { isObject, placeOf, shown } from '../pci/device-spec-fields.js';
 import { unreachableEntries } from '../pci/device-spec-coverage.js';
 import { DEVICE_SPECS_MAX, parseDeviceSpecs } from '../pci/device-spec.js';
 import type { DeviceSpec } from '../pci/device-spec.js';
@@ -177,7 +177,7 @@ function readAliases(gathered: Gathered): AliasDefinition[] {
       !Object.hasOwn(value, 'device_type')
     ) {
       gathered.warnings.push(
-        `${placeOf(where, [])}: alias ${String(value['name'])}: without device_type it takes type-PCI and type-VF; say which`,
+        `${placeOf(where, [])}: alias ${shown(value['name'])}: without device_type it takes type-PCI and type-VF; say which`,
       );
     }
   }
