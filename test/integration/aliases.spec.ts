@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { DataSource } from 'typeorm';
 import { Ledger1763600000000 } from '../../migrations/1763600000000-ledger.js';
 import { AliasVersions1763700000000 } from '../../migrations/1763700000000-alias-versions.js';
@@ -15,27 +15,19 @@ import {
   syncFileAliases,
   updateAlias,
 } from '../../src/store/catalog.store.js';
-import { ledgerDataSource } from '../../src/store/database.js';
 import { forgetOrigin } from '../../src/store/forget-origin.js';
 import { absorbReport } from '../../src/store/inventory.store.js';
 import { listDevicesTaken } from '../../src/store/inventory-views.store.js';
-import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
+import { onLedger } from '../support/ledger.js';
+import type { TestDatabase } from '../support/postgres.js';
 import { aReport } from '../support/reports.js';
 
 let database: TestDatabase;
 let source: DataSource;
 
-beforeAll(async () => {
-  database = await createTestDatabase(inject('databaseUrl'));
-  source = ledgerDataSource(database.url, 8);
-  await source.initialize();
-});
-afterAll(async () => {
-  await source.destroy();
-  await database.drop();
-});
-beforeEach(async () => {
-  await source.query('TRUNCATE aliases, alias_versions, alias_origins, file_aliases, hosts, servers CASCADE');
+onLedger((opened, its) => {
+  source = opened;
+  database = its;
 });
 
 const alias = (name: string, productId: string): AliasDefinition => ({

@@ -1,31 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import type { DataSource } from 'typeorm';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { DeviceStatuses1763700001000 } from '../../migrations/1763700001000-device-statuses.js';
 import { place } from '../../src/placement/place.js';
 import { commitDecisions, readWaitingServers, type CommitResult } from '../../src/store/claims.store.js';
-import { ledgerDataSource } from '../../src/store/database.js';
 import { readDeviceStates, writeDeviceStates } from '../../src/store/device-states.store.js';
 import { absorbReport } from '../../src/store/inventory.store.js';
 import { SnapshotCache } from '../../src/store/snapshot.store.js';
-import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
+import { onLedger } from '../support/ledger.js';
 import { aReport, type ReportSketch } from '../support/reports.js';
 import { aRequest, POLICY, wants } from '../support/snapshots.js';
 
-let database: TestDatabase;
 let source: DataSource;
 
-beforeAll(async () => {
-  database = await createTestDatabase(inject('databaseUrl'));
-  source = ledgerDataSource(database.url, 8);
-  await source.initialize();
-});
-afterAll(async () => {
-  await source.destroy();
-  await database.drop();
-});
-beforeEach(async () => {
-  await source.query('TRUNCATE hosts, servers, outbox CASCADE');
+onLedger((opened) => {
+  source = opened;
 });
 
 const GPUS = ['0000:83:00.0', '0000:84:00.0', '0000:85:00.0'];

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { DataSource } from 'typeorm';
 import { envelope } from '../../src/messages/envelope.js';
 import type { AgentReport } from '../../src/messages/bodies.js';
@@ -19,30 +19,19 @@ import {
   lockClaim,
   tryElsewhere,
 } from '../../src/store/claim-outcomes.store.js';
-import { ledgerDataSource } from '../../src/store/database.js';
 import { absorbHeartbeats, absorbReport, silenceHosts } from '../../src/store/inventory.store.js';
 import { addToOutbox, takeFromOutbox } from '../../src/store/outbox.store.js';
 import { SnapshotCache } from '../../src/store/snapshot.store.js';
-import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
+import { onLedger } from '../support/ledger.js';
 import { aReport, type ReportSketch } from '../support/reports.js';
 import { aRequest, POLICY, wants } from '../support/snapshots.js';
 
-let database: TestDatabase;
 let source: DataSource;
 let cache: SnapshotCache;
 
-beforeAll(async () => {
-  database = await createTestDatabase(inject('databaseUrl'));
-  source = ledgerDataSource(database.url, 8);
-  await source.initialize();
-});
-afterAll(async () => {
-  await source.destroy();
-  await database.drop();
-});
-beforeEach(async () => {
-  await source.query('TRUNCATE hosts, servers, outbox, aliases, flavors, idempotency_keys CASCADE');
-  cache = new SnapshotCache(source);
+onLedger((opened) => {
+  source = opened;
+  cache = new SnapshotCache(opened);
 });
 
 const TWO_GPUS: ReportSketch = {

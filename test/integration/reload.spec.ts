@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { DataSource } from 'typeorm';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { deviceView } from '../../src/api/devices/devices.dto.js';
 import { hostView } from '../../src/api/hosts/hosts.dto.js';
 import type { AgentReport, WireConfiguration, WireDevice } from '../../src/messages/bodies.js';
@@ -9,31 +9,20 @@ import type { Decision } from '../../src/placement/decision.js';
 import { place } from '../../src/placement/place.js';
 import { beginRelease, confirmClaim, finishRelease, lockClaim } from '../../src/store/claim-outcomes.store.js';
 import { commitDecisions, readWaitingServers } from '../../src/store/claims.store.js';
-import { ledgerDataSource } from '../../src/store/database.js';
 import { absorbReport, type Absorbed } from '../../src/store/inventory.store.js';
 import { findHost, listDevices } from '../../src/store/inventory-views.store.js';
 import { SnapshotCache } from '../../src/store/snapshot.store.js';
-import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
+import { onLedger } from '../support/ledger.js';
 import { aReport } from '../support/reports.js';
 import { aRequest, POLICY, wants } from '../support/snapshots.js';
 
-let database: TestDatabase;
 let source: DataSource;
 let cache: SnapshotCache;
 let sequence: number;
 
-beforeAll(async () => {
-  database = await createTestDatabase(inject('databaseUrl'));
-  source = ledgerDataSource(database.url, 4);
-  await source.initialize();
-});
-afterAll(async () => {
-  await source.destroy();
-  await database.drop();
-});
-beforeEach(async () => {
-  await source.query('TRUNCATE hosts, servers, outbox CASCADE');
-  cache = new SnapshotCache(source);
+onLedger((opened) => {
+  source = opened;
+  cache = new SnapshotCache(opened);
   sequence = 0;
 });
 
