@@ -5,8 +5,9 @@ import { readExtraSpecs } from '../src/api/flavors/extra-specs.js';
 import { BerthError } from '../src/errors.js';
 import { parseAliasesAs, parseAliasRequestAs } from '../src/pci/dialect-readers.js';
 import type { Dialect } from '../src/pci/dialect.js';
-import { checkOnHost, hostContext, offerDevice, parseDeviceSpecs } from '../src/pci/device-spec.js';
-import { transition, type DeviceState, type DeviceStatus } from '../src/pci/device-state.js';
+import { checkOnHost, hostContext, offerDevice } from '../src/pci/device-spec.js';
+import { parseDeviceSpecs } from '../src/pci/device-spec-reader.js';
+import { transition, type DeviceEvent, type DeviceState, type DeviceStatus } from '../src/pci/device-state.js';
 import type { PciDevice } from '../src/pci/device.js';
 import { portSpec } from '../src/pci/port.js';
 import { place } from '../src/placement/place.js';
@@ -70,20 +71,32 @@ function orRefused(act: () => unknown): unknown {
   }
 }
 
-/** Frees the VF `b` of a family that has these statuses. */
-function freed(dialect: Dialect, pf: DeviceStatus, sibling: DeviceStatus): unknown {
-  const state = (address: string, status: DeviceStatus): DeviceState => ({
-    ...{
-      address,
-      status,
-      deviceType: address === PF ? 'type-PF' : 'type-VF',
-      ownerId: status === 'claimed' ? 's' : null,
-    },
-    parentAddress: address === PF ? null : PF,
+const SIBLING = '0000:05:10.0';
+const LAST = '0000:05:10.2';
+
+/** A PF and two VFs in these statuses; what is in use belongs to server s. What becomes of one of them, or `refused`. */
+function family(
+  dialect: Dialect,
+  statuses: readonly [DeviceStatus, DeviceStatus, DeviceStatus],
+  event: DeviceEvent,
+  address: string,
+  shown: string,
+): unknown {
+  const devices = [PF, SIBLING, LAST].map((at, index): [string, DeviceState] => {
+    const status = statuses[index] ?? 'available';
+    const ownerId = status === 'claimed' || status === 'allocated' ? 's' : null;
+    const isPf = at === PF;
+    return [
+      at,
+      { address: at, status, ownerId, deviceType: isPf ? 'type-PF' : 'type-VF', parentAddress: isPf ? null : PF },
+    ];
   });
-  const family = [state(PF, pf), state('0000:05:10.0', sibling), state('0000:05:10.2', 'claimed')];
-  const after = transition(new Map(family.map((one) => [one.address, one])), 'free', '0000:05:10.2', 's', dialect);
-  return after.find(({ address }) => address === PF)?.status ?? pf;
+  const before = new Map(devices);
+  const owner = event === 'remove' ? null : 's';
+  return orRefused(() => {
+    const after = transition(before, event, address, owner, dialect);
+    return (after.find((state) => state.address === shown) ?? before.get(shown))?.status;
+  });
 }
 
 const AT = (address: string, more: Partial<DeviceSketch> = {}): DeviceSketch => ({ address, ...more });
@@ -148,8 +161,10 @@ const DIFFERENCES: readonly Row[] = [
   ['C5', 'requests in an unlucky order', unluckyOrder, ['0000:82:00.0', '0000:81:00.0'], 'rejected'],
   ['C6', 'the PF in a VF’s place', (d) => placed(d, FAMILY, [wants('nic', 1, '8086:10fb', { deviceType: null })]), 'rejected', 'rejected'], // prettier-ignore
 
-  ['S1', 'a PF that was removed, when its last VF is freed', (d) => freed(d, 'removed', 'available'), 'removed', 'available'], // prettier-ignore
-  ['S2', 'a VF that was removed, when the last other is freed', (d) => freed(d, 'unclaimable', 'removed'), 'available', 'unclaimable'], // prettier-ignore
+  ['S1', 'a PF that was removed, when its last VF is freed', (d) => family(d, ['removed', 'available', 'claimed'], 'free', LAST, PF), 'removed', 'available'], // prettier-ignore
+  ['S2', 'a PF whose other VF was removed, when the last is freed', (d) => family(d, ['unclaimable', 'removed', 'claimed'], 'free', LAST, PF), 'available', 'unclaimable'], // prettier-ignore
+  ['S3', 'a PF one of whose VFs was removed', (d) => family(d, ['available', 'removed', 'available'], 'claim', PF, PF), 'claimed', 'refused'], // prettier-ignore
+  ['S4', 'a PF of which one VF stays allocated, when a claim is given back', (d) => family(d, ['unavailable', 'claimed', 'claimed'], 'free', LAST, PF), 'unclaimable', 'unavailable'], // prettier-ignore
 ];
 
 function managed(text: string): object {

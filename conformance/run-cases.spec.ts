@@ -13,10 +13,8 @@ const CASES = [...readCases([VECTORS])];
 const AREAS = ['alias', 'devspec', 'devstate', 'filter', 'stats', 'tracker', 'whitelist'];
 
 describe('the nova dialect', () => {
-  const results = runCases(CASES);
-
   it.each(AREAS)('answers as Nova did: %s', (area) => {
-    const result = results.get(area);
+    const result = runCases(CASES.filter((one) => one.area === area)).get(area);
     expect(result?.differences).toEqual([]);
     expect(result?.passed).toBe(result?.total);
     expect(result?.total).toBeGreaterThan(40);

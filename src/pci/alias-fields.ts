@@ -1,5 +1,5 @@
 import * as fields from './device-spec-fields.js';
-import { RESERVED_TAGS } from './device-spec.js';
+import { RESERVED_TAGS } from './device-spec-reader.js';
 import type { DeviceType, Tags } from './device.js';
 import { suggestion } from './suggest.js';
 

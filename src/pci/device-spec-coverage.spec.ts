@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { anyDevice, anyEntry } from '../../test/support/device-spec-arbitraries.js';
 import { coverDeviceSpecs, findingsOf, unreachableEntries, type SpecFinding } from './device-spec-coverage.js';
-import { hostContext, matchDeviceSpec, offerDevice, parseDeviceSpecs, type DeviceSpec } from './device-spec.js';
+import { hostContext, matchDeviceSpec, offerDevice, type DeviceSpec } from './device-spec.js';
+import { parseDeviceSpecs } from './device-spec-reader.js';
 import type { PciDevice } from './device.js';
 
 const GPU: PciDevice = {

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { anyDevice, anyEntry } from '../../test/support/device-spec-arbitraries.js';
 import { previewDeviceSpecs, type Holder, type ScannedDevice, type WhitelistPreview } from './device-spec-preview.js';
-import { hostContext, offerDevice, parseDeviceSpecs, type DeviceSpec } from './device-spec.js';
+import { hostContext, offerDevice, type DeviceSpec } from './device-spec.js';
+import { parseDeviceSpecs } from './device-spec-reader.js';
 import type { ReportedDevice } from './device.js';
 
 const SERVER: Holder = { id: '8f1b', name: 'web' };

@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { BerthError } from '../errors.js';
 import { addressMatches, readAddressPattern } from './device-spec-address.js';
 import type { AddressPattern, ComponentPattern } from './device-spec-address.js';
-import { hostContext, matchDeviceSpec, offerDevice, parseDeviceSpecs } from './device-spec.js';
-import type { DeviceSpec, DeviceSpecOptions } from './device-spec.js';
+import { hostContext, matchDeviceSpec, offerDevice } from './device-spec.js';
+import { parseDeviceSpecs } from './device-spec-reader.js';
+import type { DeviceSpec } from './device-spec.js';
+import type { DeviceSpecOptions } from './device-spec-reader.js';
 import type { PciDevice } from './device.js';
 
 const NIC: PciDevice = {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BerthError } from '../errors.js';
-import { checkOnHost, hostContext, matchDeviceSpec, offerDevice, parseDeviceSpecs } from './device-spec.js';
+import { checkOnHost, hostContext, matchDeviceSpec, offerDevice } from './device-spec.js';
+import { parseDeviceSpecs } from './device-spec-reader.js';
 import type { PciDevice } from './device.js';
 
 const PF = '0000:05:00.0';

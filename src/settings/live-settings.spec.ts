@@ -3,7 +3,7 @@ import { differenceOf, withLiveParts, type Role } from './live-settings.js';
 import { loadSettings } from './load-settings.js';
 import { SETTINGS } from './settings-table.js';
 import type { Settings } from './settings.js';
-import { parseDeviceSpecs } from '../pci/device-spec.js';
+import { parseDeviceSpecs } from '../pci/device-spec-reader.js';
 import { parseAliases } from '../pci/alias.js';
 
 const BASE: Settings = loadSettings({ files: [], env: {} }).settings;

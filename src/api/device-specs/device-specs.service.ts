@@ -5,7 +5,8 @@ import { fromWireDevice } from '../../messages/wire-device.js';
 import { COVERAGE_PAIRS_MAX, unreachableEntries } from '../../pci/device-spec-coverage.js';
 import type { Path } from '../../pci/device-spec-fields.js';
 import { previewDeviceSpecs, type ScannedDevice } from '../../pci/device-spec-preview.js';
-import { type DeviceSpec, parseDeviceSpecs, RESERVED_TAGS } from '../../pci/device-spec.js';
+import { type DeviceSpec } from '../../pci/device-spec.js';
+import { parseDeviceSpecs, RESERVED_TAGS } from '../../pci/device-spec-reader.js';
 import { suggestion } from '../../pci/suggest.js';
 import {
   listScannedDevices,
