@@ -20,7 +20,10 @@ const STEPS = [
   { title: 'types', commands: [[...TSC, 'node_modules/.cache/berth/types.tsbuildinfo', '-p', '.']] },
   { title: 'format', commands: [[...bin('prettier/bin/prettier.cjs'), '--check', '--log-level', 'warn', '.']] },
   { title: 'lint', commands: [[...bin('oxlint/bin/oxlint'), '--deny-warnings']] },
-  { title: 'doors', commands: [[...bin('dependency-cruiser/bin/dependency-cruise.mjs'), 'src', 'migrations', 'conformance']] },
+  {
+    title: 'doors',
+    commands: [[...bin('dependency-cruiser/bin/dependency-cruise.mjs'), 'src', 'migrations', 'conformance']],
+  },
   { title: 'dead code', commands: [[...bin('knip/bin/knip.js'), '--no-progress']] },
   ...(existsSync(`${ROOT}src/main.ts`) ? [{ title: 'API document', run: compareOpenApi }] : []),
 ];

@@ -21,7 +21,9 @@ const LISTS: ReadonlyMap<string, Take> = new Map<string, Take>([
   ...WHITELIST_NAMES.map((name): [string, Take] => [
     `agent.${name}`,
     (file, node) =>
-      forEachEntry(file, node, name, (value, where) => file.gathered.whitelist.push({ name, file: file.name, value, where })),
+      forEachEntry(file, node, name, (value, where) =>
+        file.gathered.whitelist.push({ name, file: file.name, value, where }),
+      ),
   ]),
   ...['pci.alias', 'pci.aliases', 'aliases'].map((key): [string, Take] => [
     key,

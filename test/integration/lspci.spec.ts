@@ -48,11 +48,12 @@ describe('lspci', () => {
     expect(nic).toMatch(/Initial VFs: 64, Total VFs: 64, Number of VFs: 4/);
     expect(nic).toMatch(/VF offset: 16, stride: 1, Device ID: 154c/);
     expect(nic).toMatch(/Kernel driver in use: i40e/);
-    const port = await lspci(host, '-vv', '-s', '80:02.0');
+    // numbers alone: names depend on the pci.ids of the machine
+    const port = await lspci(host, '-vvn', '-s', '80:02.0');
     expect(port).toMatch(/Express \(v2\) Root Port/);
     expect(port).toMatch(/Bus: primary=80, secondary=83, subordinate=83/);
     expect(port).toMatch(/Access Control Services/);
-    expect(port).toMatch(/Subsystem: .*Device 0000/);
+    expect(port).toMatch(/Subsystem: 8086:0000/);
     const gpu = await lspci(host, '-vv', '-s', '83:00.0');
     expect(gpu).toMatch(/NUMA node: 1/);
     expect(gpu).toMatch(/Memory at [0-9a-f]+ \(64-bit, prefetchable\).*\[size=256M\]/);
