@@ -77,7 +77,7 @@ module.exports = {
     {
       name: 'only-selectors-know-cel',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/pci/selector' },
+      from: { path: '^src/', pathNot: '^src/pci/alias/selector' },
       to: { path: 'node_modules/@marcbachmann/cel-js/' },
     },
     {

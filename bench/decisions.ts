@@ -1,5 +1,5 @@
-import { parseAliases } from '../src/pci/alias.js';
-import type { NumaPolicy } from '../src/pci/numa-policy.js';
+import { parseAliases } from '../src/pci/alias/alias.js';
+import type { NumaPolicy } from '../src/pci/alias/numa-policy.js';
 import { applyPlacement } from '../src/placement/apply-placement.js';
 import type { Decision } from '../src/placement/decision.js';
 import { place } from '../src/placement/place.js';

@@ -1,6 +1,6 @@
-import { coverDeviceSpecs, unreachableEntries } from '../src/pci/device-spec-coverage.js';
-import { hostContext, offerDevice, type DeviceSpec } from '../src/pci/device-spec.js';
-import { parseDeviceSpecs } from '../src/pci/device-spec-reader.js';
+import { coverDeviceSpecs, unreachableEntries } from '../src/pci/device-spec/device-spec-coverage.js';
+import { hostContext, offerDevice, type DeviceSpec } from '../src/pci/device-spec/device-spec.js';
+import { parseDeviceSpecs } from '../src/pci/device-spec/device-spec-reader.js';
 import type { PciDevice } from '../src/pci/device.js';
 import { figure, say, sayTable } from './print.js';
 import { median } from './statistics.js';

@@ -4,7 +4,7 @@ import { BusModule } from '../src/bus/bus.module.js';
 import { Bus } from '../src/bus/bus.js';
 import { envelope } from '../src/messages/envelope.js';
 import { agentQueue, QUEUES } from '../src/messages/routes.js';
-import { parseAliases } from '../src/pci/alias.js';
+import { parseAliases } from '../src/pci/alias/alias.js';
 import { SchedulerModule } from '../src/scheduler/scheduler.module.js';
 import { loadSettings } from '../src/settings/load-settings.js';
 import { syncFileAliases } from '../src/store/catalog.store.js';

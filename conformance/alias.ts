@@ -1,6 +1,6 @@
-import type { AliasDefinition } from '../src/pci/alias.js';
+import type { AliasDefinition } from '../src/pci/alias/alias.js';
 import { novaError } from '../src/pci/dialect.js';
-import { novaNumaPolicy, novaSpecOf, parseNovaAliases, parseNovaAliasRequest } from '../src/pci/nova-alias.js';
+import { novaNumaPolicy, novaSpecOf, parseNovaAliases, parseNovaAliasRequest } from '../src/pci/nova/nova-alias.js';
 import { answerOrError, isErrorAnswer } from './errors.js';
 
 interface AliasInput {

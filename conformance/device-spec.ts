@@ -7,7 +7,7 @@ import {
   type NovaDevice,
   type NovaDeviceSpec,
   type NovaHost,
-} from '../src/pci/nova-device-spec.js';
+} from '../src/pci/nova/nova-device-spec.js';
 import { answerOrError, isErrorAnswer } from './errors.js';
 
 export interface SysfsInput {

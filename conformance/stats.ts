@@ -1,4 +1,4 @@
-import type { NumaPolicy } from '../src/pci/numa-policy.js';
+import type { NumaPolicy } from '../src/pci/alias/numa-policy.js';
 import type { DeviceType } from '../src/pci/device.js';
 import { NovaPools, type PooledDevice, type PoolRequest, type PoolTopology } from '../src/placement/nova/pools.js';
 import { answerOrError, isErrorAnswer } from './errors.js';

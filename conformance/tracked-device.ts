@@ -1,6 +1,6 @@
 import type { DeviceType } from '../src/pci/device.js';
 import type { DeviceState, DeviceStatus } from '../src/pci/device-state.js';
-import type { NovaHost } from '../src/pci/nova-device-spec.js';
+import type { NovaHost } from '../src/pci/nova/nova-device-spec.js';
 import type { PooledDevice } from '../src/placement/nova/pools.js';
 import { type DeviceInput, firstMatch, novaDeviceOf, type PlacedSpec } from './device-spec.js';
 

@@ -1,5 +1,5 @@
 import { BerthError } from '../errors.js';
-import type { AliasDefinition } from '../pci/alias.js';
+import type { AliasDefinition } from '../pci/alias/alias.js';
 import { suggestion } from '../pci/suggest.js';
 import { aliasNames } from '../store/catalog.store.js';
 import type { Tx } from '../store/database.js';

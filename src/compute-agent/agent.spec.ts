@@ -16,7 +16,7 @@ import { contentHash } from '../messages/content-hash.js';
 import { envelope, type Envelope, type MessageBody, type MessageType } from '../messages/envelope.js';
 import { agentQueue, QUEUES } from '../messages/routes.js';
 import { fromWireDevice } from '../messages/wire-device.js';
-import { parseDeviceSpecs } from '../pci/device-spec-reader.js';
+import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
 import { poolsOf } from '../pci/pool.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings } from '../settings/settings.js';

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../bus/bus.js';
 import { BerthError } from '../errors.js';
 import { agentQueue, HOST_NAME } from '../messages/routes.js';
-import type { DeviceSpec } from '../pci/device-spec.js';
+import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings } from '../settings/settings.js';
 import type { AgentLog } from './agent-log.js';

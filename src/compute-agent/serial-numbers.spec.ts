@@ -2,7 +2,7 @@ import { mkdir, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { temporaryHost, sriovNicHost, type HostOnDisk } from '../../test/support/hosts.js';
-import { parseDeviceSpecs } from '../pci/device-spec-reader.js';
+import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
 import * as cards from '../recorded-hosts/cards.js';
 import { bridge, device, type HostDescription } from '../recorded-hosts/description.js';
 import { vitalProductData } from '../recorded-hosts/vital-product-data.js';

@@ -8,7 +8,7 @@ import { eightGpuHost, sriovNicHost, temporaryHost, type HostOnDisk } from '../.
 import { contentHash } from '../messages/content-hash.js';
 import { decodeEnvelope, encodeEnvelope, envelope } from '../messages/envelope.js';
 import { toWireDevice } from '../messages/wire-device.js';
-import { parseDeviceSpecs } from '../pci/device-spec-reader.js';
+import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
 import type { PciDevice } from '../pci/device.js';
 import * as cards from '../recorded-hosts/cards.js';
 import { bridge, device, type HostDescription } from '../recorded-hosts/description.js';

@@ -4,7 +4,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BerthError } from '../errors.js';
 import { DEVICES_PER_HOST_MAX, type WireHostFacts } from '../messages/bodies.js';
 import { compareAddresses, type Address } from '../pci/address.js';
-import { checkOnHost, hostContext, offerDevice, type DeviceSpec, type HostContext } from '../pci/device-spec.js';
+import {
+  checkOnHost,
+  hostContext,
+  offerDevice,
+  type DeviceSpec,
+  type HostContext,
+} from '../pci/device-spec/device-spec.js';
 import { asUnbound, isBridge, type OriginalState, type PciDevice, type ReportedDevice } from '../pci/device.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
 import { readHostFacts, type FactsSettings } from './host-facts.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sriovNicHost, temporaryHost, type HostOnDisk } from '../../test/support/hosts.js';
-import { type DeviceSpec } from '../pci/device-spec.js';
-import { parseDeviceSpecs } from '../pci/device-spec-reader.js';
+import { type DeviceSpec } from '../pci/device-spec/device-spec.js';
+import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
 import type { ReportedDevice } from '../pci/device.js';
 import { scanHost } from './sysfs-scanner.js';
 import { WhitelistLog } from './whitelist-log.js';

@@ -1,5 +1,5 @@
-import { COVERAGE_PAIRS_MAX, coverDeviceSpecs, findingsOf } from '../pci/device-spec-coverage.js';
-import type { DeviceSpec } from '../pci/device-spec.js';
+import { COVERAGE_PAIRS_MAX, coverDeviceSpecs, findingsOf } from '../pci/device-spec/device-spec-coverage.js';
+import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import type { ReportedDevice } from '../pci/device.js';
 import type { AgentLog } from './agent-log.js';
 

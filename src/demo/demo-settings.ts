@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseAliases, type AliasDefinition } from '../pci/alias.js';
-import { parseDeviceSpecs } from '../pci/device-spec-reader.js';
+import { parseAliases, type AliasDefinition } from '../pci/alias/alias.js';
+import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
 import { DEMO_HOSTS } from '../recorded-hosts/demo-fleet.js';
 import { generateHost } from '../recorded-hosts/generator.js';
 import { writeTree } from '../recorded-hosts/tree.js';

@@ -1,5 +1,5 @@
 import { compareAddresses, type Address } from './address.js';
-import type { AliasGroup } from './alias-fields.js';
+import type { AliasGroup } from './alias/alias-fields.js';
 import { isBridge, isVirtualFunction, type PciDevice } from './device.js';
 
 type GroupedDevice = Pick<PciDevice, 'address' | 'vendorId' | 'classCode' | 'deviceType' | 'pciePath'> & {

@@ -1,13 +1,13 @@
 import { BerthError } from '../errors.js';
-import { ALIAS_ENTRIES_MAX, parseAliases } from './alias.js';
-import type { AliasDefinition, AliasEntry } from './alias.js';
-import { parseAliasRequest, REQUEST_COUNT_MAX, REQUEST_ITEMS_MAX, REQUEST_LENGTH_MAX } from './alias-request.js';
-import type { AliasRequest } from './alias-request.js';
-import { placeOf } from './device-spec-fields.js';
+import { ALIAS_ENTRIES_MAX, parseAliases } from './alias/alias.js';
+import type { AliasDefinition, AliasEntry } from './alias/alias.js';
+import { parseAliasRequest, REQUEST_COUNT_MAX, REQUEST_ITEMS_MAX, REQUEST_LENGTH_MAX } from './alias/alias-request.js';
+import type { AliasRequest } from './alias/alias-request.js';
+import { placeOf } from './device-spec/device-spec-fields.js';
 import type { Dialect } from './dialect.js';
-import { novaNumaPolicy, parseNovaAliases, parseNovaAliasRequest } from './nova-alias.js';
-import { resolveNumaPolicy } from './numa-policy.js';
-import type { NumaPolicy } from './numa-policy.js';
+import { novaNumaPolicy, parseNovaAliases, parseNovaAliasRequest } from './nova/nova-alias.js';
+import { resolveNumaPolicy } from './alias/numa-policy.js';
+import type { NumaPolicy } from './alias/numa-policy.js';
 
 /**
  * Reads alias entries in a dialect. All problems are reported together.

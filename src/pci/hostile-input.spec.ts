@@ -4,7 +4,7 @@ import { BerthError } from '../errors.js';
 import { parseAddress } from './address.js';
 import { parseAliasesAs, parseAliasRequestAs, resolveNumaPolicyAs } from './dialect-readers.js';
 import { DIALECTS, type Dialect } from './dialect.js';
-import { parseDeviceSpecs } from './device-spec-reader.js';
+import { parseDeviceSpecs } from './device-spec/device-spec-reader.js';
 
 const KEYS = [
   ...['vendor_id', 'product_id', 'address', 'devname', 'class', 'tags', 'traits', 'name', 'device_type', 'selector'],

@@ -1,4 +1,4 @@
-import type { NumaPolicy } from '../pci/numa-policy.js';
+import type { NumaPolicy } from '../pci/alias/numa-policy.js';
 import type { NumaCell } from './snapshot.js';
 
 /**

@@ -1,4 +1,4 @@
-import { deviceSatisfies } from '../pci/alias-match.js';
+import { deviceSatisfies } from '../pci/alias/alias-match.js';
 import type { DeviceRequest } from './request.js';
 import type { SnapshotDevice } from './snapshot.js';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { aHost, wants, type DeviceSketch } from '../../test/support/snapshots.js';
-import type { AliasGroup } from '../pci/alias-fields.js';
-import { aliasMatches } from '../pci/alias-match.js';
+import type { AliasGroup } from '../pci/alias/alias-fields.js';
+import { aliasMatches } from '../pci/alias/alias-match.js';
 import { affinityRank } from './affinity.js';
 import { isFree } from './device-classes.js';
 import type { DeviceRequest } from './request.js';

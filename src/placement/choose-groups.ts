@@ -1,4 +1,4 @@
-import type { AliasGroup } from '../pci/alias-fields.js';
+import type { AliasGroup } from '../pci/alias/alias-fields.js';
 import type { Address } from '../pci/address.js';
 import { memberKey, pfsWithVfsOf } from './device-classes.js';
 import type { DeviceRequest } from './request.js';

@@ -1,4 +1,4 @@
-import { aliasMatches } from '../pci/alias-match.js';
+import { aliasMatches } from '../pci/alias/alias-match.js';
 import type { Address } from '../pci/address.js';
 import type { DeviceRequest } from './request.js';
 import type { HostSnapshot, SnapshotDevice } from './snapshot.js';

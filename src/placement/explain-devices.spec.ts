@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { aHost, aRequest, POLICY, wants, type DeviceSketch } from '../../test/support/snapshots.js';
-import { ANY_DEVICE } from '../pci/alias.js';
+import { ANY_DEVICE } from '../pci/alias/alias.js';
 import { attributesOf, type DeviceAttributes } from '../pci/device-attributes.js';
 import type { Reason } from './decision.js';
 import { place } from './place.js';

@@ -1,5 +1,5 @@
-import type { AliasGroup } from '../pci/alias-fields.js';
-import { aliasMatches, hasConditions, isOfKind } from '../pci/alias-match.js';
+import type { AliasGroup } from '../pci/alias/alias-fields.js';
+import { aliasMatches, hasConditions, isOfKind } from '../pci/alias/alias-match.js';
 import { isHeld } from '../pci/device-state.js';
 import type { Reason } from './decision.js';
 import { isFree } from './device-classes.js';

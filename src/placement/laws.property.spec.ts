@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { aHost, aRequest, POLICY, wants, type DeviceSketch } from '../../test/support/snapshots.js';
-import { NUMA_POLICIES } from '../pci/numa-policy.js';
+import { NUMA_POLICIES } from '../pci/alias/numa-policy.js';
 import type { Decision } from './decision.js';
 import { place } from './place.js';
 import type { DeviceRequest, GuestCell } from './request.js';

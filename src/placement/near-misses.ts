@@ -1,5 +1,5 @@
-import type { AliasSpec } from '../pci/alias.js';
-import { isOfKind, misfitOf, type Misfit } from '../pci/alias-match.js';
+import type { AliasSpec } from '../pci/alias/alias.js';
+import { isOfKind, misfitOf, type Misfit } from '../pci/alias/alias-match.js';
 import type { Address } from '../pci/address.js';
 import type { DeviceRequest } from './request.js';
 import type { SnapshotDevice } from './snapshot.js';

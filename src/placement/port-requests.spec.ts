@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { aHost, aRequest, POLICY, wants, type DeviceSketch } from '../../test/support/snapshots.js';
-import { withExclusiveTags } from '../pci/alias.js';
-import { portSpec, type VnicType } from '../pci/port.js';
+import { withExclusiveTags } from '../pci/alias/alias.js';
+import { portSpec, type VnicType } from '../pci/alias/port.js';
 import type { Decision } from './decision.js';
 import { place } from './place.js';
 import { requestLabel, requestPhrase, type DeviceRequest } from './request.js';

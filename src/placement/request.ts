@@ -1,6 +1,6 @@
-import type { AliasSpec } from '../pci/alias.js';
-import type { NumaPolicy } from '../pci/numa-policy.js';
-import type { PortDemand } from '../pci/port.js';
+import type { AliasSpec } from '../pci/alias/alias.js';
+import type { NumaPolicy } from '../pci/alias/numa-policy.js';
+import type { PortDemand } from '../pci/alias/port.js';
 
 /** A port that asks for a device, by its name within the server. */
 export interface PortRequest extends PortDemand {

@@ -1,4 +1,4 @@
-import { aliasMatches } from '../pci/alias-match.js';
+import { aliasMatches } from '../pci/alias/alias-match.js';
 import { isGraded, utilityOf } from './alternatives.js';
 import { deviceClasses } from './device-classes.js';
 import type { DeviceRequest } from './request.js';

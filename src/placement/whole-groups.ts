@@ -1,5 +1,5 @@
-import { aliasMatches } from '../pci/alias-match.js';
-import type { AliasGroup } from '../pci/alias-fields.js';
+import { aliasMatches } from '../pci/alias/alias-match.js';
+import type { AliasGroup } from '../pci/alias/alias-fields.js';
 import type { Address } from '../pci/address.js';
 import { affinityRank } from './affinity.js';
 import { utilityOf } from './alternatives.js';

@@ -10,7 +10,7 @@ import { ComputeAgentModule } from '../compute-agent/compute-agent.module.js';
 import { ComputeAgentService, type AgentSource } from '../compute-agent/compute-agent.service.js';
 import { demoSettings } from '../demo/demo-settings.js';
 import { BerthError } from '../errors.js';
-import type { AliasDefinition } from '../pci/alias.js';
+import type { AliasDefinition } from '../pci/alias/alias.js';
 import { HealthModule, type Check, type Checks } from '../health/health.module.js';
 import { SchedulerModule } from '../scheduler/scheduler.module.js';
 import type { ConfigurationUser, LiveConfiguration } from '../settings/live-configuration.js';

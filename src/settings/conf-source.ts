@@ -1,4 +1,4 @@
-import { isObject, shown } from '../pci/device-spec-fields.js';
+import { isObject, shown } from '../pci/device-spec/device-spec-fields.js';
 import { didYouMean } from '../pci/suggest.js';
 import { definitionOf, giveSetting } from './gathered.js';
 import type { Gathered, WhitelistName } from './gathered.js';

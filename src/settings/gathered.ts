@@ -1,7 +1,7 @@
-import type { AliasEntry } from '../pci/alias.js';
-import { clip, FieldProblem, placeOf } from '../pci/device-spec-fields.js';
-import type { Where } from '../pci/device-spec-fields.js';
-import { RESERVED_TAGS } from '../pci/device-spec-reader.js';
+import type { AliasEntry } from '../pci/alias/alias.js';
+import { clip, FieldProblem, placeOf } from '../pci/device-spec/device-spec-fields.js';
+import type { Where } from '../pci/device-spec/device-spec-fields.js';
+import { RESERVED_TAGS } from '../pci/device-spec/device-spec-reader.js';
 import { SETTINGS } from './settings-table.js';
 import type { SettingDefinition, SettingValue } from './settings-table.js';
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { BerthError, messageOf } from '../errors.js';
-import type { AliasDefinition } from '../pci/alias.js';
+import type { AliasDefinition } from '../pci/alias/alias.js';
 import { emptyAmong, FilesAtRest, lookAt } from './files-at-rest.js';
 import { differenceOf, withLiveParts, type Role, type SettingsDifference } from './live-settings.js';
 import { loadSettings, type LoadedSettings, type SettingsSources } from './load-settings.js';

@@ -3,8 +3,8 @@ import { differenceOf, withLiveParts, type Role } from './live-settings.js';
 import { loadSettings } from './load-settings.js';
 import { SETTINGS } from './settings-table.js';
 import type { Settings } from './settings.js';
-import { parseDeviceSpecs } from '../pci/device-spec-reader.js';
-import { parseAliases } from '../pci/alias.js';
+import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
+import { parseAliases } from '../pci/alias/alias.js';
 
 const BASE: Settings = loadSettings({ files: [], env: {} }).settings;
 

@@ -1,12 +1,12 @@
 import { readFileSync, statSync } from 'node:fs';
 import { BerthError, messageOf } from '../errors.js';
-import type { AliasDefinition } from '../pci/alias.js';
+import type { AliasDefinition } from '../pci/alias/alias.js';
 import { parseAliasesAs } from '../pci/dialect-readers.js';
 import type { Dialect } from '../pci/dialect.js';
-import { isObject, placeOf, shown } from '../pci/device-spec-fields.js';
-import { unreachableEntries } from '../pci/device-spec-coverage.js';
-import { DEVICE_SPECS_MAX, parseDeviceSpecs } from '../pci/device-spec-reader.js';
-import type { DeviceSpec } from '../pci/device-spec.js';
+import { isObject, placeOf, shown } from '../pci/device-spec/device-spec-fields.js';
+import { unreachableEntries } from '../pci/device-spec/device-spec-coverage.js';
+import { DEVICE_SPECS_MAX, parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
+import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import { suggestion } from '../pci/suggest.js';
 import { gatherConf } from './conf-source.js';
 import { gatherEnvironment } from './environment-source.js';

@@ -1,6 +1,6 @@
 import { isMap, isPair, isScalar, isSeq, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
-import type { Path } from '../pci/device-spec-fields.js';
+import type { Path } from '../pci/device-spec/device-spec-fields.js';
 
 /** JSON text that was read, with the line (from 0 on) of any part of it; or what is wrong, and in which line. */
 export type LocatedJson =

@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { basename } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { AliasDefinition } from '../pci/alias.js';
-import type { AddressPattern, ComponentPattern } from '../pci/device-spec-address.js';
-import type { DeviceSpec } from '../pci/device-spec.js';
+import type { AliasDefinition } from '../pci/alias/alias.js';
+import type { AddressPattern, ComponentPattern } from '../pci/device-spec/device-spec-address.js';
+import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import { loadSettings } from './load-settings.js';
 import type { Settings } from './settings.js';
 

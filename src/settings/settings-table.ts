@@ -1,5 +1,5 @@
-import { FieldProblem, readBoolean } from '../pci/device-spec-fields.js';
-import { isObject, kindOf, clip } from '../pci/device-spec-fields.js';
+import { FieldProblem, readBoolean } from '../pci/device-spec/device-spec-fields.js';
+import { isObject, kindOf, clip } from '../pci/device-spec/device-spec-fields.js';
 import { DIALECTS } from '../pci/dialect.js';
 import { suggestion } from '../pci/suggest.js';
 

@@ -1,6 +1,6 @@
-import type { AliasDefinition } from '../pci/alias.js';
+import type { AliasDefinition } from '../pci/alias/alias.js';
 import type { Dialect } from '../pci/dialect.js';
-import type { DeviceSpec } from '../pci/device-spec.js';
+import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 
 export interface DatabaseSettings {
   /** `postgres://user:password@host:port/database`; null means the embedded Postgres (only in `berth all`). */

@@ -1,6 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Document, Node, Pair } from 'yaml';
-import type { Path, Where } from '../pci/device-spec-fields.js';
+import type { Path, Where } from '../pci/device-spec/device-spec-fields.js';
 import { suggestion } from '../pci/suggest.js';
 import { definitionOf, giveFreeTags, giveSetting, WHITELIST_NAMES } from './gathered.js';
 import type { Gathered } from './gathered.js';

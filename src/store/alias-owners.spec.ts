@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ANY_DEVICE, type AliasDefinition } from '../pci/alias.js';
+import { ANY_DEVICE, type AliasDefinition } from '../pci/alias/alias.js';
 import { aliasStep, type AliasStanding } from './alias-owners.js';
 
 const gpu = (productId: string, more: Partial<AliasDefinition> = {}): AliasDefinition => ({

@@ -1,4 +1,4 @@
-import type { AliasDefinition } from '../pci/alias.js';
+import type { AliasDefinition } from '../pci/alias/alias.js';
 import { canonicalJson } from '../pci/canonical-json.js';
 import type { AliasEntity } from './entities/catalog.entities.js';
 

@@ -1,5 +1,5 @@
 import { BerthError } from '../errors.js';
-import type { AliasDefinition } from '../pci/alias.js';
+import type { AliasDefinition } from '../pci/alias/alias.js';
 import { aliasStep, isSameAlias, type AliasStep } from './alias-owners.js';
 import { BY_REST, countVersions, deleteWithVersion, type AliasWriter } from './alias-versions.store.js';
 import type { Tx } from './database.js';

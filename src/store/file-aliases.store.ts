@@ -1,5 +1,5 @@
-import type { AliasDefinition, AliasSpec } from '../pci/alias.js';
-import type { NumaPolicy } from '../pci/numa-policy.js';
+import type { AliasDefinition, AliasSpec } from '../pci/alias/alias.js';
+import type { NumaPolicy } from '../pci/alias/numa-policy.js';
 import type { AliasStanding } from './alias-owners.js';
 import type { Tx } from './database.js';
 import type { AliasEntity } from './entities/catalog.entities.js';

@@ -1,7 +1,7 @@
 import type { WireConfiguration, WireDevice, WireNumaCell } from '../messages/bodies.js';
 import { fromWireDevice } from '../messages/wire-device.js';
-import type { AliasSpec } from '../pci/alias.js';
-import { aliasMatches } from '../pci/alias-match.js';
+import type { AliasSpec } from '../pci/alias/alias.js';
+import { aliasMatches } from '../pci/alias/alias-match.js';
 import { attributesOf } from '../pci/device-attributes.js';
 import type { DeviceType, Tags } from '../pci/device.js';
 import type { DeviceStatus } from '../pci/device-state.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { ANY_DEVICE, type AliasDefinition } from '../../src/pci/alias.js';
+import { ANY_DEVICE, type AliasDefinition } from '../../src/pci/alias/alias.js';
 import { syncFileAliases } from '../../src/store/catalog.store.js';
 import { inTransaction, ledgerDataSource } from '../../src/store/database.js';
 import { type RestApi, startRestApi } from '../support/rest-api.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { syncFileAliases } from '../../src/store/catalog.store.js';
 import { inTransaction, ledgerDataSource } from '../../src/store/database.js';
-import { ANY_DEVICE, type AliasDefinition } from '../../src/pci/alias.js';
+import { ANY_DEVICE, type AliasDefinition } from '../../src/pci/alias/alias.js';
 import { type RestApi, startRestApi } from '../support/rest-api.js';
 
 const GPU = { name: 'gpu', vendor_id: '10DE', product_id: '1bb0', device_type: 'type-PCI', numa_policy: 'preferred' };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { ANY_DEVICE } from '../../src/pci/alias.js';
+import { ANY_DEVICE } from '../../src/pci/alias/alias.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 
 const OFFER = { entry: 0, tags: {}, resource_class: null, traits: [] };

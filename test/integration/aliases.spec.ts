@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { DataSource } from 'typeorm';
 import { Ledger1763600000000 } from '../../migrations/1763600000000-ledger.js';
 import { AliasVersions1763700000000 } from '../../migrations/1763700000000-alias-versions.js';
-import { ANY_DEVICE, type AliasDefinition } from '../../src/pci/alias.js';
+import { ANY_DEVICE, type AliasDefinition } from '../../src/pci/alias/alias.js';
 import { listAliasVersions, VERSIONS_MAX } from '../../src/store/alias-versions.store.js';
 import {
   type AliasSync,

@@ -2,8 +2,8 @@ import { attributesOf } from '../../src/pci/device-attributes.js';
 import { deviceGroups } from '../../src/pci/device-groups.js';
 import type { DeviceType } from '../../src/pci/device.js';
 import { isolationUnits } from '../../src/pci/iommu.js';
-import { ANY_DEVICE, type AliasSpec } from '../../src/pci/alias.js';
-import type { NumaPolicy } from '../../src/pci/numa-policy.js';
+import { ANY_DEVICE, type AliasSpec } from '../../src/pci/alias/alias.js';
+import type { NumaPolicy } from '../../src/pci/alias/numa-policy.js';
 import type { DeviceRequest, PlacementRequest } from '../../src/placement/request.js';
 import type { HostSnapshot, PlacementPolicy, SnapshotDevice } from '../../src/placement/snapshot.js';
 

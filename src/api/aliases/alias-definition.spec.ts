@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AliasSpec } from '../../pci/alias.js';
+import type { AliasSpec } from '../../pci/alias/alias.js';
 import { aliasDefinition } from './alias-definition.js';
 import { type AliasReplaceBody, aliasView } from './aliases.dto.js';
 

@@ -1,7 +1,7 @@
 import { BerthError } from '../../errors.js';
-import { type AliasDefinition, parseAliases } from '../../pci/alias.js';
+import { type AliasDefinition, parseAliases } from '../../pci/alias/alias.js';
 import type { Dialect } from '../../pci/dialect.js';
-import { saysMoreThanNova } from '../../pci/nova-alias.js';
+import { saysMoreThanNova } from '../../pci/nova/nova-alias.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import type { AliasChangeBody, AliasSpecBody } from './aliases.dto.js';
 

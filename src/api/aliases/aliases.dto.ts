@@ -1,8 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
-import type { AliasSpec } from '../../pci/alias.js';
-import { NUMA_POLICIES, type NumaPolicy } from '../../pci/numa-policy.js';
-import { ALIAS_GROUPS, type AliasGroup } from '../../pci/alias-fields.js';
+import type { AliasSpec } from '../../pci/alias/alias.js';
+import { NUMA_POLICIES, type NumaPolicy } from '../../pci/alias/numa-policy.js';
+import { ALIAS_GROUPS, type AliasGroup } from '../../pci/alias/alias-fields.js';
 import type { Tags } from '../../pci/device.js';
 import type { AliasRow } from '../../store/catalog.store.js';
 import type { AliasVersionEntity } from '../../store/entities/catalog.entities.js';

@@ -9,7 +9,7 @@ import {
   Matches,
   MaxLength,
 } from 'class-validator';
-import { DEVICE_SPECS_MAX } from '../../pci/device-spec-reader.js';
+import { DEVICE_SPECS_MAX } from '../../pci/device-spec/device-spec-reader.js';
 import { type Dialect, DIALECTS } from '../../pci/dialect.js';
 import { OfferView } from '../devices/devices.dto.js';
 import { CountField, NAME_LENGTH_MAX, PLAIN_TEXT, TextField, WordField } from '../fields.js';

@@ -2,11 +2,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
 import { fromWireDevice } from '../../messages/wire-device.js';
-import { COVERAGE_PAIRS_MAX, unreachableEntries } from '../../pci/device-spec-coverage.js';
-import type { Path } from '../../pci/device-spec-fields.js';
-import { previewDeviceSpecs, type ScannedDevice } from '../../pci/device-spec-preview.js';
-import { type DeviceSpec } from '../../pci/device-spec.js';
-import { parseDeviceSpecs, RESERVED_TAGS } from '../../pci/device-spec-reader.js';
+import { COVERAGE_PAIRS_MAX, unreachableEntries } from '../../pci/device-spec/device-spec-coverage.js';
+import type { Path } from '../../pci/device-spec/device-spec-fields.js';
+import { previewDeviceSpecs, type ScannedDevice } from '../../pci/device-spec/device-spec-preview.js';
+import { type DeviceSpec } from '../../pci/device-spec/device-spec.js';
+import { parseDeviceSpecs, RESERVED_TAGS } from '../../pci/device-spec/device-spec-reader.js';
 import { suggestion } from '../../pci/suggest.js';
 import {
   listScannedDevices,

@@ -1,6 +1,6 @@
 import { toWireDevice } from '../../messages/wire-device.js';
-import type { SpecFinding } from '../../pci/device-spec-coverage.js';
-import type { OfferChange, WhitelistPreview } from '../../pci/device-spec-preview.js';
+import type { SpecFinding } from '../../pci/device-spec/device-spec-coverage.js';
+import type { OfferChange, WhitelistPreview } from '../../pci/device-spec/device-spec-preview.js';
 import type { Offer } from '../../pci/device.js';
 import type { ScannedHostRow } from '../../store/device-scans.store.js';
 import type {

@@ -1,7 +1,7 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { BerthError } from '../../errors.js';
-import { type AliasSpec, withExclusiveTags } from '../../pci/alias.js';
+import { type AliasSpec, withExclusiveTags } from '../../pci/alias/alias.js';
 import { findAliasDefinitions } from '../../store/catalog.store.js';
 import { type DeviceFilter, findDevice, listDevices, listDevicesTaken } from '../../store/inventory-views.store.js';
 import { Ledger } from '../../store/ledger.js';

@@ -1,6 +1,6 @@
 import { BerthError, messageOf } from '../../errors.js';
-import type { AliasRequest } from '../../pci/alias-request.js';
-import type { NumaPolicy } from '../../pci/numa-policy.js';
+import type { AliasRequest } from '../../pci/alias/alias-request.js';
+import type { NumaPolicy } from '../../pci/alias/numa-policy.js';
 import { parseAliasRequestAs, resolveNumaPolicyAs } from '../../pci/dialect-readers.js';
 import type { Dialect } from '../../pci/dialect.js';
 import { suggestion } from '../../pci/suggest.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ANY_DEVICE, type AliasDefinition } from '../../pci/alias.js';
-import type { NumaPolicy } from '../../pci/numa-policy.js';
-import { portSpec } from '../../pci/port.js';
+import { ANY_DEVICE, type AliasDefinition } from '../../pci/alias/alias.js';
+import type { NumaPolicy } from '../../pci/alias/numa-policy.js';
+import { portSpec } from '../../pci/alias/port.js';
 import type { FlavorSnapshot } from '../../store/entities/workload.entities.js';
 import { RequestRules } from '../request-rules.js';
 import { deviceWishes, placementRequest, type ServerWishes } from './placement-request.js';

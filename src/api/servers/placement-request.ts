@@ -1,9 +1,9 @@
 import { BerthError, messageOf } from '../../errors.js';
-import { type AliasDefinition, withExclusiveTags } from '../../pci/alias.js';
-import type { NumaPolicy } from '../../pci/numa-policy.js';
+import { type AliasDefinition, withExclusiveTags } from '../../pci/alias/alias.js';
+import type { NumaPolicy } from '../../pci/alias/numa-policy.js';
 import { resolveNumaPolicyAs } from '../../pci/dialect-readers.js';
 import type { Dialect } from '../../pci/dialect.js';
-import { portSpec } from '../../pci/port.js';
+import { portSpec } from '../../pci/alias/port.js';
 import {
   DEVICE_REQUESTS_MAX,
   type DeviceRequest,

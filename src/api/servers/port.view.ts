@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { VNIC_TYPES } from '../../pci/port.js';
+import { VNIC_TYPES } from '../../pci/alias/port.js';
 import type { PlacementRequest, PortRequest } from '../../placement/request.js';
 import type { ServerDeviceRow } from '../../store/servers.store.js';
 

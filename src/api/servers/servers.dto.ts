@@ -2,9 +2,9 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiExtraModels, ApiProperty, getSchemaPath } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { IsObject, IsOptional, IsString, Length, Matches, ValidateIf, ValidateNested } from 'class-validator';
-import { REQUEST_COUNT_MAX } from '../../pci/alias-request.js';
-import { NUMA_POLICIES, type NumaPolicy } from '../../pci/numa-policy.js';
-import { VNIC_TYPES, type VnicType } from '../../pci/port.js';
+import { REQUEST_COUNT_MAX } from '../../pci/alias/alias-request.js';
+import { NUMA_POLICIES, type NumaPolicy } from '../../pci/alias/numa-policy.js';
+import { VNIC_TYPES, type VnicType } from '../../pci/alias/port.js';
 import { DEVICE_REQUESTS_MAX } from '../../placement/request.js';
 import {
   CountField,

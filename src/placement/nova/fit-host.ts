@@ -1,5 +1,5 @@
 import { BerthError } from '../../errors.js';
-import { novaSpecOf, saysMoreThanNova } from '../../pci/nova-alias.js';
+import { novaSpecOf, saysMoreThanNova } from '../../pci/nova/nova-alias.js';
 import type { Address } from '../../pci/address.js';
 import type { ChosenDevice, Reason } from '../decision.js';
 import { isFree } from '../device-classes.js';

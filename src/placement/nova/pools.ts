@@ -1,9 +1,9 @@
 import { BerthError } from '../../errors.js';
-import type { NumaPolicy } from '../../pci/numa-policy.js';
+import type { NumaPolicy } from '../../pci/alias/numa-policy.js';
 import type { Address } from '../../pci/address.js';
 import type { DeviceType } from '../../pci/device.js';
 import { novaError } from '../../pci/dialect.js';
-import { novaBoolean, novaEquals, novaText } from '../../pci/nova-values.js';
+import { novaBoolean, novaEquals, novaText } from '../../pci/nova/nova-values.js';
 
 /** A free device as Nova's pools see it. */
 export interface PooledDevice {

@@ -1,6 +1,6 @@
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
-import type { AliasSpec } from '../../pci/alias.js';
-import type { NumaPolicy } from '../../pci/numa-policy.js';
+import type { AliasSpec } from '../../pci/alias/alias.js';
+import type { NumaPolicy } from '../../pci/alias/numa-policy.js';
 
 @Entity('aliases')
 @Unique('aliases_name_key', ['name'])
