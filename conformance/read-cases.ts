@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BerthError, messageOf } from '../src/errors.js';
 import type { Case } from './case.js';
 
 /**
- * The cases of all `*.jsonl` files of the folders, in the order of the files' names.
+ * The cases of all `*.jsonl` files of the folders, or of files that are named themselves, in the order of the files' names.
  *
  * @throws BerthError `request.invalid` when a folder cannot be read, has no such file, or a line is no case
  */
@@ -21,6 +21,7 @@ export function* readCases(folders: readonly string[]): Generator<Case> {
 function filesOf(folder: string): string[] {
   let names: string[];
   try {
+    if (statSync(folder).isFile()) return [folder];
     names = readdirSync(folder).filter((name) => name.endsWith('.jsonl'));
   } catch (cause) {
     throw new BerthError('request.invalid', `${folder} cannot be read: ${messageOf(cause)}`, { cause });

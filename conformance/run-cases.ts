@@ -1,4 +1,3 @@
-import { BerthError } from '../src/errors.js';
 import { answerAlias } from './alias.js';
 import type { Area, Case } from './case.js';
 import { agrees } from './compare.js';
@@ -31,11 +30,7 @@ export interface AreaResult {
   readonly differences: Difference[];
 }
 
-/**
- * Answers every case. @returns area → result, in the order in which the areas come
- *
- * @throws BerthError `request.invalid` for an area that is not known
- */
+/** Answers every case. @returns area → result, in the order in which the areas come */
 export function runCases(cases: Iterable<Case>): Map<string, AreaResult> {
   const results = new Map<string, AreaResult>();
   for (const one of cases) {
@@ -49,14 +44,10 @@ export function runCases(cases: Iterable<Case>): Map<string, AreaResult> {
   return results;
 }
 
-/** A bug of ours is a difference, not the end of the run. */
-function answerOf({ id, area, input, expected }: Case): unknown {
+/** A bug of ours, and an area that we do not know, is a difference and not the end of the run. */
+function answerOf({ area, input, expected }: Case): unknown {
   const answer = Object.hasOwn(AREAS, area) ? AREAS[area] : undefined;
-  if (!answer)
-    throw new BerthError(
-      'request.invalid',
-      `${id}: there is no area "${area}"; there are ${Object.keys(AREAS).join(', ')}`,
-    );
+  if (!answer) return { bug: `there is no area "${area}"; there are ${Object.keys(AREAS).join(', ')}` };
   try {
     const said = answer(input as never);
     // what Nova would have answered but for one oddity stands beside its answer
