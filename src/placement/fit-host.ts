@@ -1,8 +1,9 @@
 import type { ChosenDevice, Reason } from './decision.js';
 import { explainDevices } from './explain-devices.js';
+import { guestCellPlacements } from './guest-cells.js';
 import { requestLabel, type DeviceRequest, type GuestCell, type PlacementRequest } from './request.js';
 import { selectDevices } from './select-devices.js';
-import type { HostSnapshot, NumaCell } from './snapshot.js';
+import type { HostSnapshot } from './snapshot.js';
 
 /** How many ways to put guest cells on host cells are tried on one host. */
 const CELL_CHOICES_MAX = 512;
@@ -84,31 +85,19 @@ function isBetter(a: CellFit, b: CellFit): boolean {
 }
 
 /** Ordered choices of distinct host cells for the guest's cells; for a guest without cells, each node alone. */
-function cellChoices(host: HostSnapshot, guestCells: readonly GuestCell[] | null): number[][] {
+function cellChoices(host: HostSnapshot, guestCells: readonly GuestCell[] | null): (readonly number[])[] {
   if (guestCells === null) return nodesOf(host).map((id) => [id]);
-  const choices: number[][] = [];
-  const extend = (chosen: readonly NumaCell[]): void => {
-    const guest = guestCells[chosen.length];
-    if (!guest) {
-      choices.push(chosen.map((cell) => cell.id));
-      return;
-    }
-    for (const cell of host.numaCells) {
-      if (choices.length >= CELL_CHOICES_MAX) return;
-      if (!chosen.includes(cell) && holds(cell, guest)) extend([...chosen, cell]);
-    }
-  };
-  extend([]);
+  const choices: (readonly number[])[] = [];
+  for (const choice of guestCellPlacements(host.numaCells, guestCells)) {
+    choices.push(choice);
+    if (choices.length === CELL_CHOICES_MAX) break;
+  }
   return choices;
 }
 
 /** Whether a guest's NUMA cells find distinct host cells that are large enough. */
 export function guestCellsFit(host: HostSnapshot, guestCells: readonly GuestCell[]): boolean {
-  return cellChoices(host, guestCells).length > 0;
-}
-
-function holds(cell: NumaCell, guest: GuestCell): boolean {
-  return cell.cpus >= guest.vcpus && cell.memoryMb >= guest.memoryMb;
+  return guestCellPlacements(host.numaCells, guestCells).next().done !== true;
 }
 
 /** The host's NUMA nodes, also those that only devices name. */

@@ -75,7 +75,8 @@ export function numberInsteadOfId(value: number): FieldProblem {
   return new FieldProblem(`a number; write "${String(value).padStart(4, '0')}" in quotes`);
 }
 
-const TRUE_WORDS: readonly string[] = ['1', 't', 'true', 'on', 'y', 'yes'];
+/** oslo's words for yes. */
+export const TRUE_WORDS: readonly string[] = ['1', 't', 'true', 'on', 'y', 'yes'];
 const FALSE_WORDS: readonly string[] = ['0', 'f', 'false', 'off', 'n', 'no'];
 
 /** true and false, or one of the words that oslo takes for them. Anything else is refused. */

@@ -1,3 +1,5 @@
+import { TRUE_WORDS } from '../device-spec/device-spec-fields.js';
+
 /** Values as Nova, which is Python, reads and prints them. */
 
 /** White space that Python's `strip` takes off; JavaScript's `trim` knows some less and one more. */
@@ -47,8 +49,6 @@ export function isTruthy(value: unknown): boolean {
   if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
   return Boolean(value);
 }
-
-const TRUE_WORDS: readonly string[] = ['1', 't', 'true', 'on', 'y', 'yes'];
 
 /** oslo's `bool_from_string`: what is not a word for true is false. */
 export function novaBoolean(value: unknown): boolean {

@@ -1,9 +1,6 @@
+import { guestCellPlacements, type HostCell } from '../guest-cells.js';
 import type { GuestCell } from '../request.js';
-import type { NumaCell } from '../snapshot.js';
 import type { NovaPool } from './pools.js';
-
-/** A host cell as the search needs it. */
-export type HostCell = Pick<NumaCell, 'id' | 'cpus' | 'memoryMb'>;
 
 /**
  * Ordered choices of distinct host cells that hold the guest's cells, in the order in which Nova 26.2 tries them
@@ -19,7 +16,7 @@ export function* novaCellChoices(
   wantsDevices: boolean,
 ): Generator<readonly number[]> {
   const ordered = hostCells.length > guestCells.length ? sorted(hostCells, pools, wantsDevices) : hostCells;
-  yield* extend([], ordered, guestCells);
+  yield* guestCellPlacements(ordered, guestCells);
 }
 
 function sorted(
@@ -31,17 +28,4 @@ function sorted(
     (pools ?? []).reduce((sum, { key, count }) => sum + (key['numa_node'] === cell.id ? count : 0), 0);
   const direction = wantsDevices ? -1 : 1;
   return [...cells].sort((a, b) => direction * (free(a) - free(b)) || b.memoryMb - a.memoryMb);
-}
-
-function* extend(
-  chosen: readonly HostCell[],
-  cells: readonly HostCell[],
-  guestCells: readonly GuestCell[],
-): Generator<readonly number[]> {
-  const guest = guestCells[chosen.length];
-  if (!guest) return yield chosen.map(({ id }) => id);
-  for (const cell of cells) {
-    if (chosen.includes(cell) || cell.cpus < guest.vcpus || cell.memoryMb < guest.memoryMb) continue;
-    yield* extend([...chosen, cell], cells, guestCells);
-  }
 }

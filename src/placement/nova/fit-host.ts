@@ -10,6 +10,9 @@ import type { HostSnapshot, SnapshotDevice } from '../snapshot.js';
 import { novaCellChoices } from './cells.js';
 import { NovaPools, type PooledDevice, type PoolRequest } from './pools.js';
 
+/** How many choices of host cells are tried; Nova tries all, which for many cells takes hours. */
+const CELL_CHOICES_MAX = 1_000;
+
 /**
  * Devices and NUMA cells as Nova 26.2 chooses them: the first choice of host cells that the scheduler's counts support,
  * then devices pool by pool, the last of each first. A policy means nothing to a guest without NUMA cells.
@@ -73,8 +76,10 @@ function cellsFor(
   requests: readonly PoolRequest[],
   pools: NovaPools,
 ): readonly number[] | null {
+  let left = CELL_CHOICES_MAX;
   for (const choice of novaCellChoices(host.numaCells, guestCells ?? [], pools.pools, requests.length > 0)) {
     if (supports(pools, requests, choice)) return choice;
+    if (--left === 0) break;
   }
   return null;
 }
