@@ -118,6 +118,32 @@ describe('what Nova checks on the host', () => {
     expect(refused(entry)).toBe(exception);
   });
 
+  it('asks only PFs that can have VFs', () => {
+    const bare = { ...NIC, sriov: { totalVfs: 0, numVfs: 0 } };
+    const host = hostContext([bare, VF]);
+    expect(() => checkOnHost(specsOf({ devname: 'eth0', remote_managed: true }), host)).not.toThrow();
+    const [spec] = specsOf({ devname: 'eth0' });
+    expect(spec && matchDeviceSpec(spec, VF, host)).toBe(false);
+    expect(spec && matchDeviceSpec(spec, bare, host)).toBe(true);
+  });
+
+  it('takes the interface of a PF that sysfs names another way, unless it is to be looked up again', () => {
+    const named = { netdevs: new Map([['eth0', { address: PF, physicalFunction: false }]]) };
+    const ids = { vfProductIds: new Map([[PF, '10ed']]), deviceIds: new Map([[PF, ['8086', '10fb'] as const]]) };
+    const host = { devnames: new Map(), nova: { physicalFunctions: new Set([PF]), ...named, ...ids } };
+    const [spec] = specsOf({ devname: 'eth0' });
+    expect(spec && matchDeviceSpec(spec, VF, { ...HOST, ...host })).toBe(true);
+    const remote = specsOf({ devname: 'eth0', product_id: '10ed', remote_managed: true });
+    expect(() => checkOnHost(remote, host)).toThrow('cannot look up a PF by its address');
+  });
+
+  it('refuses a PF whose VFs have an id that cannot be read', () => {
+    const nova = HOST.nova;
+    const host = nova && { devnames: HOST.devnames, nova: { ...nova, vfProductIds: new Map([[PF, '']]) } };
+    const remote = specsOf({ devname: 'eth0', remote_managed: true });
+    expect(() => host && checkOnHost(remote, host)).toThrow('the product id of the VFs of 0000:05:00.0 cannot be read');
+  });
+
   it('does not know the VFs of a PF that has none yet', () => {
     const host = hostContext([NIC]);
     expect(() => checkOnHost(specsOf({ devname: 'eth0', remote_managed: true }), host)).toThrow('are not known');
