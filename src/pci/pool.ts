@@ -2,7 +2,7 @@ import { canonicalJson } from './canonical-json.js';
 import { compareAddresses } from './address.js';
 import type { Offer, PciDevice } from './device.js';
 
-/** What devices have to have in common to be counted together (Nova's pool key, reference: `PciDeviceStats`). */
+/** What devices have to have in common to be counted together (Nova's pool key: `PciDeviceStats`). */
 export type PoolKey = Readonly<Record<string, string | number | null>>;
 
 export interface Pool {

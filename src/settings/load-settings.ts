@@ -132,7 +132,7 @@ function withoutDeviceType({ value, where }: WhitelistValue, gathered: Gathered)
 
 /**
  * Entries of the current name come first, whatever the order in the files: the first match decides. Nova goes file by file,
- * and in each the oldest name comes first (rule: nova.md 1.1).
+ * and in each the oldest name comes first (rule: oslo.config's order of deprecated names).
  */
 function inOrder(gathered: Gathered): WhitelistValue[] {
   const named = (given: readonly WhitelistValue[], names: readonly string[]): WhitelistValue[] =>

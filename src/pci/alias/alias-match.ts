@@ -13,7 +13,7 @@ export function aliasMatches(specs: readonly AliasSpec[], device: AliasCandidate
 
 /**
  * Whether the spec takes the device. vDPA and remote-managed devices and PFs are given only to who asks for them
- * (rules: nova.md 2.3, 2.4). `liveMigratable: false` wants a device that says no.
+ * (rules: Nova's `nova/pci/stats.py`). `liveMigratable: false` wants a device that says no.
  */
 export function deviceSatisfies(spec: AliasSpec, device: AliasCandidate): boolean {
   if (!isOfKind(spec, device) || isKeptBack(spec, device)) return false;

@@ -13,7 +13,7 @@ export const REQUEST_COUNT_MAX = 256;
 export const REQUEST_LENGTH_MAX = 16_384;
 
 /**
- * Reads `gpu:2,nic:1`, the value of `pci_passthrough:alias` and of ad-hoc requests (rules: nova.md 3.1; counts from 1 on).
+ * Reads `gpu:2,nic:1`, the value of `pci_passthrough:alias` and of ad-hoc requests (rules: Nova's `nova/pci/request.py`; counts from 1 on).
  * One alias named twice makes two requests.
  *
  * @throws BerthError `request.invalid`

@@ -78,7 +78,7 @@ interface ReadEntry {
   readonly where: string;
 }
 
-/** Every key of an alias and what it does to it; there are no others (rules: nova.md 2.1). */
+/** Every key of an alias and what it does to it; there are no others (rules: Nova's `nova/pci/request.py`). */
 const KEYS: ReadonlyMap<string, (draft: Draft, value: unknown) => void> = new Map<
   string,
   (draft: Draft, value: unknown) => void
@@ -100,7 +100,7 @@ const KEYS: ReadonlyMap<string, (draft: Draft, value: unknown) => void> = new Ma
 ]);
 
 /**
- * Reads alias entries; those of one name are alternatives of one alias (rule: nova.md 2.2). All problems of all entries
+ * Reads alias entries; those of one name are alternatives of one alias (rule: the same). All problems of all entries
  * are reported together.
  *
  * @throws BerthError `alias.invalid`; `details.problems` has one text for each problem: place, alias, key, fix

@@ -6,7 +6,7 @@ export const NUMA_POLICIES = ['required', 'preferred', 'legacy', 'socket'] as co
 export type NumaPolicy = (typeof NUMA_POLICIES)[number];
 
 /**
- * The policy of a request: flavor or image, then alias, then legacy. An empty text counts as not given (rule: nova.md 2.5).
+ * The policy of a request: flavor or image, then alias, then legacy. An empty text counts as not given (rule: Nova's `nova/virt/hardware.py`).
  *
  * @throws BerthError `numa_policy.invalid`, `numa_policy.conflict`
  */

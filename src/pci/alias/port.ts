@@ -32,7 +32,7 @@ const TYPES: Readonly<Record<VnicType, DeviceType>> = {
 };
 
 /**
- * The device that a port takes (rules: nova.md 3.3).
+ * The device that a port takes (rules: Nova's `nova/network/neutron.py`).
  *
  * Mended against Nova, unless the dialect is Nova's: a port on an overlay network takes only a device whose entry says
  * `physical_network: null`. In Nova it takes any VF without that tag, so also a GPU's.

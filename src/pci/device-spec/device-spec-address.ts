@@ -27,7 +27,7 @@ const ANY: ComponentPattern = { kind: 'any' };
 
 /**
  * Reads the `address` of an entry: a text `[[[domain]:]bus]:][slot][.[function]]` whose parts are hex, `*` or empty, or an
- * object with a regex for each part (rules: nova.md 1.3 and 1.4; regexes match whole parts here, in either case).
+ * object with a regex for each part (rules: Nova's `nova/pci/devspec.py`; regexes match whole parts here, in either case).
  *
  * @throws FieldProblem
  */

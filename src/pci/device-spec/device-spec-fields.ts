@@ -98,7 +98,7 @@ const STANDARD_RESOURCE_CLASSES: ReadonlySet<string> = new Set([
   ...['NET_PACKET_RATE_EGR_KILOPACKET_PER_SEC', 'NET_PACKET_RATE_IGR_KILOPACKET_PER_SEC'],
 ]);
 
-/** `gold-vf` → `CUSTOM_GOLD_VF`; a class that Placement knows keeps its name (rule: nova.md 6.2). */
+/** `gold-vf` → `CUSTOM_GOLD_VF`; a class that Placement knows keeps its name (rule: Nova's `nova/compute/pci_placement_translator.py`). */
 export function readResourceClass(value: unknown): string {
   const name = readText(value).trim().toUpperCase();
   return STANDARD_RESOURCE_CLASSES.has(name) ? name : customName(name);
@@ -113,7 +113,7 @@ const STANDARD_TRAIT = /^(?:COMPUTE|HW|MISC|OWNER|STORAGE)_[A-Z0-9_]+$/;
 
 /**
  * A list of trait names, or one text with commas. Names are trimmed, upper case, without doubles, in the order given; those
- * outside the name spaces of os-traits get `CUSTOM_` (rule: nova.md 6.3, with blanks mended).
+ * outside the name spaces of os-traits get `CUSTOM_` (rule: the same, with blanks mended).
  */
 export function readTraits(value: unknown): string[] {
   const names = typeof value === 'string' ? value.split(',') : value;

@@ -24,7 +24,7 @@ type Draft = { -readonly [Key in keyof Omit<DeviceSpec, 'where' | 'tags'>]: Devi
 };
 type KeyReader = (draft: Draft, value: unknown) => void;
 
-/** Every key of an entry and what it does to the entry (rules: nova.md 1.2). */
+/** Every key of an entry and what it does to the entry (rules: Nova's `nova/pci/devspec.py`). */
 const KEYS: ReadonlyMap<string, KeyReader> = new Map<string, KeyReader>([
   ['vendor_id', (draft, value) => (draft.vendorId = fields.readHexId(value))],
   ['product_id', (draft, value) => (draft.productId = fields.readHexId(value))],

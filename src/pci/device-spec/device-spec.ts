@@ -125,12 +125,12 @@ function placeMatches(spec: DeviceSpec, device: PciDevice, host: HostContext): b
   return addressMatches(spec.address, device.address) || coveredBy(singleAddress(spec.address), device);
 }
 
-/** One address stands for its device and, when that is a PF, for the VFs (rule: nova.md 1.5). */
+/** One address stands for its device and, when that is a PF, for the VFs (rule: Nova's `nova/pci/devspec.py`). */
 function coveredBy(address: Address | null, device: PciDevice): boolean {
   return address !== null && (device.address === address || device.parentAddress === address);
 }
 
-/** A VF of a card that tells a serial number, by which the card's own controller is found (rule: nova.md 1.7, 1.8). */
+/** A VF of a card that tells a serial number, by which the card's own controller is found (rule: the same). */
 function isOfRemoteManagedCard(device: PciDevice): boolean {
   return isVirtualFunction(device) && device.serialNumber !== null && device.serialNumber.trim() !== '';
 }

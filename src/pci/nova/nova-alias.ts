@@ -115,7 +115,7 @@ export function novaNumaPolicy(flavor: string | null, image: string | null): Num
   return flavor;
 }
 
-/** Each key of the schema, and whether a value of it is fine (rules: nova.md 2.1). */
+/** Each key of the schema, and whether a value of it is fine (rules: Nova's `nova/pci/request.py`). */
 const KEYS: Readonly<Record<string, (value: unknown) => boolean>> = {
   name: (value) => typeof value === 'string' && value !== '' && [...value].length <= NAME_LENGTH_MAX,
   capability_type: (value) => value === 'pci',
