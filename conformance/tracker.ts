@@ -118,14 +118,11 @@ class Tracker {
   }
 
   private report(all: readonly ReportedInput[]): void {
-    // of two at one address the first counts
-    const reported = new Map(
-      all
-        .filter((device) => this.isCovered(device))
-        .reverse()
-        .map((device) => [device.address, device]),
-    );
-    const order = [...reported.values()].reverse();
+    const reported = new Map<string, ReportedInput>();
+    for (const values of all) {
+      // of two at one address the first counts
+      if (this.isCovered(values) && !reported.has(values.address)) reported.set(values.address, values);
+    }
     for (const device of this.devices) {
       const values = reported.get(device.address);
       if (!values) this.remove(device);
@@ -136,7 +133,7 @@ class Tracker {
       }
       reported.delete(device.address);
     }
-    for (const values of order.filter(({ address }) => reported.has(address))) {
+    for (const values of reported.values()) {
       const device = new TrackedDevice({ values, status: 'available', ownerId: null }, this.source);
       this.devices.push(device);
       this.pools.add(device);
