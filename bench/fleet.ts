@@ -5,7 +5,9 @@ import { fromWireDevice } from '../src/messages/wire-device.js';
 import { attributesOf } from '../src/pci/device-attributes.js';
 import { deviceGroups } from '../src/pci/device-groups.js';
 import { isolationUnits } from '../src/pci/iommu.js';
+import { topologyOf } from '../src/pci/topology.js';
 import { poolsOf } from '../src/pci/pool.js';
+import { PLAIN_HOST } from '../src/placement/host-defaults.js';
 import type { HostSnapshot, SnapshotDevice } from '../src/placement/snapshot.js';
 
 const P5000 = '10de:1bb0';
@@ -105,6 +107,7 @@ export function snapshotOf(index: number): HostSnapshot {
   const { host, facts, devices } = reportOf(index);
   const reported = devices.map((device) => ({ ...fromWireDevice(device), offered: true }));
   return {
+    ...PLAIN_HOST,
     id: randomUUID(),
     name: host,
     generation: 1,
@@ -140,5 +143,6 @@ export function snapshotOf(index: number): HostSnapshot {
       .sort((a, b) => (a.address < b.address ? -1 : 1)),
     units: isolationUnits(reported),
     groups: deviceGroups(reported),
+    topology: topologyOf(reported),
   };
 }

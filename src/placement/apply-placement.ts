@@ -1,7 +1,7 @@
 import { transition, type DeviceState } from '../pci/device-state.js';
 import type { Placement } from './decision.js';
 import type { PlacementRequest } from './request.js';
-import type { HostSnapshot, Owner, SnapshotDevice } from './snapshot.js';
+import type { HostedServer, HostSnapshot, Owner, Resources, SnapshotDevice } from './snapshot.js';
 
 /** The host as it is once the placement is claimed: what the next decision of a batch has to see. */
 export function applyPlacement(
@@ -17,12 +17,57 @@ export function applyPlacement(
   return {
     ...host,
     generation: host.generation + 1,
-    used: {
-      vcpus: host.used.vcpus + request.vcpus,
-      memoryMb: host.used.memoryMb + request.memoryMb,
-      diskGb: host.used.diskGb + request.diskGb,
-    },
+    used: plus(host.used, request, 1),
+    servers: [...host.servers, hostedServer(placement, request, owner)].sort((a, b) => (a.id < b.id ? -1 : 1)),
     devices: host.devices.map((device) => withState(device, states.get(device.address), owner)),
+  };
+}
+
+/** The host as it is once a server has given back all that it has there. A server that is not there changes nothing. */
+export function withoutServer(host: HostSnapshot, serverId: string): HostSnapshot {
+  const server = host.servers.find(({ id }) => id === serverId);
+  if (!server) return host;
+  const states = new Map(host.devices.map((device) => [device.address, stateOf(device)]));
+  for (const { address, owner } of host.devices) {
+    if (owner?.serverId !== serverId) continue;
+    for (const changed of transition(states, 'free', address, serverId)) states.set(changed.address, changed);
+  }
+  return {
+    ...host,
+    generation: host.generation + 1,
+    used: plus(host.used, server, -1),
+    servers: host.servers.filter((other) => other !== server),
+    devices: host.devices.map((device) => {
+      const { status, ownerId } = states.get(device.address) ?? stateOf(device);
+      if (status === device.status) return device;
+      return { ...device, status, owner: ownerId === null ? null : device.owner };
+    }),
+  };
+}
+
+function hostedServer({ numaCells }: Placement, request: PlacementRequest, owner: Owner): HostedServer {
+  return {
+    id: owner.serverId,
+    name: owner.serverName,
+    projectId: request.projectId,
+    vcpus: request.vcpus,
+    memoryMb: request.memoryMb,
+    diskGb: request.diskGb,
+    numaCells: request.guestCells === null ? null : numaCells,
+    guestCells: request.guestCells,
+    cpuPolicy: request.cpuPolicy ?? 'shared',
+    groupId: request.host?.group?.id ?? null,
+    priority: request.priority ?? 0,
+    preemptible: request.preemptible ?? false,
+    settled: false,
+  };
+}
+
+function plus(used: Resources, part: Resources, times: 1 | -1): Resources {
+  return {
+    vcpus: used.vcpus + times * part.vcpus,
+    memoryMb: used.memoryMb + times * part.memoryMb,
+    diskGb: used.diskGb + times * part.diskGb,
   };
 }
 

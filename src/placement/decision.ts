@@ -1,4 +1,5 @@
 import type { Address } from '../pci/address.js';
+import type { Distance } from '../pci/topology.js';
 
 /** Why a host cannot serve: for people in `message`, for programs in `code` and `details`. */
 export interface Reason {
@@ -30,6 +31,17 @@ export interface ChosenDevice {
   readonly alternative?: number;
 }
 
+/** What became of one topology constraint of the request. */
+export interface ConstraintOutcome {
+  /** Index into the request's `constraints`. */
+  readonly constraint: number;
+  readonly met: boolean;
+  /** The farthest that two of its devices are from each other; of a pair: that the two of one pair are. */
+  readonly distance: Distance;
+  /** Of a pair: which device is served by which, addresses. */
+  readonly pairs?: readonly (readonly [Address, Address])[];
+}
+
 export interface HostScore {
   readonly host: string;
   readonly total: number;
@@ -49,6 +61,9 @@ export interface Placement {
   readonly devices: readonly ChosenDevice[];
   /** Host NUMA nodes of the guest's cells, in order; null when nothing asked for affinity. */
   readonly numaCells: readonly number[] | null;
+  /** The farthest that two of the requested devices are from each other; null: fewer than two. */
+  readonly spread?: Distance | null;
+  readonly constraints?: readonly ConstraintOutcome[];
   /** The winner first, then runners-up; at most 10. */
   readonly scores: readonly HostScore[];
   readonly rejections: readonly HostRejection[];

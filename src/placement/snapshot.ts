@@ -5,6 +5,8 @@ import type { DeviceType, Tags } from '../pci/device.js';
 import type { Dialect } from '../pci/dialect.js';
 import type { DeviceStatus } from '../pci/device-state.js';
 import type { IsolationUnit } from '../pci/iommu.js';
+import type { Topology } from '../pci/topology.js';
+import type { GuestCell } from './request.js';
 
 export interface Owner {
   readonly serverId: string;
@@ -29,6 +31,8 @@ export interface SnapshotDevice {
   readonly owner: Owner | null;
   /** Not reported any more; kept because it is in use. */
   readonly missing: boolean;
+  /** Thousandths that are given out as shares; such a device is nobody's, and cannot be had whole. */
+  readonly sharesUsed?: number;
 }
 
 export interface NumaCell {
@@ -37,6 +41,50 @@ export interface NumaCell {
   readonly memoryMb: number;
   /** null when the host does not say. */
   readonly socket: number | null;
+}
+
+/** A server that lives on a host, or is on its way there. */
+export interface HostedServer {
+  readonly id: string;
+  readonly name: string;
+  readonly projectId: string;
+  readonly vcpus: number;
+  readonly memoryMb: number;
+  readonly diskGb: number;
+  /** Host NUMA nodes of its cells, in order, and the cells themselves; null when it has none. */
+  readonly numaCells: readonly number[] | null;
+  readonly guestCells: readonly GuestCell[] | null;
+  readonly cpuPolicy: 'shared' | 'dedicated';
+  /** Of a server group; null: of none. */
+  readonly groupId: string | null;
+  /** The higher, the more important. */
+  readonly priority: number;
+  /** Whether it may be stopped for a more important one. */
+  readonly preemptible: boolean;
+  /** Whether it is at rest there: not on its way, not being released. Only such a server can be moved or preempted. */
+  readonly settled: boolean;
+}
+
+/** Nova's host aggregate: hosts that an operator put together, with what filters and weighers are told about them. */
+export interface HostAggregate {
+  readonly name: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What the hypervisor of a host is and can (`img_hv_type`, `capabilities:…`). */
+export interface HostCapabilities {
+  /** `x86_64`; null when the host does not say. */
+  readonly architecture: string | null;
+  readonly hypervisorType: string | null;
+  readonly hypervisorVersion: number | null;
+  readonly cpuFeatures: readonly string[];
+}
+
+/** Virtual for physical: what one host says instead of the settings. */
+export interface AllocationRatios {
+  readonly cpu: number;
+  readonly ram: number;
+  readonly disk: number;
 }
 
 export interface Resources {
@@ -58,14 +106,30 @@ export interface HostSnapshot {
   readonly readOnly: boolean;
   readonly numaCells: readonly NumaCell[];
   readonly capacity: Resources;
+  /** Kept for the host itself: never given out. */
+  readonly reserved: Resources;
+  /** null: as the settings say. */
+  readonly allocationRatios: AllocationRatios | null;
   /** Claimed and allocated, by all servers. */
   readonly used: Resources;
+  /** In id order. */
+  readonly servers: readonly HostedServer[];
+  /** Of the aggregate with a zone that it is in, else the default one. */
+  readonly availabilityZone: string;
+  /** In name order. */
+  readonly aggregates: readonly HostAggregate[];
+  readonly traits: readonly string[];
+  readonly capabilities: HostCapabilities;
+  /** Builds that failed here one after another, since the last that did not. */
+  readonly failedBuilds: number;
   /** The offered ones, in address order. */
   readonly devices: readonly SnapshotDevice[];
   /** What can only be handed over together, by device address. */
   readonly units: ReadonlyMap<Address, IsolationUnit>;
   /** What is one slot or one card. */
   readonly groups: DeviceGroups;
+  /** How far its devices are from each other. */
+  readonly topology: Topology;
 }
 
 /** How hosts are judged. */

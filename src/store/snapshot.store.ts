@@ -7,6 +7,8 @@ import { attributesOf } from '../pci/device-attributes.js';
 import { deviceGroups } from '../pci/device-groups.js';
 import type { DeviceStatus } from '../pci/device-state.js';
 import { isolationUnits } from '../pci/iommu.js';
+import { topologyOf } from '../pci/topology.js';
+import { PLAIN_HOST } from '../placement/host-defaults.js';
 import type { HostSnapshot, SnapshotDevice } from '../placement/snapshot.js';
 import type { Tx } from './database.js';
 
@@ -89,6 +91,7 @@ function hostSnapshot(host: HostRow, rows: readonly DeviceRow[]): HostSnapshot {
   const counts = ({ row, device }: (typeof present)[number]) => device.offer !== null || row.server_id !== null;
   const counted = present.map((entry) => ({ ...entry.device, offered: counts(entry) }));
   return {
+    ...PLAIN_HOST,
     id: host.id,
     name: host.name,
     generation: host.generation,
@@ -110,6 +113,7 @@ function hostSnapshot(host: HostRow, rows: readonly DeviceRow[]): HostSnapshot {
       .sort((a, b) => compareAddresses(a.address, b.address)),
     units: isolationUnits(counted),
     groups: deviceGroups(counted),
+    topology: topologyOf(counted),
   };
 }
 

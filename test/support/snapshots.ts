@@ -2,8 +2,10 @@ import { attributesOf } from '../../src/pci/device-attributes.js';
 import { deviceGroups } from '../../src/pci/device-groups.js';
 import type { DeviceType } from '../../src/pci/device.js';
 import { isolationUnits } from '../../src/pci/iommu.js';
+import { topologyOf } from '../../src/pci/topology.js';
 import { ANY_DEVICE, type AliasSpec } from '../../src/pci/alias/alias.js';
 import type { NumaPolicy } from '../../src/pci/alias/numa-policy.js';
+import { PLAIN_HOST } from '../../src/placement/host-defaults.js';
 import type { DeviceRequest, PlacementRequest } from '../../src/placement/request.js';
 import type { HostSnapshot, PlacementPolicy, SnapshotDevice } from '../../src/placement/snapshot.js';
 
@@ -41,8 +43,10 @@ export function aHost(name: string, devices: readonly DeviceSketch[], more: Part
     deviceType: sketch.deviceType ?? 'type-PCI',
     parentAddress: sketch.parentAddress ?? null,
     offered: sketch.offered ?? true,
+    numaNode: sketch.numaNode === undefined ? 0 : sketch.numaNode,
   }));
   return {
+    ...PLAIN_HOST,
     id: `id-${name}`,
     name,
     generation: 1,
@@ -59,6 +63,7 @@ export function aHost(name: string, devices: readonly DeviceSketch[], more: Part
     devices: whole,
     units: isolationUnits(reported),
     groups: deviceGroups(reported),
+    topology: topologyOf(reported),
     ...more,
   };
 }
