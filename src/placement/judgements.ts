@@ -111,6 +111,6 @@ function judgeHost(
   verdicts[index] = verdict < 0 ? chain.length : verdict;
   if (verdict >= 0) return;
   for (const [at, weigher] of weighers.entries()) {
-    (values[at] as Float64Array)[index] = weigher.raw(host, context.request);
+    (values[at] as Float64Array)[index] = weigher.raw(host, context.request, context.policy);
   }
 }

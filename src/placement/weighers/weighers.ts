@@ -1,7 +1,7 @@
 import { isGraded } from '../alternatives.js';
 import { freeTotal } from '../device-classes.js';
 import type { JudgedRequest } from '../filters/filter.js';
-import type { HostSnapshot } from '../snapshot.js';
+import type { HostSnapshot, PlacementPolicy } from '../snapshot.js';
 import { bestUtility, freeCount } from '../supply.js';
 
 /** How good is this host? More is better; the absolute size does not matter, values are normalised over the hosts. */
@@ -10,7 +10,7 @@ export interface Weigher {
   readonly defaultMultiplier: number;
   /** Whether it has something to say; always, when left out. */
   readonly concerns?: (request: JudgedRequest) => boolean;
-  readonly raw: (host: HostSnapshot, request: JudgedRequest) => number;
+  readonly raw: (host: HostSnapshot, request: JudgedRequest, policy: PlacementPolicy) => number;
 }
 
 /**
