@@ -94,6 +94,7 @@ function deviceAt(device: number): PciDevice {
     sriov: null,
     netdevs: [],
     pciePath: [],
+    acsRedirect: null,
     link: null,
     resetMethods: [],
   };

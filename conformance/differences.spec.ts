@@ -20,7 +20,7 @@ const GPU: PciDevice = {
   address: '0000:8a:00.0',
   ...{ vendorId: '10de', productId: '1bb0', classCode: '030000', subsystemVendorId: null, subsystemProductId: null },
   ...{ revision: null, deviceType: 'type-PCI', parentAddress: null, numaNode: 0, driver: null, serialNumber: null },
-  ...{ iommuGroup: 1, sriov: null, netdevs: [], pciePath: [], link: null, resetMethods: [] },
+  ...{ iommuGroup: 1, sriov: null, netdevs: [], pciePath: [], acsRedirect: null, link: null, resetMethods: [] },
 };
 const NIC: PciDevice = {
   ...GPU,

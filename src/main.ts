@@ -3,7 +3,12 @@ import 'reflect-metadata';
 import { Logger } from '@nestjs/common';
 import { Command } from 'commander';
 import { writeOpenApi } from './api/write-openapi.js';
+import { addCapacityCommand } from './cli/capacity.command.js';
+import { addDefragmentCommand } from './cli/defragment.command.js';
 import { addDeviceSpecsCommand } from './cli/device-specs.command.js';
+import { addExplainCommand } from './cli/explain.command.js';
+import { addHostTopologyCommand } from './cli/host-topology.command.js';
+import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { tellStory } from './demo/story.js';
 import { BerthError, messageOf } from './errors.js';
@@ -16,6 +21,7 @@ import {
   type AllRoles,
   type RunningRole,
 } from './roles/roles.js';
+import { replayCommand, REPLAY_HELP, REPLAY_NOT_KNOWN, type ReplayOptions } from './scheduler/replay-command.js';
 import { LiveConfiguration } from './settings/live-configuration.js';
 import type { Role } from './settings/live-settings.js';
 import { loadSettings, type SettingsSources } from './settings/load-settings.js';
@@ -80,7 +86,31 @@ withConfig(
   }),
 );
 
+withConfig(program.command('replay').description('decide again what was decided, and compare'))
+  .option('--from <time>', 'not before; else as far back as the journal goes')
+  .option('--to <time>', 'before; else up to now')
+  .option('--run <id>', 'only what this scheduler process decided')
+  .option('--server <id>', 'only decisions about this server, in full')
+  .option('--database <url>', 'postgres://…; else as configured')
+  .option('--json', 'the report as JSON', false)
+  .addHelpText('after', REPLAY_HELP)
+  .action(async (options: RoleOptions & ReplayOptions & { readonly database?: string }) => {
+    try {
+      const { text, exitCode } = await replayCommand(options.database ?? databaseUrl(options), options);
+      process.stdout.write(text);
+      process.exitCode = exitCode;
+    } catch (error) {
+      process.stderr.write(`berth: ${problemOf(error)}\n`);
+      process.exitCode = REPLAY_NOT_KNOWN;
+    }
+  });
+
 addDeviceSpecsCommand(program, process.env);
+addCapacityCommand(program);
+addWhatIfCommand(program);
+addDefragmentCommand(program);
+addHostTopologyCommand(program);
+addExplainCommand(program);
 
 await program.parseAsync();
 

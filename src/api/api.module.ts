@@ -4,23 +4,38 @@ import { type HealthOptions, HealthModule } from '../health/health.module.js';
 import type { PlacementPolicy } from '../placement/snapshot.js';
 import type { ReloadOutcome } from '../settings/live-configuration.js';
 import type { HttpSettings, PciSettings } from '../settings/settings.js';
+import { AggregatesController } from './aggregates/aggregates.controller.js';
+import { AggregatesService } from './aggregates/aggregates.service.js';
 import { AliasFiles, AliasReloadController } from './aliases/alias-reload.controller.js';
 import { AliasesController } from './aliases/aliases.controller.js';
 import { AliasesService } from './aliases/aliases.service.js';
+import { AvailabilityZonesController } from './availability-zones/availability-zones.controller.js';
+import { CapacityController } from './capacity/capacity.controller.js';
+import { CapacityService } from './capacity/capacity.service.js';
+import { DefragmentationController } from './defragmentation/defragmentation.controller.js';
+import { DefragmentationService } from './defragmentation/defragmentation.service.js';
 import { DeviceSpecsController } from './device-specs/device-specs.controller.js';
 import { DeviceSpecsService } from './device-specs/device-specs.service.js';
 import { DeviceHoldsController } from './devices/device-holds.controller.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { FlavorsController } from './flavors/flavors.controller.js';
 import { FlavorsService } from './flavors/flavors.service.js';
+import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
 import { HttpLimits } from './http-limits.js';
 import { PlacementsController } from './placements/placements.controller.js';
 import { DryRunPolicy, PlacementsService } from './placements/placements.service.js';
+import { WhatIfService } from './placements/placements.what-if.service.js';
 import { PoolsController } from './pools/pools.controller.js';
+import { PreemptionController } from './preemption/preemption.controller.js';
 import { ProblemFilter } from './problem.filter.js';
+import { QueueController } from './queue/queue.controller.js';
 import { RequestRules } from './request-rules.js';
 import { RequestValidationPipe } from './request-validation.pipe.js';
+import { ServerGroupsController } from './server-groups/server-groups.controller.js';
+import { ServerGroupsService } from './server-groups/server-groups.service.js';
+import { ExplanationController } from './servers/explanation.controller.js';
+import { ExplanationService } from './servers/explanation.service.js';
 import { ServersController } from './servers/servers.controller.js';
 import { ServersService } from './servers/servers.service.js';
 import { StrayQueryGuard } from './stray-query.guard.js';
@@ -48,6 +63,7 @@ export class ApiModule {
       imports: [options.store, HealthModule.register(options.health), ...options.rooms],
       controllers: [
         HostsController,
+        HostTopologyController,
         DevicesController,
         DeviceHoldsController,
         DeviceSpecsController,
@@ -55,15 +71,29 @@ export class ApiModule {
         AliasesController,
         AliasReloadController,
         FlavorsController,
+        AggregatesController,
+        AvailabilityZonesController,
+        ServerGroupsController,
         ServersController,
+        ExplanationController,
         PlacementsController,
+        PreemptionController,
+        QueueController,
+        CapacityController,
+        DefragmentationController,
       ],
       providers: [
+        AggregatesService,
         AliasesService,
         DeviceSpecsService,
         FlavorsService,
+        ServerGroupsService,
         ServersService,
+        ExplanationService,
         PlacementsService,
+        WhatIfService,
+        CapacityService,
+        DefragmentationService,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: HttpLimits, useValue: new HttpLimits(bodyBytesMax, pageSizeMax) },
         { provide: RequestRules, useValue: new RequestRules(options.scheduler.compat, options.pci.exclusiveTags) },

@@ -9,6 +9,7 @@ import {
   IsIn,
   IsInt,
   IsNotEmpty,
+  IsObject,
   IsOptional,
   IsString,
   IsUUID,
@@ -17,6 +18,7 @@ import {
   Max,
   MaxLength,
   Min,
+  ValidateBy,
   ValidateNested,
 } from 'class-validator';
 import { suggestion } from '../pci/suggest.js';
@@ -104,6 +106,62 @@ export function FlagField(options: FieldOptions = {}): PropertyDecorator {
     ...described(options, { type: Boolean }),
     IsBoolean({ message: 'has to be true or false, without quotes' }),
   );
+}
+
+/** An id of ours. */
+export function IdField(options: FieldOptions = {}): PropertyDecorator {
+  return applyDecorators(
+    ...described(options, { type: String, format: 'uuid' }),
+    IsUUID('all', { message: 'has to be a UUID' }),
+  );
+}
+
+/** Ids of ours: one text, or a list of 1 to `max`; becomes a list. */
+export function IdsField(options: FieldOptions & { readonly max: number }): PropertyDecorator {
+  const ids = { type: String, format: 'uuid' } as const;
+  return applyDecorators(
+    ...described(options, { oneOf: [ids, { type: 'array', minItems: 1, maxItems: options.max, items: ids }] } as never),
+    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? [value] : value)),
+    IsArray({ message: 'has to be a UUID, or a list of them' }),
+    ArrayMinSize(1, { message: 'is an empty list; leave it out' }),
+    ArrayMaxSize(options.max, { message: `has more than ${options.max}` }),
+    IsUUID('all', { each: true, message: 'has to be a UUID, or a list of them' }),
+  );
+}
+
+export const TEXT_MAP_MAX = 128;
+
+/** Texts by key: at most 128, each of at most 255 characters. With `removable`, null stands for a key to remove. */
+export function TextMapField(options: FieldOptions & { readonly removable?: boolean } = {}): PropertyDecorator {
+  const removable = options.removable === true;
+  return applyDecorators(
+    ...described(options, {
+      type: 'object',
+      maxProperties: TEXT_MAP_MAX,
+      additionalProperties: { type: 'string', maxLength: NAME_LENGTH_MAX, nullable: removable },
+    } as ApiPropertyOptions),
+    IsObject({ message: 'has to be an object of texts' }),
+    ValidateBy({
+      name: 'textMap',
+      validator: {
+        validate: (value) => textMapProblem(value, removable) === null,
+        defaultMessage: (args) => textMapProblem(args?.value, removable) ?? '',
+      },
+    }),
+  );
+}
+
+function textMapProblem(value: unknown, removable: boolean): string | null {
+  const entries = Object.entries((value ?? {}) as object) as [string, unknown][];
+  if (entries.length > TEXT_MAP_MAX) return `has ${entries.length} keys; at most ${TEXT_MAP_MAX}`;
+  const isText = (text: unknown): boolean =>
+    typeof text === 'string' && text.length <= NAME_LENGTH_MAX && PLAIN_TEXT.test(text);
+  const key = entries.find(([name]) => !isText(name) || name.trim() === '');
+  if (key) return `has a key that is not a text of 1 to ${NAME_LENGTH_MAX} characters`;
+  const wrong = entries.find(([, text]) => !isText(text) && !(removable && text === null));
+  if (!wrong) return null;
+  const orNull = removable ? ', or null to remove it' : '';
+  return `${wrong[0]}: has to be a text of at most ${NAME_LENGTH_MAX} characters${orNull}`;
 }
 
 /** A query parameter with a whole number; `limit=10`, not `limit=1e1`. */

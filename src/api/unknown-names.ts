@@ -4,6 +4,7 @@ import { suggestion } from '../pci/suggest.js';
 import { aliasNames } from '../store/catalog.store.js';
 import type { Tx } from '../store/database.js';
 import { flavorNames } from '../store/flavors.store.js';
+import { hostNames } from '../store/inventory-views.store.js';
 
 /**
  * @param field where the request names the aliases
@@ -31,4 +32,9 @@ export async function unknownFlavor(tx: Tx, name: string, field: string | null):
   const problem = `there is no flavor "${name}"${suggestion(name, await flavorNames(tx))}`;
   if (field === null) return new BerthError('flavor.unknown', problem);
   return new BerthError('flavor.unknown', `${field}: ${problem}`, { details: { errors: [{ field, problem }] } });
+}
+
+/** The error of a host that is not there. */
+export async function unknownHost(tx: Tx, host: string): Promise<BerthError> {
+  return new BerthError('host.unknown', `There is no host "${host}"${suggestion(host, await hostNames(tx))}`);
 }

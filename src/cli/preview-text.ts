@@ -60,7 +60,7 @@ function closingLine(hosts: readonly HostPreview[]): string {
   return 'No server holds a device that would disappear.';
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
   return [head, ...rows].map((row) =>
     row
@@ -70,6 +70,6 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   );
 }
 
-function counted(count: number, one: string, many: string): string {
+export function counted(count: number, one: string, many: string): string {
   return `${count} ${count === 1 ? one : many}`;
 }

@@ -92,6 +92,7 @@ function settings(name: string, disk: HostOnDisk, more: Partial<AgentSettings> =
     scanIntervalMs: 3_600_000,
     heartbeatIntervalMs: 3_600_000,
     resources: { vcpus: null, memoryMb: null, diskGb: 100 },
+    ...{ reserved: { vcpus: 0, memoryMb: 0, diskGb: 0 }, hypervisor: { type: 'QEMU', version: null } },
     ...more,
   };
 }

@@ -111,8 +111,11 @@ export class CommandConsumer {
   }
 
   private async release(order: ReleaseDevices): Promise<void> {
-    await this.queue.run(this.keysOf(order.claim_id), async () => {
+    const split = order.split_from ?? null;
+    const whole = split === null ? [] : [split.claim_id, ...split.addresses];
+    await this.queue.run([...new Set([...this.keysOf(order.claim_id), ...whole])], async () => {
       const { binder, bus, host } = this.context;
+      if (split) await binder.journal.split(split.claim_id, order.claim_id, split.addresses);
       if (binder.journal.claim(order.claim_id)) this.assertMayBind();
       const devices = await releaseDevices(binder, order.claim_id);
       await bus.publish(QUEUES.outcomes, envelope('devices.released', { ...this.signature(order), devices }));

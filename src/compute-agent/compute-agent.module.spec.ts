@@ -26,6 +26,7 @@ it('runs its agents from bootstrap to shutdown, and tells readiness of each', as
     scanIntervalMs: 3_600_000,
     heartbeatIntervalMs: 3_600_000,
     resources: { vcpus: null, memoryMb: null, diskGb: null },
+    ...{ reserved: { vcpus: 0, memoryMb: 0, diskGb: 0 }, hypervisor: { type: 'QEMU', version: null } },
   });
   const bus = BusModule.register(BUS);
   const agents = [agent('node-1'), agent('node-2', join(disk.directory, 'none'))];

@@ -110,6 +110,7 @@ function deviceIn(from: DeviceDir, address: Address, pciePath: readonly string[]
     sriov,
     netdevs: netdevsOf(from),
     pciePath,
+    acsRedirect: null, // follows from the ports above: `acs-redirects.ts` fills it in
     link: linkOf(from),
     resetMethods: resetMethodsOf(from),
   };

@@ -1,8 +1,9 @@
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { WireHostFacts, WireNumaCell } from '../messages/bodies.js';
+import type { WireHostFacts, WireNumaCell, WireResources } from '../messages/bodies.js';
 import type { AgentSettings } from '../settings/settings.js';
 import { AGENT_VERSION } from './agent-version.js';
+import { readCapabilities } from './host-capabilities.js';
 import { listNames, readText } from './sysfs-read.js';
 
 const CELLS_MAX = 256;
@@ -14,7 +15,9 @@ const GIB = 1024 ** 3;
 export type FactsSettings = Pick<
   AgentSettings,
   'sysfsRoot' | 'procRoot' | 'stateDir' | 'kernel' | 'readOnly' | 'resources'
->;
+> &
+  /** Whoever leaves these out reports none. */
+  Partial<Pick<AgentSettings, 'reserved' | 'hypervisor'>>;
 
 export interface FactsReading {
   readonly facts: WireHostFacts;
@@ -38,10 +41,16 @@ export async function readHostFacts(settings: FactsSettings): Promise<FactsReadi
     kernel_kind: settings.kernel,
     read_only: settings.readOnly,
     agent_version: AGENT_VERSION,
+    ...(settings.hypervisor ? { capabilities: readCapabilities(settings, settings.hypervisor) } : {}),
+    ...(settings.reserved ? { reserved: reservedOf(settings.reserved) } : {}),
   };
   if (facts.vcpus === 0) problems.push('the number of CPUs is not known; set agent.resources.vcpus');
   if (facts.memory_mb === 0) problems.push('the size of the memory is not known; set agent.resources.memory_mb');
   return { facts, problems };
+}
+
+function reservedOf({ vcpus, memoryMb, diskGb }: AgentSettings['reserved']): WireResources {
+  return { vcpus, memory_mb: memoryMb, disk_gb: diskGb };
 }
 
 function numaCells(sysfsRoot: string, problems: string[]): WireNumaCell[] {

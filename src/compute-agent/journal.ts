@@ -91,6 +91,29 @@ export class Journal {
     if (claim) await this.put({ ...claim, state: 'prepared' });
   }
 
+  /**
+   * A part of a claim becomes a claim of its own, which is to be released. Once: a claim that is known, or was released, stays
+   * as it is.
+   */
+  split(fromId: string, claimId: string, addresses: readonly Address[]): Promise<void> {
+    return this.update((state) => {
+      const from = state.claims.find((claim) => claim.claimId === fromId);
+      const isKnown = state.released.includes(claimId) || state.claims.some((claim) => claim.claimId === claimId);
+      if (!from || isKnown) return state;
+      const part = from.devices.filter((device) => addresses.includes(device.address));
+      const rest = from.devices.filter((device) => !addresses.includes(device.address));
+      const others = state.claims.filter((claim) => claim !== from);
+      return {
+        ...state,
+        claims: [
+          ...others,
+          ...(rest.length > 0 ? [{ ...from, devices: rest }] : []),
+          ...(part.length > 0 ? [{ ...from, claimId, devices: part }] : []),
+        ],
+      };
+    });
+  }
+
   /** From here on the claim can only go. A claim that is not known has its tombstone all the same. */
   beginRelease(claimId: string): Promise<void> {
     return this.update((state) => ({

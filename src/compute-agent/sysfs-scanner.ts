@@ -12,6 +12,7 @@ import {
   type HostContext,
 } from '../pci/device-spec/device-spec.js';
 import { asUnbound, isBridge, type OriginalState, type PciDevice, type ReportedDevice } from '../pci/device.js';
+import { fillInRedirects } from './acs-redirects.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
 import { readHostFacts, type FactsSettings } from './host-facts.js';
 import { SerialNumbers } from './serial-numbers.js';
@@ -55,7 +56,8 @@ export async function scanHost(
 ): Promise<HostScan> {
   const problems: ScanProblem[] = [];
   const read = await readDevices(settings.sysfsRoot, deviceNames(settings.sysfsRoot, problems), problems);
-  const { devices: found, problems: ofSerials } = await serials.fillIn(settings.sysfsRoot, read);
+  const withRedirects = await fillInRedirects(settings.sysfsRoot, read);
+  const { devices: found, problems: ofSerials } = await serials.fillIn(settings.sysfsRoot, withRedirects);
   const { facts, problems: ofHost } = await readHostFacts(settings);
   problems.push(...ofSerials, ...ofHost.map((problem) => ({ address: null, problem })));
   const known = found.map((device) => withOriginal(device, originals.get(device.address)));

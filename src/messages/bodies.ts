@@ -24,6 +24,7 @@ import { HOST_NAME } from './routes.js';
 /** The most PCI functions one host may report (64 SR-IOV ports with 256 VFs each). */
 export const DEVICES_PER_HOST_MAX = 16_384;
 const NUMA_CELLS_MAX = 256;
+export const CPU_FEATURES_MAX = 1024;
 /** Characters of `configuration.problem`. */
 export const CONFIGURATION_PROBLEM_MAX = 2000;
 const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
@@ -83,6 +84,8 @@ export class WireDevice {
   @Nullable() @IsObject() @ValidateNested() @Type(() => WireSriov) sriov: WireSriov | null;
   @IsArray() @ArrayMaxSize(64) @IsString({ each: true }) @MaxLength(64, { each: true }) netdevs: string[];
   @IsArray() @ArrayMaxSize(32) @IsString({ each: true }) @MaxLength(32, { each: true }) pcie_path: string[];
+  /** Agents up to 0.1 leave it out, as they do `serial_number`. */
+  @IsOptional() @IsBoolean() acs_redirect?: boolean | null;
   @Nullable() @IsObject() @ValidateNested() @Type(() => WireLink) link: WireLink | null;
   @IsArray() @ArrayMaxSize(16) @IsString({ each: true }) @MaxLength(32, { each: true }) reset_methods: string[];
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireOriginal) original?: WireOriginal | null;
@@ -107,6 +110,24 @@ export class WireConfiguration {
   @IsArray() @ArrayMaxSize(200) @IsString({ each: true }) @MaxLength(100, { each: true }) needs_restart: string[];
 }
 
+/** What the hypervisor is and can. */
+export class WireCapabilities {
+  @Nullable() @IsString() @MaxLength(64) architecture: string | null;
+  @Nullable() @IsString() @MaxLength(64) hypervisor_type: string | null;
+  @Nullable() @IsInt() @Min(0) hypervisor_version: number | null;
+  @IsArray()
+  @ArrayMaxSize(CPU_FEATURES_MAX)
+  @IsString({ each: true })
+  @MaxLength(64, { each: true })
+  cpu_features: string[];
+}
+
+export class WireResources {
+  @IsInt() @Min(0) vcpus: number;
+  @IsInt() @Min(0) memory_mb: number;
+  @IsInt() @Min(0) disk_gb: number;
+}
+
 /** What the host is, next to its devices. */
 export class WireHostFacts {
   @IsInt() @Min(0) @Max(65_536) vcpus: number;
@@ -125,6 +146,10 @@ export class WireHostFacts {
   @IsString() @MaxLength(64) agent_version: string;
   /** Agents up to 0.1 leave it out. */
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireConfiguration) configuration?: WireConfiguration | null;
+  /** Agents up to 0.1 leave it out. */
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireCapabilities) capabilities?: WireCapabilities | null;
+  /** Kept for the host itself. Agents up to 0.1 leave it out. */
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireResources) reserved?: WireResources | null;
 }
 
 export class WirePool {
@@ -175,10 +200,21 @@ export class PrepareDevices {
   @IsArray() @ArrayMaxSize(1024) @ValidateNested({ each: true }) @Type(() => PrepareTarget) devices: PrepareTarget[];
 }
 
-/** Give the claim's devices back to their drivers. Idempotent; a claim once released is never prepared again. */
+/** Which devices of which claim. */
+export class WireSplit {
+  @IsUUID() claim_id: string;
+  @IsArray() @ArrayMaxSize(1024) @Matches(ADDRESS, { each: true }) addresses: string[];
+}
+
+/**
+ * Give the claim's devices back to their drivers. Idempotent; a claim once released is never prepared again.
+ *
+ * With `split_from`, the devices are those of a part of another claim, which goes on without them.
+ */
 export class ReleaseDevices {
   @IsUUID() claim_id: string;
   @IsUUID() server_id: string;
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireSplit) split_from?: WireSplit | null;
 }
 
 /** Ask for a full report now. */

@@ -28,6 +28,7 @@ const DEVICE: WireDevice = {
   sriov: { total_vfs: 16, num_vfs: 0 },
   netdevs: ['eth0'],
   pcie_path: ['pci0000:80', '0000:80:02.0'],
+  acs_redirect: true,
   link: { current_speed: '8.0 GT/s PCIe', max_speed: '8.0 GT/s PCIe', current_width: 16, max_width: 16 },
   reset_methods: ['flr', 'bus'],
   offer: { entry: 0, tags: { physical_network: null, rack: 'b7' }, resource_class: 'PGPU', traits: ['HW_GPU'] },
@@ -56,6 +57,8 @@ function aReport(devices: readonly unknown[]): AgentReport {
 }
 
 const CONFIGURATION: WireConfiguration = { loaded_at: '2026-03-01T12:00:00.250Z', problem: null, needs_restart: [] };
+
+const ABLE = { architecture: 'x86_64', hypervisor_type: 'QEMU', hypervisor_version: null, cpu_features: ['vmx'] };
 
 function withConfiguration(configuration: unknown): AgentReport {
   const report = aReport([DEVICE]);
@@ -238,7 +241,30 @@ describe('a malformed message', () => {
       'agent.report: devices.1.numa_node: numa_node must not be less than 0',
     ],
     ['a long serial number', withDevice({ serial_number: 'x'.repeat(256) }), 'devices.1.serial_number: '],
+    ['ACS that says perhaps', withDevice({ acs_redirect: 'perhaps' }), 'devices.1.acs_redirect: '],
     ['an original without interfaces', withDevice({ original: { driver: null } }), 'devices.1.original.netdevs: '],
+    [
+      'a CPU with a long feature',
+      withFacts({ capabilities: { ...ABLE, cpu_features: ['x'.repeat(65)] } }),
+      'cpu_features',
+    ],
+    [
+      'too many features',
+      withFacts({ capabilities: { ...ABLE, cpu_features: Array(1025).fill('x') } }),
+      'cpu_features',
+    ],
+    [
+      'a hypervisor version as text',
+      withFacts({ capabilities: { ...ABLE, hypervisor_version: '8' } }),
+      'hypervisor_version',
+    ],
+    [
+      'capabilities without architecture',
+      withFacts({ capabilities: { cpu_features: [] } }),
+      'capabilities.architecture',
+    ],
+    ['less than nothing reserved', withFacts({ reserved: { vcpus: -1, memory_mb: 0, disk_gb: 0 } }), 'reserved.vcpus'],
+    ['half of what is reserved', withFacts({ reserved: { vcpus: 1, memory_mb: 0 } }), 'reserved.disk_gb'],
     [
       'a configuration read at no time',
       withFacts({ configuration: { ...CONFIGURATION, loaded_at: 'yesterday' } }),
@@ -302,12 +328,12 @@ describe('wire device', () => {
     );
   });
 
-  it('of an agent that knows no serial numbers is taken, and its hash stays that of what was sent', () => {
-    const { serial_number: _none, ...old } = DEVICE;
+  it('of an agent that knows no serial numbers and no ACS is taken, and its hash stays that of what was sent', () => {
+    const { serial_number: _none, acs_redirect: _neither, ...old } = DEVICE;
     const bytes = Buffer.from(JSON.stringify(envelope('agent.report', aReport([old]))));
     const { devices: taken } = decodeEnvelope(bytes, BYTES_MAX).body as AgentReport;
     expect(contentHash(taken)).toBe(contentHash([old]));
-    expect(taken.map(fromWireDevice)).toMatchObject([{ serialNumber: null }]);
+    expect(taken.map(fromWireDevice)).toMatchObject([{ serialNumber: null, acsRedirect: null }]);
     expect(taken.map(fromWireDevice)[0]).not.toHaveProperty('original');
   });
 
@@ -356,6 +382,7 @@ const facts = fc.record({
   sriov: orNull(fc.record({ totalVfs: whole(65_535), numVfs: whole(65_535) })),
   netdevs: fc.array(text, { maxLength: 4 }),
   pciePath: fc.array(text, { maxLength: 4 }),
+  acsRedirect: orNull(fc.boolean()),
   link: orNull(
     fc.record({
       currentSpeed: orNull(text),

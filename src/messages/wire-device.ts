@@ -24,6 +24,7 @@ export function toWireDevice(device: ReportedDevice): WireDevice {
     sriov: device.sriov && { total_vfs: device.sriov.totalVfs, num_vfs: device.sriov.numVfs },
     netdevs: [...device.netdevs],
     pcie_path: [...device.pciePath],
+    acs_redirect: device.acsRedirect,
     link: device.link && {
       current_speed: device.link.currentSpeed,
       max_speed: device.link.maxSpeed,
@@ -65,6 +66,7 @@ export function fromWireDevice(wire: WireDevice): ReportedDevice {
     sriov: wire.sriov && { totalVfs: wire.sriov.total_vfs, numVfs: wire.sriov.num_vfs },
     netdevs: wire.netdevs,
     pciePath: wire.pcie_path,
+    acsRedirect: wire.acs_redirect ?? null,
     link: wire.link && {
       currentSpeed: wire.link.current_speed,
       maxSpeed: wire.link.max_speed,

@@ -18,6 +18,7 @@ const GPU: PciDevice = {
   sriov: null,
   netdevs: [],
   pciePath: [],
+  acsRedirect: null,
   link: null,
   resetMethods: [],
 };

@@ -40,6 +40,11 @@ export interface PciDevice {
   readonly netdevs: readonly string[];
   /** From the host bridge down: `['pci0000:80', '0000:80:01.0']`; the device itself is left out. */
   readonly pciePath: readonly string[];
+  /**
+   * Whether ACS sends what it says to its neighbours up to the root complex first: P2P Request or Completion Redirect is on in a
+   * switch's downstream port on its path or, where it has no switch, in its root port. null when the ports cannot be read.
+   */
+  readonly acsRedirect: boolean | null;
   readonly link: PcieLink | null;
   /** The kernel's reset methods in its order of preference (`flr`, `pm`, `bus`, …). */
   readonly resetMethods: readonly string[];

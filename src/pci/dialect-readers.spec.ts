@@ -68,6 +68,7 @@ describe('requests in a dialect', () => {
 
   it('strict reads its own', () => {
     expect(parseAliasRequestAs('strict', 'gpu:2')).toEqual([{ alias: 'gpu', count: 2 }]);
+    expect(parseAliasRequestAs('strict', 'gpu:1..4')).toEqual([{ alias: 'gpu', count: 1, countMax: 4 }]);
     expect(problems(() => parseAliasRequestAs('strict', 'gpu:+2'))).toMatchObject({ code: 'request.invalid' });
   });
 
@@ -76,6 +77,7 @@ describe('requests in a dialect', () => {
     [Array.from({ length: 33 }, () => 'gpu:1').join(','), 'pci_passthrough:alias: 33 items; at most 32'],
     [' '.repeat(16_385), 'pci_passthrough:alias: the text has 16385 characters; at most 16384'],
     ['gpu', 'pci_passthrough:alias: "gpu": write name:count, like "gpu:1"'],
+    ['gpu:1..4', 'pci_passthrough:alias: "gpu:1..4": the count has to be a whole number'],
   ])('nova has limits: %#', (text, message) => {
     expect(problems(() => parseAliasRequestAs('nova', text))).toEqual({ code: 'request.invalid', problems: message });
   });

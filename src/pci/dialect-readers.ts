@@ -34,7 +34,8 @@ export function parseAliasesAs(
 }
 
 /**
- * Reads `gpu:2,nic:1` in a dialect. Nova takes counts of 0 and below; they ask for nothing, and come out as 0.
+ * Reads `gpu:2,nic:1` in a dialect. Nova takes counts of 0 and below; they ask for nothing, and come out as 0. It knows no
+ * ranges: `gpu:1..4` is no whole number to it.
  *
  * @throws BerthError `request.invalid`
  */

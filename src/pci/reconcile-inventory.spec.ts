@@ -21,6 +21,7 @@ function device(address: string, more: Partial<ReportedDevice> = {}): ReportedDe
     sriov: null,
     netdevs: [],
     pciePath: [],
+    acsRedirect: null,
     link: null,
     resetMethods: [],
     offer: null,

@@ -24,6 +24,8 @@ export interface TopologyPoint {
   /** From the host bridge down, the function itself left out: `['pci0000:80', '0000:80:01.0']`. */
   readonly pciePath: readonly string[];
   readonly numaNode: number | null;
+  /** Of a VF: its PF. */
+  readonly parentAddress?: Address | null;
 }
 
 /**
@@ -46,19 +48,19 @@ export type Topology = ReadonlyMap<Address, Neighbourhoods>;
 export function topologyOf(points: readonly TopologyPoint[]): Topology {
   const inOrder = [...points].sort((a, b) => compareAddresses(a.address, b.address));
   const nodes = new Map<string, number>();
-  for (const { pciePath, numaNode } of inOrder) {
-    const bridge = bridgeOf(pciePath);
-    if (numaNode !== null && !nodes.has(bridge)) nodes.set(bridge, numaNode);
+  for (const point of inOrder) {
+    const bridge = bridgeOf(point);
+    if (point.numaNode !== null && !nodes.has(bridge)) nodes.set(bridge, point.numaNode);
   }
   return new Map(inOrder.map((point) => [point.address, neighbourhoodsOf(point, nodes)]));
 }
 
-function neighbourhoodsOf({ address, pciePath }: TopologyPoint, nodes: ReadonlyMap<string, number>): Neighbourhoods {
-  const bridge = bridgeOf(pciePath);
-  const [, rootPort, ...below] = pciePath;
+function neighbourhoodsOf(point: TopologyPoint, nodes: ReadonlyMap<string, number>): Neighbourhoods {
+  const bridge = bridgeOf(point);
+  const [rootPort, ...below] = portsOf(point.pciePath);
   const node = nodes.get(bridge);
   // a function of the host bridge itself (an integrated endpoint) has no port: its slot is its neighbourhood
-  const port = rootPort ?? `${bridge}/${address.slice(0, -2)}`;
+  const port = rootPort ?? `${bridge}/${slotOf(point)}`;
   return {
     // the last bridge is the switch's downstream port, which is this function's alone; the one above is the switch
     PIX: [port, ...below.slice(0, -1)].join('/'),
@@ -68,8 +70,19 @@ function neighbourhoodsOf({ address, pciePath }: TopologyPoint, nodes: ReadonlyM
   };
 }
 
-function bridgeOf(pciePath: readonly string[]): string {
-  return pciePath[0] ?? 'no bridge';
+/** Where nothing is known of the way to it, a function has only what is in its slot for company. */
+function bridgeOf(point: TopologyPoint): string {
+  return point.pciePath[0] ?? `no bridge/${slotOf(point)}`;
+}
+
+/** From the root port down. Intel's VMD, itself a function of a host bridge, is a further host bridge for what is behind it. */
+function portsOf(pciePath: readonly string[]): readonly string[] {
+  return pciePath.slice(pciePath.findLastIndex((hop) => hop.startsWith('pci')) + 1);
+}
+
+/** VFs are where their PF is, also when they have so many numbers that they are given further slots. */
+function slotOf({ address, parentAddress }: Pick<TopologyPoint, 'address' | 'parentAddress'>): string {
+  return (parentAddress ?? address).slice(0, -2);
 }
 
 /** How far two functions are from each other. A function that is not in the topology is far from all others. */
@@ -78,6 +91,21 @@ export function distanceBetween(topology: Topology, a: Address, b: Address): Dis
   const [here, there] = [topology.get(a), topology.get(b)];
   if (!here || !there) return 'SYS';
   return LEVELS.find((level) => here[level] === there[level]) ?? 'SYS';
+}
+
+/** A function of which is known whether ACS redirects it: see `PciDevice`. */
+export type RedirectablePoint = Pick<TopologyPoint, 'address' | 'parentAddress'> & {
+  readonly acsRedirect?: boolean | null;
+};
+
+/**
+ * Whether functions reach each other through the root complex only, however near they are: ACS of one of them says so. What
+ * functions of one slot say to each other is the card's own matter. null when it is not known of all of them.
+ */
+export function isRedirected(functions: readonly RedirectablePoint[]): boolean | null {
+  if (new Set(functions.map(slotOf)).size < 2) return false;
+  if (functions.some(({ acsRedirect }) => acsRedirect === true)) return true;
+  return functions.every(({ acsRedirect }) => acsRedirect === false) ? false : null;
 }
 
 /** The farthest that two of the functions are from each other; SELF for one, or none. */

@@ -57,7 +57,9 @@ describe('AlternativeWeigher', () => {
     const same = { ...graded, specs: graded.specs.map((spec) => ({ ...spec, utility: 5 })) };
     const { hostName, scores } = placed(same, hosts);
     expect(hostName).toBe('a');
-    expect(Object.keys(scores[0]?.parts ?? {})).toEqual(['RAMWeigher', 'CPUWeigher', 'DiskWeigher', 'PCIWeigher']);
+    expect(Object.keys(scores[0]?.parts ?? {})).toEqual([
+      ...['RAMWeigher', 'CPUWeigher', 'DiskWeigher', 'PCIWeigher', 'IoOpsWeigher', 'BuildFailureWeigher'],
+    ]);
   });
 
   it('goes before nearness that nobody insists on', () => {
@@ -82,6 +84,7 @@ describe('classes of equal devices', () => {
     const facts = { classCode: '030000', subsystemVendorId: null, subsystemProductId: null, link: null, sriov: null };
     const devices = cards(4, A100).map((card, slot) => ({
       ...card,
+      pciePath: ['pci0000:00', '0000:00:01.0', '0000:01:00.0', `below ${slot}`],
       attributes: attributesOf({ ...facts, subsystemProductId: slot === 3 ? '134f' : null }),
     }));
     expect(deviceClasses(aHost('h', devices)).map(({ units }) => units.length)).toEqual([3, 1]);

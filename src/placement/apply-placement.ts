@@ -1,7 +1,9 @@
 import { transition, type DeviceState } from '../pci/device-state.js';
 import type { Placement } from './decision.js';
+import { guestCellsOf } from './guest-cells.js';
 import type { PlacementRequest } from './request.js';
-import type { HostedServer, HostSnapshot, Owner, Resources, SnapshotDevice } from './snapshot.js';
+import { plusShare } from './shares.js';
+import type { HeldShare, HostedServer, HostSnapshot, Owner, Resources, SnapshotDevice } from './snapshot.js';
 
 /** The host as it is once the placement is claimed: what the next decision of a batch has to see. */
 export function applyPlacement(
@@ -11,7 +13,8 @@ export function applyPlacement(
   owner: Owner,
 ): HostSnapshot {
   const states = new Map(host.devices.map((device) => [device.address, stateOf(device)]));
-  for (const { address } of placement.devices) {
+  for (const { address, share } of placement.devices) {
+    if (share !== undefined) continue;
     for (const changed of transition(states, 'claim', address, owner.serverId)) states.set(changed.address, changed);
   }
   return {
@@ -19,7 +22,11 @@ export function applyPlacement(
     generation: host.generation + 1,
     used: plus(host.used, request, 1),
     servers: [...host.servers, hostedServer(placement, request, owner)].sort((a, b) => (a.id < b.id ? -1 : 1)),
-    devices: host.devices.map((device) => withState(device, states.get(device.address), owner)),
+    devices: withShares(
+      host.devices.map((device) => withState(device, states.get(device.address), owner)),
+      sharesOf(placement),
+      1,
+    ),
   };
 }
 
@@ -37,15 +44,36 @@ export function withoutServer(host: HostSnapshot, serverId: string): HostSnapsho
     generation: host.generation + 1,
     used: plus(host.used, server, -1),
     servers: host.servers.filter((other) => other !== server),
-    devices: host.devices.map((device) => {
-      const { status, ownerId } = states.get(device.address) ?? stateOf(device);
-      if (status === device.status) return device;
-      return { ...device, status, owner: ownerId === null ? null : device.owner };
-    }),
+    devices: withShares(
+      host.devices.map((device) => {
+        const { status, ownerId } = states.get(device.address) ?? stateOf(device);
+        if (status === device.status) return device;
+        return { ...device, status, owner: ownerId === null ? null : device.owner };
+      }),
+      server.shares ?? [],
+      -1,
+    ),
   };
 }
 
-function hostedServer({ numaCells }: Placement, request: PlacementRequest, owner: Owner): HostedServer {
+function sharesOf({ devices }: Pick<Placement, 'devices'>): HeldShare[] {
+  return devices.flatMap(({ address, share }) => (share === undefined ? [] : [{ address, share }]));
+}
+
+function withShares(
+  devices: readonly SnapshotDevice[],
+  shares: readonly HeldShare[],
+  times: 1 | -1,
+): readonly SnapshotDevice[] {
+  if (shares.length === 0) return devices;
+  return devices.map((device) =>
+    shares
+      .filter(({ address }) => address === device.address)
+      .reduce((changed, { share }) => plusShare(changed, times * share), device),
+  );
+}
+
+function hostedServer({ numaCells, devices }: Placement, request: PlacementRequest, owner: Owner): HostedServer {
   return {
     id: owner.serverId,
     name: owner.serverName,
@@ -53,8 +81,9 @@ function hostedServer({ numaCells }: Placement, request: PlacementRequest, owner
     vcpus: request.vcpus,
     memoryMb: request.memoryMb,
     diskGb: request.diskGb,
-    numaCells: request.guestCells === null ? null : numaCells,
+    numaCells: guestCellsOf(request) === null ? null : numaCells,
     guestCells: request.guestCells,
+    ...(sharesOf({ devices }).length > 0 && { shares: sharesOf({ devices }) }),
     cpuPolicy: request.cpuPolicy ?? 'shared',
     groupId: request.host?.group?.id ?? null,
     priority: request.priority ?? 0,

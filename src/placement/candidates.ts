@@ -1,7 +1,8 @@
 import { affinityRank } from './affinity.js';
 import { isGraded, utilityOf } from './alternatives.js';
-import { deviceClasses, matchingPositions, type DeviceClass } from './device-classes.js';
-import type { DeviceRequest } from './request.js';
+import { placeFor } from './constraints.js';
+import { deviceClasses, matchingPositions, type DeviceClass, type Piece } from './device-classes.js';
+import type { DeviceRequest, TopologyConstraint } from './request.js';
 import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
 
 /** Members of one class at positions that the same requests want: one choice for a request. */
@@ -11,39 +12,61 @@ export interface Candidate {
   readonly rank: number;
   /** Of the best alternative that takes them; 0 when all are as good. */
   readonly utility: number;
+  /** For each constraint that the request is part of: where they are; undefined for the others. */
+  readonly places: readonly (string | null | undefined)[];
 }
 
-/**
- * What one of a server's requests may take on a host, best first.
- *
- * @param index  of the request
- * @param cells  host NUMA nodes of the guest, null when nothing asks for affinity
- */
-export function candidatesFor(
-  host: HostSnapshot,
-  requests: readonly DeviceRequest[],
-  index: number,
-  cells: readonly number[] | null,
-): Candidate[] {
+/** What a server wants of one host, and what has to be kept to. */
+export interface Wanted {
+  readonly requests: readonly DeviceRequest[];
+  /** Host NUMA nodes of the guest, null when nothing asks for affinity. */
+  readonly cells: readonly number[] | null;
+  /** All of them have to be met, whatever their weight. */
+  readonly constraints: readonly TopologyConstraint[];
+}
+
+/** What one of a server's requests may take on a host, best first. */
+export function candidatesFor(host: HostSnapshot, wanted: Wanted, index: number): Candidate[] {
+  const { requests, cells, constraints } = wanted;
   const request = requests[index] as DeviceRequest;
   const graded = isGraded(request);
   const candidates: Candidate[] = [];
-  for (const group of deviceClasses(host)) {
-    const alike = new Map<string, { positions: number[]; rank: number; utility: number }>();
+  for (const group of deviceClasses(host, piecesOf(constraints))) {
+    const alike = new Map<string, Omit<Candidate, 'group'> & { positions: number[] }>();
     for (const position of matchingPositions(group, request)) {
       const member = group.members[position] as SnapshotDevice;
       const rank = affinityRank(member.numaNode, request.numaPolicy, cells, host.numaCells);
       if (rank === null) continue;
       // members that the same requests want are one choice, so that a unit is used up before the next is opened
       const utility = graded ? utilityOf(request, member) : 0;
-      const key = `${rank}:${utility}:${requests.map((other) => matchingPositions(group, other).includes(position)).join()}`;
+      const places = placesOf(host, constraints, index, member);
+      const wantedBy = requests.map((other) => matchingPositions(group, other).includes(position));
+      const key = JSON.stringify([rank, utility, places, wantedBy, host.topology.get(member.address)?.PIX]);
       const merged = alike.get(key);
       if (merged) merged.positions.push(position);
-      else alike.set(key, { positions: [position], rank, utility });
+      else alike.set(key, { positions: [position], rank, utility, places });
     }
-    candidates.push(...[...alike.values()].map((choice) => ({ group, ...choice })));
+    for (const choice of alike.values()) candidates.push({ group, ...choice });
   }
   return candidates.sort((a, b) => bestFirst(a, b, request.count));
+}
+
+/** Where a device is, for each constraint that the request is part of. */
+export function placesOf(
+  host: HostSnapshot,
+  constraints: readonly TopologyConstraint[],
+  requestIndex: number,
+  device: SnapshotDevice,
+): Candidate['places'] {
+  return constraints.map((constraint) =>
+    constraint.requests.includes(requestIndex) ? placeFor(constraint, host, device) : undefined,
+  );
+}
+
+function piecesOf(constraints: readonly TopologyConstraint[]): Piece[] {
+  const named = (piece: Piece): boolean =>
+    constraints.some((rule) => (rule.kind === 'same' || rule.kind === 'distinct') && rule.attribute === piece);
+  return (['slot', 'card'] as const).filter(named);
 }
 
 /**
@@ -56,7 +79,7 @@ function bestFirst(a: Candidate, b: Candidate, count: number): number {
     b.utility - a.utility ||
     a.rank - b.rank ||
     wasted(a, count) - wasted(b, count) ||
-    Number(a.group.breaksFreePf) - Number(b.group.breaksFreePf) ||
+    a.group.breaks.length - b.group.breaks.length ||
     a.group.units.length - b.group.units.length
   );
 }

@@ -22,7 +22,7 @@ function chosen(
   requests: readonly DeviceRequest[],
   cells: readonly number[] | null = null,
 ): unknown {
-  const selection = selectDevices(host, requests, cells);
+  const selection = selectDevices(host, { requests, cells, constraints: [] });
   if (selection.outcome !== 'feasible') return selection.outcome;
   return selection.devices.map(({ address, requestIndex }) => `${address.slice(5)}${requestIndex === null ? '+' : ''}`);
 }
@@ -157,7 +157,7 @@ describe('alternatives with utilities', () => {
   ]);
 
   it('the best that there is comes first, and says which it is', () => {
-    expect(selectDevices(host, [better(2)], null)).toEqual({
+    expect(selectDevices(host, { requests: [better(2)], cells: null, constraints: [] })).toEqual({
       outcome: 'feasible',
       devices: [
         { deviceId: 'h/0000:02:00.0', address: '0000:02:00.0', alias: 'gpu', requestIndex: 0, alternative: 1 },
@@ -165,6 +165,7 @@ describe('alternatives with utilities', () => {
       ],
       distance: 0,
       utility: 150,
+      isBest: true,
     });
     expect(chosen(host, [better(3)])).toHaveLength(3);
   });
@@ -189,7 +190,10 @@ describe('alternatives with utilities', () => {
 
   it('that are all as good say nothing', () => {
     const same = better(1, { specs: better(1).specs.map((spec) => ({ ...spec, utility: 7 })) });
-    expect(selectDevices(host, [same], null)).toMatchObject({ utility: 0, devices: [{ address: '0000:01:00.0' }] });
+    expect(selectDevices(host, { requests: [same], cells: null, constraints: [] })).toMatchObject({
+      utility: 0,
+      devices: [{ address: '0000:01:00.0' }],
+    });
   });
 });
 
@@ -254,11 +258,11 @@ describe('groups against brute force', () => {
             return wants('x', 1, kind === 'pf' ? NIC : kind, more).specs;
           }),
         }));
-        const selection = selectDevices(host, requests, cells);
+        const selection = selectDevices(host, { requests, cells, constraints: [] });
         expect(selection.outcome).toBe(bruteForce(host, requests, cells) ? 'feasible' : 'infeasible');
         requests.forEach((request) => {
           const one = { ...request, count: freeCount(host, request) + 1 };
-          expect(selectDevices(host, [one], cells).outcome).toBe('infeasible');
+          expect(selectDevices(host, { requests: [one], cells, constraints: [] }).outcome).toBe('infeasible');
         });
         if (selection.outcome !== 'feasible') return;
         feasible++;

@@ -1,10 +1,22 @@
 import type { Address } from '../pci/address.js';
 import type { Distance } from '../pci/topology.js';
 
-/** Why a host cannot serve: for people in `message`, for programs in `code` and `details`. */
+/**
+ * Why a host cannot serve: for people in `message`, for programs in `code` and `details`. These three are safe for every
+ * project: counts and classes, no names, ids or addresses of what is not the request's own. So equal hosts get equal ones.
+ */
 export interface Reason {
   /** `noun.reason`, e.g. `device.all_in_use`, `host.silent`, `vcpus.not_enough`. */
   readonly code: string;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  /** The same with names, by host, for administrators only; left out where there are none to tell. */
+  readonly names?: readonly NamedReason[];
+}
+
+/** A reason as it is on one host: the whole sentence with names in it, and what is named. */
+export interface NamedReason {
+  readonly host: string;
   readonly message: string;
   readonly details: Readonly<Record<string, unknown>>;
 }
@@ -29,6 +41,8 @@ export interface ChosenDevice {
   readonly requestIndex: number | null;
   /** Index of the alternative that it is, where the request's alternatives have utilities. */
   readonly alternative?: number;
+  /** Only so many thousandths of the device. */
+  readonly share?: number;
 }
 
 /** What became of one topology constraint of the request. */
@@ -40,6 +54,8 @@ export interface ConstraintOutcome {
   readonly distance: Distance;
   /** Of a pair: which device is served by which, addresses. */
   readonly pairs?: readonly (readonly [Address, Address])[];
+  /** Whether its devices reach each other through the root complex only, however near they are; null: not known. */
+  readonly acsRedirect?: boolean | null;
 }
 
 export interface HostScore {

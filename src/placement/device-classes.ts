@@ -1,5 +1,6 @@
 import { aliasMatches } from '../pci/alias/alias-match.js';
 import type { Address } from '../pci/address.js';
+import { pieceOf } from './constraints.js';
 import type { DeviceRequest } from './request.js';
 import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
 
@@ -18,27 +19,40 @@ export interface DeviceClass {
   readonly pfs: readonly Address[];
   /** PFs of VFs that are members; taking one excludes the PF. */
   readonly parents: readonly Address[];
-  /** Whether the PF of its VFs could still be handed out whole: better not to break into it. */
-  readonly breaksFreePf: boolean;
+  /** PFs of its VFs that could still be handed out whole: better not to break into one. */
+  readonly breaks: readonly Address[];
 }
 
-const cache = new WeakMap<HostSnapshot, readonly DeviceClass[]>();
+/** What only some constraints tell devices apart by: their slot, their card. */
+export type Piece = 'slot' | 'card';
 
-/** The classes of what is free on a host, fewest tags first, then in address order. Computed once for each snapshot. */
-export function deviceClasses(host: HostSnapshot): readonly DeviceClass[] {
+const caches: Readonly<Record<string, WeakMap<HostSnapshot, readonly DeviceClass[]>>> = {
+  '': new WeakMap(),
+  slot: new WeakMap(),
+  card: new WeakMap(),
+  'slot,card': new WeakMap(),
+};
+
+/**
+ * The classes of what is free on a host, fewest tags first, then in address order. Computed once for each snapshot.
+ *
+ * @param pieces what else has to be equal, in the order slot, card
+ */
+export function deviceClasses(host: HostSnapshot, pieces: readonly Piece[] = []): readonly DeviceClass[] {
+  const cache = caches[pieces.join()] as (typeof caches)[string];
   const known = cache.get(host);
   if (known) return known;
-  const classes = classesOf(host);
+  const classes = classesOf(host, pieces);
   cache.set(host, classes);
   return classes;
 }
 
-/** Free: available, still there, and so is everything that has to come along. */
+/** Free: available, still there, nothing of it given out as shares, and so is everything that has to come along. */
 export function isFree(device: SnapshotDevice): boolean {
-  return device.status === 'available' && !device.missing;
+  return device.status === 'available' && !device.missing && !device.sharesUsed;
 }
 
-function classesOf(host: HostSnapshot): readonly DeviceClass[] {
+function classesOf(host: HostSnapshot, pieces: readonly Piece[]): readonly DeviceClass[] {
   const byAddress = new Map(host.devices.map((device) => [device.address, device]));
   const pfsWithVfs = pfsWithVfsOf(host);
   const groups = new Map<string, SnapshotDevice[][]>();
@@ -49,12 +63,23 @@ function classesOf(host: HostSnapshot): readonly DeviceClass[] {
     unit.members.forEach((address) => seen.add(address));
     const members = unit.members.map((address) => byAddress.get(address));
     if (!members.every((member) => member !== undefined && isFree(member))) continue;
-    const key = members.map((member) => memberKey(member as SnapshotDevice, pfsWithVfs)).join('|');
+    const key = members.map((member) => classKey(host, member as SnapshotDevice, pfsWithVfs, pieces)).join('|');
     const units = groups.get(key);
     if (units) units.push(members as SnapshotDevice[]);
     else groups.set(key, [members as SnapshotDevice[]]);
   }
   return [...groups.values()].map((units) => classFrom(units, byAddress, pfsWithVfs)).sort(fewestTagsFirst);
+}
+
+/** Equal devices of one class are also equally near to all others. */
+function classKey(
+  host: HostSnapshot,
+  device: SnapshotDevice,
+  pfsWithVfs: ReadonlySet<Address | null>,
+  pieces: readonly Piece[],
+): string {
+  const near = host.topology.get(device.address)?.PIX ?? '';
+  return [memberKey(device, pfsWithVfs), near, ...pieces.map((piece) => pieceOf(piece, host, device))].join(' ');
 }
 
 /** PFs that have VFs; and null. */
@@ -90,7 +115,7 @@ function classFrom(
     members,
     pfs: members.filter((member) => pfsWithVfs.has(member.address)).map((member) => member.address),
     parents,
-    breaksFreePf: parents.some((parent) => byAddress.get(parent)?.status === 'available'),
+    breaks: parents.filter((parent) => byAddress.get(parent)?.status === 'available'),
   };
 }
 

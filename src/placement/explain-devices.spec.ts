@@ -19,8 +19,9 @@ function reasonsOf(devices: readonly DeviceSketch[], ...requests: DeviceRequest[
   return decision.rejections.flatMap(({ reasons }) => reasons);
 }
 
+/** With the names that only administrators see. */
 function messagesOf(devices: readonly DeviceSketch[], ...requests: DeviceRequest[]): string[] {
-  return reasonsOf(devices, ...requests).map(({ message }) => message);
+  return reasonsOf(devices, ...requests).map(({ message, names }) => names?.[0]?.message ?? message);
 }
 
 describe('near misses', () => {
@@ -32,10 +33,18 @@ describe('near misses', () => {
     expect(reasonsOf(devices, wants('gpu', 1, GPU, { selector }))).toMatchObject([
       {
         code: 'device.near_miss',
-        message:
-          'no device of alias gpu: selector: device.link_width >= 16 is false for 4 devices ' +
-          '(0000:01:00.0, 0000:02:00.0, 0000:03:00.0, …): link_width is 8',
-        details: { near_misses: [{ condition: 'selector: device.link_width >= 16', because: 'link_width is 8' }] },
+        message: 'no device of alias gpu: selector: device.link_width >= 16 is false for 4 devices: link_width is 8',
+        details: {
+          near_misses: [{ condition: 'selector: device.link_width >= 16', because: 'link_width is 8', count: 4 }],
+        },
+        names: [
+          {
+            host: 'h',
+            message:
+              'no device of alias gpu: selector: device.link_width >= 16 is false for 4 devices ' +
+              '(0000:01:00.0, 0000:02:00.0, 0000:03:00.0, …): link_width is 8',
+          },
+        ],
       },
     ]);
   });
@@ -55,7 +64,7 @@ describe('near misses', () => {
     const request = wants('gpu', 2, GPU, { tags: { rack: 'r1' } });
     const devices = [at(1, { tags: { rack: 'r1' }, status: 'allocated', owner }), at(2, { tags: { rack: 'r2' } })];
     expect(messagesOf(devices, request)).toEqual([
-      '1 device of alias gpu: 2 wanted, 1 allocated to vm-1; ' +
+      '1 device of alias gpu: 2 wanted, 1 in use by vm-1; ' +
         'tag rack = r1 is not met by 1 device (0000:02:00.0): tag rack is r2',
     ]);
   });
@@ -93,7 +102,7 @@ describe('groups that are not whole', () => {
     [
       'a function in use',
       [gpu(), audio({ status: 'allocated', owner })],
-      '1 device of alias gpu-full, not whole: its slot also has 0000:83:00.1, which is allocated to vm-1',
+      '1 device of alias gpu-full, not whole: its slot also has 0000:83:00.1, which is in use by vm-1',
     ],
     [
       'a function that is not offered',
@@ -114,7 +123,7 @@ describe('groups that are not whole', () => {
     [
       'the device itself in use',
       [gpu({ status: 'allocated', owner }), audio()],
-      '1 device of alias gpu-full, allocated to vm-1',
+      '1 device of alias gpu-full, in use by vm-1',
     ],
   ])('%s', (_case, devices, message) => {
     expect(messagesOf(devices, full)).toEqual([message]);

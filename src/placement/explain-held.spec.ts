@@ -45,13 +45,13 @@ describe('a decision that meets held devices', () => {
       '1 device of alias pf, blocked: 1 of its VFs is reserved',
     ],
     [
-      'names the server first that has a relative',
+      'says first that a relative is in use',
       [
         pf({ status: 'unavailable' }),
         vf(0, { status: 'allocated', owner: { serverId: 'a', serverName: 'vm' } }),
         vf(1, { status: 'failed' }),
       ],
-      '1 device of alias pf, blocked: 1 of its VFs is allocated to vm',
+      '1 device of alias pf, blocked: 1 of its VFs is in use',
     ],
   ])('%s', (_name, devices, message) => {
     const alias = /alias (\w+)/.exec(message)?.[1] ?? '';

@@ -1,20 +1,33 @@
-import type { ChosenDevice, Reason } from './decision.js';
+import { spreadOf, type Distance } from '../pci/topology.js';
+import { outcomesOf } from './constraints.js';
+import type { ChosenDevice, ConstraintOutcome, Reason } from './decision.js';
 import { explainDevices } from './explain-devices.js';
-import { guestCellPlacements } from './guest-cells.js';
-import { requestLabel, type DeviceRequest, type GuestCell, type PlacementRequest } from './request.js';
-import { selectDevices } from './select-devices.js';
-import type { HostSnapshot } from './snapshot.js';
+import { affinityReason, constraintReason, nodesOf } from './explain-nearness.js';
+import { guestCellPlacements, guestCellsOf } from './guest-cells.js';
+import { freeCells } from './host-cells.js';
+import type { DeviceRequest, PlacementRequest } from './request.js';
+import { selectDevices, type Selection } from './select-devices.js';
+import { shareChoices, shareRequestOf, withoutShare, withShareUsed } from './shares.js';
+import type { HostSnapshot, PlacementPolicy } from './snapshot.js';
+import { leastVersion, wishVersions, type WishVersion } from './wish-versions.js';
 
 /** How many ways to put guest cells on host cells are tried on one host. */
 const CELL_CHOICES_MAX = 512;
 
+/** What a host gives a server. */
+export interface HostFit {
+  readonly fits: true;
+  readonly devices: readonly ChosenDevice[];
+  /** Host cells of the guest's cells in order; null when nothing asked for affinity. */
+  readonly numaCells: readonly number[] | null;
+  readonly spread?: Distance | null;
+  readonly constraints?: readonly ConstraintOutcome[];
+  /** false: something better may exist on this host, it was not looked for to the end. */
+  readonly isBest?: boolean;
+}
+
 export type Fit =
-  | {
-      readonly fits: true;
-      readonly devices: readonly ChosenDevice[];
-      /** Host cells of the guest's cells in order; null when nothing asked for affinity. */
-      readonly numaCells: readonly number[] | null;
-    }
+  | HostFit
   | {
       readonly fits: false;
       readonly filter: 'PciPassthroughFilter' | 'NUMATopologyFilter';
@@ -24,120 +37,115 @@ export type Fit =
 /**
  * Devices and NUMA nodes of one host for a server; or why there are none. Exact: see `selectDevices`.
  *
- * A guest with NUMA cells of its own is tried on every choice of host cells that holds it. A guest without is tried on
- * every single node: if an alias or flavor says `required` or `socket`, the devices have to fit that node (Nova ignores the
- * policy there; `docs/decisions/0004`), otherwise one node is merely preferred, so that devices come close together.
- * Of the choices that fit, the one with the better alternatives wins, then the one with the nearest devices, then the node
- * that has the fewest devices left over.
+ * Of what the request leaves open the most wished version that fits is taken (`wish-versions.ts`). A guest with NUMA cells of its
+ * own is tried on every choice of host cells that holds it. For a guest without, if an alias or flavor says `required` or
+ * `socket`, the devices have to fit one node (Nova ignores the policy there; `docs/decisions/0004`); otherwise one node is
+ * merely preferred, so that devices come close together.
+ * Of the choices of cells that fit, the one with the better alternatives wins, then the one with the nearest devices, then the
+ * one that has the fewest devices left over.
  */
-export function fitHost(host: HostSnapshot, request: PlacementRequest): Fit {
-  if (request.devices.length === 0 && request.guestCells === null) return { fits: true, devices: [], numaCells: null };
-  const anywhere = selectDevices(host, request.devices, null);
-  if (anywhere.outcome !== 'feasible') {
-    return { fits: false, filter: 'PciPassthroughFilter', reasons: explainDevices(host, request.devices, anywhere) };
+export function fitHost(host: HostSnapshot, request: PlacementRequest, policy: PlacementPolicy): Fit {
+  if (shareRequestOf(request)) return fitWithShare(host, request, policy);
+  const { devices } = request;
+  const guestCells = guestCellsOf(request);
+  if (devices.length === 0 && guestCells === null) return { fits: true, devices: [], numaCells: null };
+  const least = leastVersion(request);
+  const anywhere = selectDevices(host, { ...least, cells: null });
+  if (anywhere.outcome !== 'feasible') return notAnywhere(host, least, anywhere);
+  const isStrict = guestCells !== null || devices.some(needsAffinity);
+  const choices = isStrict ? cellChoices(host, request, policy) : [null];
+  for (const version of wishVersions(host, request)) {
+    const best = bestChoice(host, version, choices);
+    if (best) return fitOf(host, request, best);
   }
-  const strict = request.guestCells !== null || request.devices.some(needsAffinity);
-  const choices = cellChoices(host, request.guestCells);
-  const best = bestChoice(host, request.devices, choices, strict);
-  // nearness that nobody insists on does not outweigh a better alternative
-  const isWorse = !strict && best !== null && best.utility < anywhere.utility;
-  if (best && !isWorse) return { fits: true, devices: best.devices, numaCells: best.cells };
-  if (!strict) return { fits: true, devices: anywhere.devices, numaCells: null };
-  return { fits: false, filter: 'NUMATopologyFilter', reasons: [affinityReason(host, request, choices)] };
+  return { fits: false, filter: 'NUMATopologyFilter', reasons: [affinityReason(host, request, choices.length)] };
+}
+
+/** A share of the best device that still leaves what else is wanted. */
+function fitWithShare(host: HostSnapshot, request: PlacementRequest, policy: PlacementPolicy): Fit {
+  let refusal: Fit | null = null;
+  for (const chosen of shareChoices(host, request, policy)) {
+    const fit = fitHost(withShareUsed(host, chosen.address, chosen.share), withoutShare(request), policy);
+    if (fit.fits) return { ...fit, devices: [...fit.devices, chosen] };
+    refusal ??= fit;
+  }
+  const reasons = explainDevices(host, request.devices, null);
+  return refusal ?? { fits: false, filter: 'PciPassthroughFilter', reasons };
+}
+
+type Feasible = Extract<Selection, { outcome: 'feasible' }>;
+
+function notAnywhere(host: HostSnapshot, least: WishVersion, selection: Exclude<Selection, Feasible>): Fit {
+  const refused = (...reasons: Reason[]): Fit => ({ fits: false, filter: 'PciPassthroughFilter', reasons });
+  const { requests, constraints } = least;
+  if (constraints.length === 0) return refused(...explainDevices(host, requests, selection));
+  const free = selectDevices(host, { requests, constraints: [], cells: null });
+  if (free.outcome !== 'feasible') return refused(...explainDevices(host, requests, free));
+  return refused(constraintReason(host, least));
 }
 
 function needsAffinity(request: DeviceRequest): boolean {
   return request.numaPolicy === 'required' || request.numaPolicy === 'socket';
 }
 
-interface CellFit {
-  readonly cells: readonly number[];
-  readonly devices: readonly ChosenDevice[];
-  readonly utility: number;
-  readonly distance: number;
+interface CellFit extends Omit<Feasible, 'outcome'> {
+  readonly cells: readonly number[] | null;
   readonly leftOver: number;
 }
 
 function bestChoice(
   host: HostSnapshot,
-  requests: readonly DeviceRequest[],
-  choices: readonly (readonly number[])[],
-  strict: boolean,
+  version: WishVersion,
+  choices: readonly (readonly number[] | null)[],
 ): CellFit | null {
-  // a soft choice is held to one node as if it were required: the fall-back is "anywhere"
-  const asked = strict ? requests : requests.map((request) => ({ ...request, numaPolicy: 'required' as const }));
   let best: CellFit | null = null;
   for (const cells of choices) {
-    const selection = selectDevices(host, asked, cells);
+    const selection = selectDevices(host, { ...version, cells });
     if (selection.outcome !== 'feasible') continue;
-    const leftOver = host.devices.filter(
-      (device) => device.status === 'available' && device.numaNode !== null && cells.includes(device.numaNode),
-    ).length;
-    const { devices, utility, distance } = selection;
-    const fit = { cells, devices, utility, distance, leftOver };
+    const fit = { ...selection, cells, leftOver: choices.length > 1 ? leftOver(host, cells) : 0 };
     if (!best || isBetter(fit, best)) best = fit;
   }
   return best;
+}
+
+function leftOver(host: HostSnapshot, cells: readonly number[] | null): number {
+  const isNear = (node: number | null): boolean => node !== null && (cells?.includes(node) ?? true);
+  return host.devices.filter((device) => device.status === 'available' && isNear(device.numaNode)).length;
 }
 
 function isBetter(a: CellFit, b: CellFit): boolean {
   return (b.utility - a.utility || a.distance - b.distance || a.leftOver - b.leftOver) < 0;
 }
 
+function fitOf(host: HostSnapshot, request: PlacementRequest, { devices, cells, isBest }: CellFit): HostFit {
+  const asked = devices.filter(({ requestIndex }) => requestIndex !== null).map(({ address }) => address);
+  return {
+    fits: true,
+    devices,
+    numaCells: cells ?? commonNode(host, asked),
+    spread: asked.length > 1 ? spreadOf(host.topology, asked) : null,
+    ...(request.constraints && { constraints: outcomesOf(request.constraints, host, devices) }),
+    ...(!isBest && { isBest }),
+  };
+}
+
+/** The NUMA node of all of the devices; null when there are several, or one is not known. */
+function commonNode(host: HostSnapshot, addresses: readonly string[]): readonly number[] | null {
+  const nodes = new Set(
+    host.devices.filter(({ address }) => addresses.includes(address)).map(({ numaNode }) => numaNode),
+  );
+  const [node] = nodes;
+  return nodes.size === 1 && node !== undefined && node !== null ? [node] : null;
+}
+
 /** Ordered choices of distinct host cells for the guest's cells; for a guest without cells, each node alone. */
-function cellChoices(host: HostSnapshot, guestCells: readonly GuestCell[] | null): (readonly number[])[] {
+function cellChoices(host: HostSnapshot, request: PlacementRequest, policy: PlacementPolicy): (readonly number[])[] {
+  const guestCells = guestCellsOf(request);
   if (guestCells === null) return nodesOf(host).map((id) => [id]);
   const choices: (readonly number[])[] = [];
-  for (const choice of guestCellPlacements(host.numaCells, guestCells)) {
+  for (const choice of guestCellPlacements(freeCells(host, request, policy), guestCells)) {
     choices.push(choice);
     if (choices.length === CELL_CHOICES_MAX) break;
   }
   return choices;
-}
-
-/** Whether a guest's NUMA cells find distinct host cells that are large enough. */
-export function guestCellsFit(host: HostSnapshot, guestCells: readonly GuestCell[]): boolean {
-  return guestCellPlacements(host.numaCells, guestCells).next().done !== true;
-}
-
-/** The host's NUMA nodes, also those that only devices name. */
-function nodesOf(host: HostSnapshot): number[] {
-  const nodes = new Set(host.numaCells.map((cell) => cell.id));
-  for (const device of host.devices) if (device.numaNode !== null) nodes.add(device.numaNode);
-  return [...nodes].sort((a, b) => a - b);
-}
-
-function affinityReason(
-  host: HostSnapshot,
-  request: PlacementRequest,
-  choices: readonly (readonly number[])[],
-): Reason {
-  const asked = request.devices.map((device) => `${requestLabel(device)} (${device.numaPolicy})`).join(', ');
-  if (choices.length === 0) {
-    return {
-      code: 'numa.no_cell_fits',
-      message:
-        request.guestCells === null
-          ? `${asked}: the host does not say which NUMA node its devices are on`
-          : `no ${request.guestCells.length} NUMA node(s) of the host hold the guest's cells`,
-      details: { numa_cells: host.numaCells },
-    };
-  }
-  const nodes = nodesOf(host).map((node) => ({ node, free: freeOnNode(host, request.devices, node) }));
-  const free = nodes.map(({ node, free: count }) => `node ${node} has ${count} free`).join(', ');
-  return {
-    code: 'numa.not_together',
-    message: `${asked} has to fit the guest's NUMA node; ${free}`,
-    details: { nodes },
-  };
-}
-
-function freeOnNode(host: HostSnapshot, requests: readonly DeviceRequest[], node: number): number {
-  return requests.reduce((sum, request) => {
-    const enough = (count: number): boolean =>
-      selectDevices(host, [{ ...request, count, numaPolicy: 'required' }], [node]).outcome === 'feasible';
-    let count = 0;
-    while (count < host.devices.length && enough(count + 1)) count++;
-    return sum + count;
-  }, 0);
 }

@@ -1,8 +1,21 @@
-import type { GuestCell } from './request.js';
+import type { GuestCell, PlacementRequest } from './request.js';
 import type { NumaCell } from './snapshot.js';
 
 /** A host cell as the search needs it. */
 export type HostCell = Pick<NumaCell, 'id' | 'cpus' | 'memoryMb'>;
+
+/**
+ * The NUMA cells that a server has to have: its own, or, for CPUs of its own (`dedicated`), one of all that it asks for.
+ * null: it may roam over the host. Source: Nova, `numa_get_constraints` of `nova/virt/hardware.py`.
+ */
+export function guestCellsOf({
+  guestCells,
+  cpuPolicy,
+  vcpus,
+  memoryMb,
+}: Pick<PlacementRequest, 'guestCells' | 'cpuPolicy' | 'vcpus' | 'memoryMb'>): readonly GuestCell[] | null {
+  return guestCells ?? (cpuPolicy === 'dedicated' ? [{ vcpus, memoryMb }] : null);
+}
 
 /**
  * Every way to put the guest's cells on distinct host cells that hold them, in the order of the host cells. A branch is

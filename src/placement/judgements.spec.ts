@@ -4,7 +4,7 @@ import { aHost, aRequest, POLICY, wants } from '../../test/support/snapshots.js'
 import { applyPlacement } from './apply-placement.js';
 import { place } from './place.js';
 import type { HostSnapshot } from './snapshot.js';
-import { bestFirst } from './weighers/best-first.js';
+import { Ranking } from './weighers/ranking.js';
 
 const REQUESTS = [
   aRequest([]),
@@ -64,14 +64,56 @@ describe('judgements', () => {
   });
 });
 
-describe('bestFirst', () => {
-  it('is the order of a stable sort', () => {
+describe('Ranking', () => {
+  const change = fc.record({
+    at: fc.nat(12),
+    values: fc.option(fc.tuple(fc.integer({ min: -3, max: 3 }), fc.integer({ min: 0, max: 2 }))),
+    own: fc.boolean(),
+  });
+
+  it('is what normalising, adding up and sorting say, whatever changed before', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: -3, max: 3 })), fc.func(fc.boolean()), (values, isIn) => {
-        const indexes = values.map((_value, index) => index).filter((index) => isIn(index));
-        const sorted = [...indexes].sort((a, b) => (values[b] ?? 0) - (values[a] ?? 0));
-        expect([...bestFirst(Float64Array.from(values), Uint32Array.from(indexes))]).toEqual(sorted);
+      fc.property(fc.array(change, { maxLength: 40 }), fc.integer({ min: 0, max: 13 }), (changes, length) => {
+        const columns = [1, -0.5].map((multiplier, at) => ({ name: `w${at}`, multiplier }));
+        const ranking = new Ranking(columns, length);
+        const state = new Map<number, { values: readonly number[]; multipliers: readonly number[] }>();
+        for (const { at, values, own } of changes.filter((one) => one.at < length)) {
+          const multipliers = own ? [2, -0.5] : [1, -0.5];
+          if (values) state.set(at, { values, multipliers });
+          else state.delete(at);
+          if (values) ranking.set(at, values, multipliers);
+          else ranking.drop(at);
+          if (at % 3 === 0) ranking.ranked().next();
+        }
+        const fresh = new Ranking(columns, length);
+        for (const [at, { values, multipliers }] of state) fresh.set(at, values, multipliers);
+        const totals = totalsOf([...state]);
+        const order = [...ranking.ranked()];
+        expect(order).toEqual([...fresh.ranked()]);
+        expect([...order].sort((a, b) => a - b)).toEqual([...state.keys()].sort((a, b) => a - b));
+        for (const [at, index] of order.entries()) {
+          const { total } = ranking.scoreOf(index, 'h');
+          expect(total).toBe(fresh.scoreOf(index, 'h').total);
+          expect(total).toBeCloseTo(totals.get(index) ?? NaN, 9);
+          if (at > 0) expect(total).toBeLessThanOrEqual(ranking.scoreOf(order[at - 1] as number, 'h').total);
+        }
       }),
     );
   });
+
+  function totalsOf(
+    state: readonly (readonly [number, { values: readonly number[]; multipliers: readonly number[] }])[],
+  ): Map<number, number> {
+    const part = (at: number, values: readonly number[]): number => {
+      const all = state.map(([, host]) => host.values[at] as number);
+      const [low, high] = [Math.min(...all), Math.max(...all)];
+      return high === low ? 0 : ((values[at] as number) - low) / (high - low);
+    };
+    return new Map(
+      state.map(([index, { values, multipliers }]) => [
+        index,
+        multipliers.reduce((sum, multiplier, at) => sum + multiplier * part(at, values), 0),
+      ]),
+    );
+  }
 });

@@ -1,24 +1,35 @@
 import { filterChain } from './filters/filters.js';
 import type { Filter, FilterContext } from './filters/filter.js';
-import type { HostSnapshot } from './snapshot.js';
+import { pciPassthroughFilter } from './filters/pci-passthrough.filter.js';
+import { Fits } from './fits.js';
+import { conditionOf, shapeOf } from './host-shape.js';
+import { policyNameOf } from './placement-policies.js';
+import { Refusals, type Refusal } from './refusals.js';
+import type { PlacementRequest } from './request.js';
+import type { HostSnapshot, PlacementPolicy } from './snapshot.js';
+import { multiplierOf } from './weighers/multipliers.js';
+import { Ranking } from './weighers/ranking.js';
 import { WEIGHERS, type Weigher } from './weighers/weighers.js';
 
 /** How many kinds of requests are remembered for one list of hosts: roughly, one for each flavor in use. */
 const KINDS_MAX = 64;
+/** And how many judgements of single hosts in all, so that memory stays small for very many hosts. */
+const JUDGEMENTS_MAX = 1_000_000;
+const KINDS_MIN = 4;
 
-/** What filters and weighers say of each host, by the host's index. */
+/** What filters and weighers say of the hosts, for one kind of request. */
 export interface Judgements {
-  readonly chain: readonly Filter[];
-  /** Place in `chain` of the first filter that turned the host down; `chain.length` when all let it pass. */
-  readonly verdicts: Uint8Array;
-  /** Those that have something to say of the request. */
-  readonly weighers: readonly Weigher[];
-  /** For each weigher its value of each host; only of hosts that passed. */
-  readonly values: readonly Float64Array[];
+  /** Those that may serve; in the strict dialect the devices fit together on every one of them. */
+  readonly ranking: Ranking;
+  /** The others. */
+  readonly refusals: Refusals;
+  readonly fits: Fits;
+  /** Why a host of the refused ones is refused, as it is now. */
+  readonly explain: (host: HostSnapshot) => Refusal;
 }
 
 /**
- * Asks filters and weighers about each host.
+ * Asks filters and weighers about each host, and whether the devices fit.
  *
  * What they say of a host is remembered as long as the list has that very object at that place, for each kind of
  * request: a flavor is asked for again and again, and between two decisions one host of thousands has changed. Only
@@ -26,91 +37,175 @@ export interface Judgements {
  */
 export function judge(hosts: readonly HostSnapshot[], context: FilterContext): Judgements {
   const census = censusOf(hosts);
-  const memo = memoFor(census, context);
-  for (let index = 0; index < hosts.length; index++) {
-    const version = census.versions[index] as number;
-    if (memo.versions[index] === version) continue;
-    judgeHost(memo, index, hosts[index] as HostSnapshot, context);
-    memo.versions[index] = version;
-  }
+  const memo = memoFor(census, context, hosts.length);
+  for (const index of census.changedSince(memo.seen)) judgeHost(memo, index, hosts[index] as HostSnapshot, context);
+  memo.seen = census.lastChange;
   return memo;
 }
 
-/** Which host objects a list had when it was last looked at; kept once a list, so that memos hold on to no old hosts. */
-interface Census {
-  readonly hosts: HostSnapshot[];
-  /** A new number whenever there is another object at this place. Never 0. */
-  versions: Float64Array;
-  lastVersion: number;
-  /** By kind of request, the one used longest ago first. */
-  readonly memos: Map<string, Memo>;
+/** Judgements up to a change of the census; −1: of nothing yet. */
+interface Memo extends Judgements {
+  readonly chain: readonly Filter[];
+  readonly weighers: readonly Weigher[];
+  /** Why devices cannot be had, by shape and condition of the host: to tell which hosts have equal reasons. */
+  readonly deviceReasons: Map<string, Refusal>;
+  seen: number;
 }
 
-/** Judgements, and the versions of the hosts that they are about; 0: not judged yet. */
-interface Memo extends Judgements {
-  readonly versions: Float64Array;
+const DEVICE_REASONS_MAX = 20_000;
+
+/** Which host objects a list has, and which places of it have changed; kept once a list, so that memos hold on to no old hosts. */
+class Census {
+  /** By kind of request, the one used longest ago first. */
+  readonly memos = new Map<string, Memo>();
+  private readonly hosts: HostSnapshot[] = [];
+  /** Places that have changed, in the order in which it was seen; the first is change number `firstChange`. */
+  private changes: number[] = [];
+  private firstChange = 0;
+
+  get lastChange(): number {
+    return this.firstChange + this.changes.length;
+  }
+
+  look(hosts: readonly HostSnapshot[]): void {
+    if (this.hosts.length !== hosts.length) this.restart(hosts.length);
+    for (let index = 0; index < hosts.length; index++) {
+      if (this.hosts[index] === hosts[index]) continue;
+      this.hosts[index] = hosts[index] as HostSnapshot;
+      this.changes.push(index);
+    }
+    if (this.changes.length > 4 * hosts.length + 1000) {
+      this.firstChange += this.changes.length;
+      this.changes = [];
+    }
+  }
+
+  /** Places that have changed since a change, each once; all, when that is too long ago. */
+  changedSince(change: number): readonly number[] {
+    if (change < this.firstChange) return [...this.hosts.keys()];
+    if (change === this.lastChange) return [];
+    if (change === this.lastChange - 1) return this.changes.slice(-1);
+    return [...new Set(this.changes.slice(change - this.firstChange))];
+  }
+
+  private restart(length: number): void {
+    this.memos.clear();
+    this.hosts.length = 0;
+    this.hosts.length = length;
+    this.firstChange += this.changes.length;
+    this.changes = [];
+  }
 }
 
 const censuses = new WeakMap<readonly HostSnapshot[], Census>();
 
 function censusOf(hosts: readonly HostSnapshot[]): Census {
-  const census = censuses.get(hosts) ?? { hosts: [], versions: new Float64Array(0), lastVersion: 0, memos: new Map() };
+  const census = censuses.get(hosts) ?? new Census();
   censuses.set(hosts, census);
-  if (census.versions.length !== hosts.length) {
-    census.versions = resized(census.versions, hosts.length);
-    census.hosts.length = Math.min(census.hosts.length, hosts.length);
-    census.memos.clear();
-  }
-  for (let index = 0; index < hosts.length; index++) {
-    const host = hosts[index] as HostSnapshot;
-    if (census.hosts[index] === host) continue;
-    census.hosts[index] = host;
-    census.versions[index] = ++census.lastVersion;
-  }
+  census.look(hosts);
   return census;
 }
 
-function resized(numbers: Float64Array, length: number): Float64Array {
-  const copy = new Float64Array(length);
-  copy.set(numbers.subarray(0, length));
-  return copy;
-}
-
-function memoFor({ memos, versions }: Census, context: FilterContext): Memo {
+function memoFor({ memos }: Census, context: FilterContext, hosts: number): Memo {
   // a server that has failed on a host is alone of its kind
-  if (context.excluded.length > 0) return emptyMemo(context, versions.length);
-  const kind = JSON.stringify([context.request, context.policy]);
-  const memo = memos.get(kind) ?? emptyMemo(context, versions.length);
+  if (context.excluded.length > 0) return emptyMemo(context, hosts);
+  const kind = JSON.stringify([context.request, context.groupHosts]) + policyText(context.policy);
+  const memo = memos.get(kind) ?? emptyMemo(context, hosts);
   memos.delete(kind);
   memos.set(kind, memo);
+  const most = Math.max(KINDS_MIN, Math.min(KINDS_MAX, Math.floor(JUDGEMENTS_MAX / (hosts + 1))));
   for (const oldest of memos.keys()) {
-    if (memos.size <= KINDS_MAX) break;
+    if (memos.size <= most) break;
     memos.delete(oldest);
   }
   return memo;
 }
 
-function emptyMemo({ policy, request }: FilterContext, length: number): Memo {
-  const weighers = WEIGHERS.filter(({ concerns }) => concerns?.(request) ?? true);
+const policyTexts = new WeakMap<PlacementPolicy, string>();
+
+function policyText(policy: PlacementPolicy): string {
+  const text = policyTexts.get(policy) ?? JSON.stringify(policy, withMixNumber);
+  policyTexts.set(policy, text);
+  return text;
+}
+
+/** A mix is long, and the same object for very many decisions. */
+function withMixNumber(this: unknown, key: string, value: unknown): unknown {
+  if (key !== 'mix' || typeof value !== 'object' || value === null) return value;
+  const number = mixNumbers.get(value) ?? ++lastMix;
+  mixNumbers.set(value, number);
+  return number;
+}
+
+const mixNumbers = new WeakMap<object, number>();
+let lastMix = 0;
+
+function emptyMemo(context: FilterContext, hosts: number): Memo {
+  const { policy, request } = context;
+  const name = policyNameOf(request.devices, policy.placementPolicies);
+  const weighers = WEIGHERS.filter(
+    ({ concerns, policies }) => (concerns?.(request) ?? true) && (policies?.includes(name) ?? true),
+  );
+  const chain = filterChain(policy.filters);
+  const fits = new Fits({ ...request, serverName: '' } satisfies PlacementRequest, policy);
+  const columns = weighers.map((weigher) => ({
+    name: weigher.name,
+    multiplier: multiplierOf({ aggregates: [] }, weigher, policy),
+  }));
   return {
-    chain: filterChain(policy.filters),
-    versions: new Float64Array(length),
-    verdicts: new Uint8Array(length),
-    weighers,
-    values: weighers.map(() => new Float64Array(length)),
+    ...{ chain, weighers, fits, seen: -1, deviceReasons: new Map() },
+    ranking: new Ranking(columns, hosts),
+    refusals: new Refusals(),
+    explain: (host) => refusalOf(chain, fits, host, context) ?? NO_REFUSAL,
   };
 }
 
-function judgeHost(
-  { chain, verdicts, weighers, values }: Memo,
-  index: number,
+const NO_REFUSAL: Refusal = { filter: '', reasons: [] };
+
+function judgeHost(memo: Memo, index: number, host: HostSnapshot, context: FilterContext): void {
+  const { ranking, refusals, weighers } = memo;
+  const refusal = likeRefusalOf(memo, host, context);
+  if (refusal) {
+    ranking.drop(index);
+    refusals.put(index, refusal);
+    return;
+  }
+  refusals.remove(index);
+  const { request, policy } = context;
+  ranking.set(
+    index,
+    weighers.map((weigher) => weigher.raw(host, request, policy)),
+    weighers.map((weigher) => multiplierOf(host, weigher, policy)),
+  );
+}
+
+/** As {@link refusalOf}, but what the reasons tell in detail may be of another host with the same reasons. */
+function likeRefusalOf(
+  { chain, fits, deviceReasons }: Memo,
   host: HostSnapshot,
   context: FilterContext,
-): void {
-  const verdict = chain.findIndex((filter) => !filter.passes(host, context));
-  verdicts[index] = verdict < 0 ? chain.length : verdict;
-  if (verdict >= 0) return;
-  for (const [at, weigher] of weighers.entries()) {
-    (values[at] as Float64Array)[index] = weigher.raw(host, context.request, context.policy);
-  }
+): Refusal | null {
+  const filter = chain.find((one) => !one.passes(host, context));
+  if (filter !== pciPassthroughFilter) return filter ? refusedBy(filter, host, context) : misfitOf(fits, host, context);
+  const key = `${shapeOf(host).number} ${conditionOf(host)}`;
+  const known = deviceReasons.get(key) ?? refusedBy(filter, host, context);
+  if (deviceReasons.size >= DEVICE_REASONS_MAX) deviceReasons.clear();
+  deviceReasons.set(key, known);
+  return known;
+}
+
+function refusalOf(chain: readonly Filter[], fits: Fits, host: HostSnapshot, context: FilterContext): Refusal | null {
+  const filter = chain.find((one) => !one.passes(host, context));
+  return filter ? refusedBy(filter, host, context) : misfitOf(fits, host, context);
+}
+
+function refusedBy(filter: Filter, host: HostSnapshot, context: FilterContext): Refusal {
+  return { filter: filter.name, reasons: filter.explain(host, context) };
+}
+
+/** In the nova dialect the last word, whether the devices fit, is asked of the hosts in the order of their weight, as Nova does. */
+function misfitOf(fits: Fits, host: HostSnapshot, { policy }: FilterContext): Refusal | null {
+  if (policy.compat === 'nova') return null;
+  const fit = fits.of(host);
+  return fit.fits ? null : fit;
 }

@@ -53,18 +53,22 @@ interface Found {
   readonly misfit: Misfit;
 }
 
-/** `selector: device.link_width >= 16 is false for 2 devices (0000:81:00.0, 0000:82:00.0): link_width is 8`. */
-export function missTexts(misses: readonly NearMiss[], { specs }: DeviceRequest): string[] {
+/**
+ * `selector: device.link_width >= 16 is false for 2 devices (0000:81:00.0, 0000:82:00.0): link_width is 8`.
+ *
+ * @param named with the addresses, which are not for everybody
+ */
+export function missTexts(misses: readonly NearMiss[], { specs }: DeviceRequest, named: boolean): string[] {
   const told = misses.slice(0, CONDITIONS_MAX).map((miss) => {
     const which = specs.length > 1 ? `alternative ${miss.alternative + 1}: ` : '';
-    return `${which}${miss.condition} ${miss.verdict} ${devicesText(miss.addresses)}: ${miss.because}`;
+    return `${which}${miss.condition} ${miss.verdict} ${devicesText(miss.addresses, named)}: ${miss.because}`;
   });
   const more = misses.length - told.length;
   return more > 0 ? [...told, `${more} more conditions that are not met`] : told;
 }
 
-function devicesText(addresses: readonly Address[]): string {
-  const named = addresses.slice(0, NAMED_MAX).join(', ');
+function devicesText(addresses: readonly Address[], named: boolean): string {
+  const first = addresses.slice(0, NAMED_MAX).join(', ');
   const more = addresses.length > NAMED_MAX ? ', …' : '';
-  return `${addresses.length} device${addresses.length === 1 ? '' : 's'} (${named}${more})`;
+  return `${addresses.length} device${addresses.length === 1 ? '' : 's'}${named ? ` (${first}${more})` : ''}`;
 }

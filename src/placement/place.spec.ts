@@ -36,6 +36,12 @@ function reasonOf(decision: Decision | undefined): string {
     : 'placed';
 }
 
+/** With the names that only administrators see. */
+function namedOf(decision: Decision | undefined): string {
+  const reasons = decision?.rejections.flatMap((entry) => entry.reasons) ?? [];
+  return reasons.map((reason) => reason.names?.[0]?.message ?? reason.message).join('; ');
+}
+
 function addresses(decision: Decision | undefined): string[] {
   return (decision as Placement).devices.map((device) => device.address);
 }
@@ -50,10 +56,10 @@ describe('the story of the charms guide: two P5000 on each host', () => {
     ]);
     expect(decisions.map((decision) => decision.outcome)).toEqual(['placed', 'placed', 'placed', 'rejected']);
     expect(addresses(decisions[2])).toEqual(['0000:84:00.0']);
-    expect(reasonOf(decisions[3])).toBe('2 devices of alias gpu, both allocated to gpu-vm-1 and gpu-vm-2');
+    expect(reasonOf(decisions[3])).toBe('2 devices of alias gpu, both in use');
+    expect(namedOf(decisions[3])).toBe('2 devices of alias gpu, both in use by gpu-vm-1 and gpu-vm-2');
     expect(decisions[3]).toMatchObject({
-      message:
-        'No valid host: 2 devices of alias gpu, both allocated to gpu-vm-1 and gpu-vm-2 (PciPassthroughFilter, host node-1).',
+      message: 'No valid host: 2 devices of alias gpu, both in use (PciPassthroughFilter, host node-1).',
     });
   });
 
@@ -85,12 +91,12 @@ describe('reasons', () => {
       ['a', vf],
       ['b', pf],
     ]).decisions;
-    expect(reasonOf(vfFirst[1])).toBe('1 device of alias pf, blocked: 1 of its VFs is allocated to a');
+    expect(namedOf(vfFirst[1])).toBe('1 device of alias pf, blocked: 1 of its VFs is in use by a');
     const pfFirst = placeAll(snapshot(aHost('h', nic)), [
       ['a', pf],
       ['b', vf],
     ]).decisions;
-    expect(reasonOf(pfFirst[1])).toBe('1 device of alias vf, blocked: its PF is allocated to a');
+    expect(namedOf(pfFirst[1])).toBe('1 device of alias vf, blocked: its PF is in use by a');
   });
 
   it.each<[string, HostSnapshot, PlacementRequest, string, string]>([
@@ -100,7 +106,7 @@ describe('reasons', () => {
       aHost('h', P5000S, { enabled: false, disabledReason: 'fan' }),
       gpu(1),
       'ComputeFilter',
-      'the host is disabled: fan',
+      'the host is disabled',
     ],
     [
       'read-only',
@@ -138,7 +144,7 @@ describe('reasons', () => {
       aHost('h', []),
       aRequest([], { guestCells: [{ vcpus: 64, memoryMb: 1 }] }),
       'NUMATopologyFilter',
-      "the guest has 1 NUMA node(s); no choice of the host's 2 is large enough",
+      "the guest has 1 NUMA node(s) of 64 CPUs and 1 MiB; no choice of the host's 2 is large enough: node 0 has 32 CPUs and 65536 MiB left, node 1 has 32 CPUs and 65536 MiB left",
     ],
   ])('%s', (_case, host, request, filter, message) => {
     const decision = place(snapshot(host), request, []);
@@ -158,12 +164,14 @@ describe('reasons', () => {
 
   it('counts hosts by the code of their cause once there are too many causes to tell', () => {
     const hosts = Array.from({ length: 200 }, (_unused, index) => {
-      const owner = { serverId: `s${index}`, serverName: `vm-${index}` };
-      return aHost(`h${index}`, [{ address: '0000:83:00.0', status: 'allocated', owner }]);
+      const gpus = Array.from({ length: index + 1 }, (_gpu, at) => ({
+        address: `0000:${String(at).padStart(3, '1')}:00.0`,
+      }));
+      return aHost(`h${index}`, gpus);
     });
-    const { rejections } = place(snapshot(...hosts), gpu(1), []);
+    const { rejections } = place(snapshot(...hosts), gpu(201), []);
     expect(rejections).toHaveLength(51);
-    expect(rejections[0]).toMatchObject({ hostCount: 150, reasons: [{ code: 'device.all_in_use', details: {} }] });
+    expect(rejections[0]).toMatchObject({ hostCount: 150, reasons: [{ code: 'device.not_enough_free', details: {} }] });
     expect(rejections.reduce((sum, entry) => sum + entry.hostCount, 0)).toBe(200);
   });
 
@@ -180,7 +188,7 @@ describe('reasons', () => {
       { address: '0000:83:00.1', ids: '10de:10f0', group: 7, status: 'unavailable' },
     ]);
     expect(reasonOf(place(snapshot(host), gpu(1), []))).toBe(
-      '1 device of alias gpu, not safe to hand over: IOMMU group 7 also holds 0000:83:00.1, which is unavailable',
+      '1 device of alias gpu, not safe to hand over: its IOMMU group also holds a device that is unavailable',
     );
   });
 });

@@ -1,18 +1,17 @@
-import type { Decision, HostRejection, Reason } from './decision.js';
-import type { Filter, FilterContext } from './filters/filter.js';
-import { fitHost } from './fit-host.js';
-import { fitHostAsNova } from './nova/fit-host.js';
+import type { Decision, HostRejection, HostScore } from './decision.js';
+import type { HostFit } from './fit-host.js';
+import { groupHostsOf } from './filters/server-group.filters.js';
 import { judge, type Judgements } from './judgements.js';
+import { fitHostAsNova } from './nova/fit-host.js';
+import type { Refusal } from './refusals.js';
 import type { ExcludedHost, PlacementRequest } from './request.js';
 import type { HostSnapshot, Snapshot } from './snapshot.js';
-import { weigh } from './weighers/weigh.js';
 
-/** How many turned-down hosts of a successful placement are explained; a rejection explains all. */
-const EXPLAINED_WHEN_PLACED = 50;
-const HOSTS_NAMED_MAX = 20;
 const SCORES_KEPT = 10;
 /** Distinct causes told in full; hosts beyond are counted by the codes of their causes, so that a record stays small. */
 const CAUSES_MAX = 50;
+/** The same of a placement: it is not what people come to ask about. */
+const CAUSES_MAX_WHEN_PLACED = 10;
 
 /**
  * Decides: filters drop hosts and keep the reason, weighers order the rest, and the first host on which the devices fit
@@ -23,30 +22,15 @@ const CAUSES_MAX = 50;
 export function place(snapshot: Snapshot, request: PlacementRequest, excluded: readonly ExcludedHost[]): Decision {
   const { hosts, policy } = snapshot;
   const { serverName: _hidden, ...judged } = request;
-  const context: FilterContext = { request: judged, policy, excluded };
-  const judgements = judge(hosts, context);
-  const { ranked, scoreOf } = weigh(judgements.weighers, judgements.values, passedBy(judgements), policy);
-  const no = turnedDown(judgements);
-  for (const index of ranked) {
+  const judgements = judge(hosts, { request: judged, policy, excluded, groupHosts: groupHostsOf(hosts, judged) });
+  const failed = new Map<number, Refusal>();
+  for (const index of judgements.ranking.ranked()) {
     const host = hosts[index] as HostSnapshot;
-    const fit = policy.compat === 'nova' ? fitHostAsNova(host, request) : fitHost(host, request);
-    if (!fit.fits) {
-      no.push({ index, filter: fit.filter, explain: () => fit.reasons });
-      continue;
-    }
-    return {
-      outcome: 'placed',
-      hostId: host.id,
-      hostName: host.name,
-      generation: host.generation,
-      devices: fit.devices,
-      numaCells: fit.numaCells,
-      scores: [index, ...firstOf(ranked, SCORES_KEPT - 1)].map((at) => scoreOf(at, hosts[at]?.name ?? '')),
-      rejections: grouped(no, hosts, context, EXPLAINED_WHEN_PLACED),
-      hostsConsidered: hosts.length,
-    };
+    const fit = policy.compat === 'nova' ? fitHostAsNova(host, request, policy) : judgements.fits.of(host);
+    if (fit.fits) return placement(snapshot, judgements, index, fit, failed);
+    failed.set(index, fit);
   }
-  const rejections = grouped(no, hosts, context, Infinity);
+  const rejections = rejectionsOf(hosts, judgements, failed, CAUSES_MAX);
   return {
     outcome: 'rejected',
     message: summary(rejections, hosts.length),
@@ -54,78 +38,53 @@ export function place(snapshot: Snapshot, request: PlacementRequest, excluded: r
     hostsConsidered: hosts.length,
   };
 }
-function passedBy({ chain, verdicts }: Judgements): Uint32Array {
-  const indexes = new Uint32Array(verdicts.length);
-  let count = 0;
-  for (let index = 0; index < verdicts.length; index++) if (verdicts[index] === chain.length) indexes[count++] = index;
-  return indexes.subarray(0, count);
+
+function placement(
+  { hosts }: Snapshot,
+  judgements: Judgements,
+  index: number,
+  { fits: _fits, ...given }: HostFit,
+  failed: ReadonlyMap<number, Refusal>,
+): Decision {
+  const { id, name, generation } = hosts[index] as HostSnapshot;
+  return {
+    outcome: 'placed',
+    hostId: id,
+    hostName: name,
+    generation,
+    ...given,
+    scores: scoresOf(hosts, judgements, failed),
+    rejections: rejectionsOf(hosts, judgements, failed, CAUSES_MAX_WHEN_PLACED),
+    hostsConsidered: hosts.length,
+  };
 }
 
-interface TurnedDown {
-  /** The host's. */
-  readonly index: number;
-  readonly filter: string;
-  readonly explain: Filter['explain'];
-}
-
-/** In the order of the filters, then of the hosts. */
-function turnedDown({ chain, verdicts }: Judgements): TurnedDown[] {
-  const byFilter = chain.map((): TurnedDown[] => []);
-  for (let index = 0; index < verdicts.length; index++) {
-    const at = verdicts[index] as number;
-    const filter = chain[at];
-    if (filter) byFilter[at]?.push({ index, filter: filter.name, explain: filter.explain });
-  }
-  return byFilter.flat();
-}
-
-/** Takes what comes next, at most `countMax`. */
-function firstOf(indexes: Iterator<number>, countMax: number): number[] {
-  const taken: number[] = [];
-  while (taken.length < countMax) {
-    const { done, value } = indexes.next();
-    if (done === true) break;
-    taken.push(value);
-  }
-  return taken;
-}
-
-interface Group {
-  readonly filter: string;
-  readonly reasons: readonly Reason[];
-  readonly indexes: number[];
-}
-
-/** Hosts with one filter and the same reasons become one entry; beyond `explained` hosts only the filter is told. */
-function grouped(
-  no: readonly TurnedDown[],
+/** The winner's first, then those of the hosts that come next. */
+function scoresOf(
   hosts: readonly HostSnapshot[],
-  context: FilterContext,
-  explained: number,
-): HostRejection[] {
-  const groups = new Map<string, Group>();
-  for (const [at, { index, filter, explain }] of no.entries()) {
-    const reasons = at < explained ? explain(hosts[index] as HostSnapshot, context) : [];
-    const full = reasons.reduce((text, reason) => `${text}\n${reason.code} ${reason.message}`, filter);
-    const inFull = groups.has(full) || groups.size < CAUSES_MAX;
-    const key = inFull ? full : reasons.reduce((text, reason) => `${text}\n${reason.code}`, filter);
-    const group = groups.get(key);
-    if (group) group.indexes.push(index);
-    else groups.set(key, { filter, reasons: inFull ? reasons : reasons.map(codeOnly), indexes: [index] });
+  { ranking }: Judgements,
+  failed: ReadonlyMap<number, Refusal>,
+): HostScore[] {
+  const scores: HostScore[] = [];
+  for (const index of ranking.ranked()) {
+    if (failed.has(index)) continue;
+    scores.push(ranking.scoreOf(index, hosts[index]?.name ?? ''));
+    if (scores.length === SCORES_KEPT) break;
   }
-  return [...groups.values()]
-    .map((group) => rejectionOf(group, hosts))
-    .sort((a, b) => b.hostCount - a.hostCount || ((a.hosts[0] ?? '') < (b.hosts[0] ?? '') ? -1 : 1));
+  return scores;
 }
 
-function codeOnly({ code }: Reason): Reason {
-  return { code, message: `${code}, each host in its own way`, details: {} };
-}
-
-function rejectionOf({ filter, reasons, indexes }: Group, hosts: readonly HostSnapshot[]): HostRejection {
-  // hosts are in name order, and so are their indexes
-  const first = indexes.sort((a, b) => a - b).slice(0, HOSTS_NAMED_MAX);
-  return { filter, hosts: first.map((index) => hosts[index]?.name ?? ''), hostCount: indexes.length, reasons };
+/** @param failed hosts of the ranking on which the devices turned out not to fit */
+function rejectionsOf(
+  hosts: readonly HostSnapshot[],
+  { refusals, explain }: Judgements,
+  failed: ReadonlyMap<number, Refusal>,
+  causesMax: number,
+): readonly HostRejection[] {
+  for (const [index, refusal] of failed) refusals.put(index, refusal);
+  const told = refusals.told(hosts, causesMax, (index) => failed.get(index) ?? explain(hosts[index] as HostSnapshot));
+  for (const index of failed.keys()) refusals.remove(index);
+  return told;
 }
 
 function summary(rejections: readonly HostRejection[], hosts: number): string {

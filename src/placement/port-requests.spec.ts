@@ -90,18 +90,18 @@ describe('ports and aliases on one host', () => {
   it.each<[DeviceRequest, string]>([
     [
       port('eth0', { network: 'physnet2' }),
-      'no device for port eth0 (direct, physnet2): tag physical_network = physnet2 is not met by 1 device ' +
-        '(0000:81:02.0): tag physical_network is physnet1',
+      'no device for port eth0 (direct, physnet2): tag physical_network = physnet2 is not met by 1 device: ' +
+        'tag physical_network is physnet1',
     ],
     [
       port('p', { network: null }),
-      'no device for port p (direct, an overlay network): tag physical_network = null is not met by 1 device ' +
-        '(0000:81:02.0): tag physical_network is physnet1',
+      'no device for port p (direct, an overlay network): tag physical_network = null is not met by 1 device: ' +
+        'tag physical_network is physnet1',
     ],
     [
       port('p', { trusted: false }),
-      'no device for port p (direct, physnet1, not trusted): tag trusted = false is not met by 1 device ' +
-        '(0000:81:02.0): tag trusted is not there',
+      'no device for port p (direct, physnet1, not trusted): tag trusted = false is not met by 1 device: ' +
+        'tag trusted is not there',
     ],
     [
       port('p', { vnicType: 'vdpa', network: null, trusted: true }),

@@ -36,6 +36,8 @@ export interface GuestCell {
 export interface ExcludedHost {
   readonly hostId: string;
   readonly reason: string;
+  /** It was not tried there: the host is kept for another server. */
+  readonly kept?: boolean;
 }
 
 /** What functions can have in common, or apart: the neighbourhoods of the topology, the PF of VFs, a slot, a card. */

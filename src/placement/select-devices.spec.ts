@@ -29,7 +29,7 @@ function chosen(
   requests: readonly DeviceRequest[],
   cells: readonly number[] | null = null,
 ): string[] | string {
-  const selection = selectDevices(host, requests, cells);
+  const selection = selectDevices(host, { requests, cells, constraints: [] });
   if (selection.outcome !== 'feasible') return selection.outcome;
   return selection.devices.map((device) => `${device.address.slice(5)}${device.alias === null ? '+' : ''}`);
 }
@@ -92,11 +92,11 @@ describe('selectDevices', () => {
       { address: '0000:02:00.0' },
       { address: '0000:03:00.0', ids: '8086:0443' },
     ]);
-    const selection = selectDevices(
-      host,
-      [wants('a', 2, '10de:1bb0'), wants('qat', 1, '8086:0443'), wants('b', 1, '10de:1bb0')],
-      null,
-    );
+    const selection = selectDevices(host, {
+      requests: [wants('a', 2, '10de:1bb0'), wants('qat', 1, '8086:0443'), wants('b', 1, '10de:1bb0')],
+      cells: null,
+      constraints: [],
+    });
     expect(selection).toEqual({ outcome: 'infeasible', competition: { requests: [0, 2], wanted: 3, free: 2 } });
   });
 
@@ -200,7 +200,7 @@ describe('selectDevices against brute force', () => {
                 : wants('x', 1, kind, { deviceType: kind === '8086:154c' ? 'type-VF' : 'type-PCI' }).specs,
             ),
           }));
-          const selection = selectDevices(host, requests, cells);
+          const selection = selectDevices(host, { requests, cells, constraints: [] });
           expect(selection.outcome).toBe(bruteForce(host, requests, cells) ? 'feasible' : 'infeasible');
           if (selection.outcome === 'feasible') assertValid(host, requests, cells, selection.devices);
         },

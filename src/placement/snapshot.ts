@@ -6,6 +6,8 @@ import type { Dialect } from '../pci/dialect.js';
 import type { DeviceStatus } from '../pci/device-state.js';
 import type { IsolationUnit } from '../pci/iommu.js';
 import type { Topology } from '../pci/topology.js';
+import type { PlacementPolicies } from './placement-policies.js';
+import type { RequestMix } from './request-mix.js';
 import type { GuestCell } from './request.js';
 
 export interface Owner {
@@ -22,6 +24,8 @@ export interface SnapshotDevice {
   readonly deviceType: DeviceType;
   readonly parentAddress: Address | null;
   readonly numaNode: number | null;
+  /** See `PciDevice`. */
+  readonly acsRedirect?: boolean | null;
   readonly tags: Tags;
   readonly resourceClass: string | null;
   readonly traits: readonly string[];
@@ -43,6 +47,12 @@ export interface NumaCell {
   readonly socket: number | null;
 }
 
+/** So many thousandths of a device. */
+export interface HeldShare {
+  readonly address: Address;
+  readonly share: number;
+}
+
 /** A server that lives on a host, or is on its way there. */
 export interface HostedServer {
   readonly id: string;
@@ -51,9 +61,11 @@ export interface HostedServer {
   readonly vcpus: number;
   readonly memoryMb: number;
   readonly diskGb: number;
-  /** Host NUMA nodes of its cells, in order, and the cells themselves; null when it has none. */
+  /** Host NUMA nodes of its cells (of a dedicated server without, the one it is on), in order, and the cells themselves; null when it has none. */
   readonly numaCells: readonly number[] | null;
   readonly guestCells: readonly GuestCell[] | null;
+  /** What it has of devices that it shares with others. */
+  readonly shares?: readonly HeldShare[];
   readonly cpuPolicy: 'shared' | 'dedicated';
   /** Of a server group; null: of none. */
   readonly groupId: string | null;
@@ -143,6 +155,13 @@ export interface PlacementPolicy {
   readonly cpuAllocationRatio: number;
   readonly ramAllocationRatio: number;
   readonly diskAllocationRatio: number;
+  /** What `NumInstancesFilter` and `IoOpsFilter` let a host have at one time; 50 and 8 when left out. */
+  readonly maxInstancesPerHost?: number;
+  readonly maxIoOpsPerHost?: number;
+  /** Which weighers choose hosts; `spread` for all when left out. */
+  readonly placementPolicies?: PlacementPolicies;
+  /** What is typically asked for; policies that look at it find all hosts equal when it is left out. */
+  readonly mix?: RequestMix;
 }
 
 /** Everything a decision may look at. */

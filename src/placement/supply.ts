@@ -1,15 +1,19 @@
 import { aliasMatches } from '../pci/alias/alias-match.js';
 import { isGraded, utilityOf } from './alternatives.js';
 import { deviceClasses } from './device-classes.js';
+import { hostLike } from './host-shape.js';
 import type { DeviceRequest } from './request.js';
+import { shareSupply } from './shares.js';
 import type { HostSnapshot } from './snapshot.js';
 import { groupKind, wholeGroups } from './whole-groups.js';
 
 /** How many free devices, or whole groups, of a host satisfy a request, affinity left aside. An upper bound of what it can get. */
 export function freeCount(host: HostSnapshot, request: DeviceRequest): number {
-  if (groupKind(request) !== null) return wholeGroups(host, request, null).length;
+  if (request.share !== undefined) return shareSupply(host, request);
+  const like = hostLike(host);
+  if (groupKind(request) !== null) return wholeGroups(like, request, null).length;
   let count = 0;
-  for (const { units, members } of deviceClasses(host)) {
+  for (const { units, members } of deviceClasses(like)) {
     for (const member of members) if (aliasMatches(request.specs, member)) count += units.length;
   }
   return count;
@@ -20,7 +24,7 @@ export function bestUtility(host: HostSnapshot, request: DeviceRequest): number 
   if (!isGraded(request)) return 0;
   let sum = 0;
   let missing = request.count;
-  for (const { utility, count } of suppliesOf(host, request).sort((a, b) => b.utility - a.utility)) {
+  for (const { utility, count } of suppliesOf(hostLike(host), request).sort((a, b) => b.utility - a.utility)) {
     const taken = Math.min(missing, count);
     sum += taken * utility;
     missing -= taken;

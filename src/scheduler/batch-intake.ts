@@ -10,7 +10,7 @@ interface Waiting {
  */
 export class BatchIntake {
   private waiting: Waiting[] = [];
-  private running: Promise<void> | null = null;
+  private isRunning = false;
 
   constructor(
     private readonly handle: (ids: readonly string[]) => Promise<void>,
@@ -21,11 +21,12 @@ export class BatchIntake {
   add(id: string): Promise<void> {
     return new Promise((done, failed) => {
       this.waiting.push({ id, done, failed });
-      this.running ??= this.run().finally(() => (this.running = null));
+      if (!this.isRunning) void this.run();
     });
   }
 
   private async run(): Promise<void> {
+    this.isRunning = true;
     while (this.waiting.length > 0) {
       if (this.waiting.length < this.limits.sizeMax) await pause(this.limits.delayMs);
       const batch = this.waiting.splice(0, this.limits.sizeMax);
@@ -36,6 +37,8 @@ export class BatchIntake {
         batch.forEach((entry) => entry.failed(error));
       }
     }
+    // in the same breath as the last look: who comes after it starts the next run
+    this.isRunning = false;
   }
 }
 

@@ -3,6 +3,7 @@ import type { DevicesPrepared, DevicesReleased, PrepareFailed } from '../message
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
 import type { SchedulerSettings } from '../settings/settings.js';
+import { failAttach } from '../store/attach.store.js';
 import {
   beginRelease,
   confirmClaim,
@@ -34,7 +35,7 @@ export class ClaimsService {
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
       if (claim?.status === 'allocated') return;
-      if (claim?.status === 'claimed' && claim.serverStatus === 'BUILD') {
+      if (claim?.status === 'claimed' && isAwaited(claim)) {
         await confirmClaim(tx, claim, outcome.bindings);
       } else if (claim?.status === 'claimed') {
         await beginRelease(tx, claim);
@@ -56,11 +57,13 @@ export class ClaimsService {
       const claim = await lockClaim(tx, outcome.claim_id);
       if (claim?.status === 'claimed') {
         await finishRelease(tx, claim);
-        await tryElsewhere(tx, claim, faultOf(outcome), this.settings.attemptsMax);
+        if (claim.kind === 'attach') await failAttach(tx, claim, faultOf(outcome));
+        else await tryElsewhere(tx, claim, faultOf(outcome), this.settings.attemptsMax);
       } else if (claim?.status === 'allocated') {
         // the command came twice (a crash before its acknowledgement), and the second time the devices were not there
         await beginRelease(tx, claim);
-        await loseDevices(tx, claim, faultOf(outcome));
+        if (claim.kind === 'attach') await failAttach(tx, claim, faultOf(outcome));
+        else await loseDevices(tx, claim, faultOf(outcome));
       }
     });
   }
@@ -93,7 +96,9 @@ export class ClaimsService {
       await beginRelease(tx, claim);
       const seconds = Math.round(this.settings.claimTimeoutMs / 1000);
       const message = `The agent of host ${claim.hostName} did not prepare the devices within ${seconds} s.`;
-      await tryElsewhere(tx, claim, { code: 'claim.expired', message, details: {} }, this.settings.attemptsMax);
+      const fault: Fault = { code: 'claim.expired', message, details: {} };
+      if (claim.kind === 'attach') await failAttach(tx, claim, fault);
+      else await tryElsewhere(tx, claim, fault, this.settings.attemptsMax);
       this.log.warn({ message: 'claim expired', host: claim.hostName, server_id: claim.serverId, claim_id: claimId });
     });
   }
@@ -105,6 +110,11 @@ export class ClaimsService {
       if (claim?.status === 'releasing') await sendRelease(tx, claim);
     });
   }
+}
+
+/** The server is still where the devices were to make it. */
+function isAwaited({ kind, serverStatus, taskState }: LockedClaim): boolean {
+  return kind === 'attach' ? serverStatus === 'ACTIVE' && taskState === 'attaching' : serverStatus === 'BUILD';
 }
 
 function isLive(claim: LockedClaim): boolean {

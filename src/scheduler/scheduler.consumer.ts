@@ -1,6 +1,6 @@
 import { Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { Bus, type Subscription } from '../bus/bus.js';
-import type { Envelope } from '../messages/envelope.js';
+import type { Envelope, MessageType } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
 import { ClaimsService } from './claims.service.js';
 import { InventoryService } from './inventory.service.js';
@@ -9,6 +9,14 @@ import { SchedulingService } from './scheduling.service.js';
 
 /** Reports are large; a heartbeat waits in its handler until it is written together with the others. */
 const PREFETCH = { requests: 256, reports: 16, heartbeats: 2000, outcomes: 64 } as const;
+
+/** After these there may be room for somebody in the queue. */
+const MAKES_ROOM: ReadonlySet<string> = new Set<MessageType>([
+  'agent.report',
+  'devices.released',
+  'devices.prepare_failed',
+  'server.deleted',
+]);
 
 /** Which message wakes whom. A handler that resolves acknowledges; one that throws has the message come again. */
 @Injectable()
@@ -36,11 +44,14 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
   /** Finishes what is in the handlers and returns the rest, while database and broker are still there. */
   async beforeApplicationShutdown(): Promise<void> {
     await Promise.all(this.subscriptions.map((subscription) => subscription.stop()));
+    await this.scheduling.recorded();
   }
 
   private async handle(message: Envelope): Promise<void> {
     await this.dispatch(message);
     this.relay.nudge();
+    // nobody waits for it, and what goes wrong is made good by the next sweep
+    if (MAKES_ROOM.has(message.type)) void this.scheduling.lookAtQueue().catch(() => undefined);
   }
 
   private dispatch(message: Envelope): Promise<void> {

@@ -4,6 +4,7 @@ import type { SchedulerSettings } from '../settings/settings.js';
 import { Ledger } from '../store/ledger.js';
 import { SnapshotCache } from '../store/snapshot.store.js';
 import { ClaimsService } from './claims.service.js';
+import { DecisionRecorder } from './decision-recorder.js';
 import { InventoryService } from './inventory.service.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { SchedulerConsumer } from './scheduler.consumer.js';
@@ -20,7 +21,8 @@ export class SchedulerModule {
       providers: [
         {
           provide: SchedulingService,
-          useFactory: (ledger: Ledger, cache: SnapshotCache) => new SchedulingService(ledger, cache, settings),
+          useFactory: (ledger: Ledger, cache: SnapshotCache) =>
+            new SchedulingService(ledger, cache, settings, new DecisionRecorder(ledger, cache, settings.journal)),
           inject: [Ledger, SnapshotCache],
         },
         {
@@ -35,9 +37,9 @@ export class SchedulerModule {
         },
         {
           provide: SweepsService,
-          useFactory: (ledger: Ledger, claims: ClaimsService, bus: Bus) =>
-            new SweepsService(ledger, claims, settings, bus),
-          inject: [Ledger, ClaimsService, Bus],
+          useFactory: (ledger: Ledger, claims: ClaimsService, bus: Bus, scheduling: SchedulingService) =>
+            new SweepsService(ledger, claims, settings, bus, scheduling),
+          inject: [Ledger, ClaimsService, Bus, SchedulingService],
         },
         InventoryService,
         SchedulerConsumer,

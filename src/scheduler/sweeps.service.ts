@@ -4,11 +4,14 @@ import { messageOf } from '../errors.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import { readExpiredClaims, takeSlowReleases } from '../store/claim-outcomes.store.js';
 import { silenceHosts } from '../store/inventory.store.js';
+import { purgeJournal } from '../store/journal.store.js';
 import { Ledger } from '../store/ledger.js';
 import { dropOldIdempotencyKeys, nudgeUnfinished } from '../store/unfinished.store.js';
 import { ClaimsService } from './claims.service.js';
+import type { SchedulingService } from './scheduling.service.js';
 
 const PER_SWEEP_MAX = 500;
+const HOUR_MS = 3_600_000;
 
 /**
  * Repairs what lost messages left undone. Each sweep does what the message would have done, is idempotent, and is safe
@@ -28,6 +31,7 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     private readonly claims: ClaimsService,
     private readonly settings: SchedulerSettings,
     private readonly bus: Pick<Bus, 'isReady' | 'unheardQueues'>,
+    private readonly scheduling: Pick<SchedulingService, 'lookAtQueue'>,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -55,6 +59,8 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     await this.attempt('slow releases', () => this.remindReleases());
     await this.attempt('unfinished servers', () => this.nudgeServers());
     await this.attempt('silent hosts', () => this.silenceHosts());
+    await this.attempt('waiting servers', () => this.scheduling.lookAtQueue());
+    await this.attempt('decision journal', () => this.purgeJournal());
     await this.attempt('idempotency keys', () => dropOldIdempotencyKeys(this.ledger.pool));
   }
 
@@ -88,6 +94,11 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     const afterMs = Math.max(this.settings.claimTimeoutMs / 2, 2 * this.settings.sweepIntervalMs);
     const count = await this.ledger.transaction((tx) => nudgeUnfinished(tx, Math.round(afterMs), PER_SWEEP_MAX));
     if (count > 0) this.log.warn({ message: 'servers waited for a scheduler', count });
+  }
+
+  private purgeJournal(): Promise<void> {
+    const { keepHours, baseIntervalMs } = this.settings.journal;
+    return purgeJournal(this.ledger.pool, keepHours * HOUR_MS, baseIntervalMs);
   }
 
   private async silenceHosts(): Promise<void> {

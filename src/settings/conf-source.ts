@@ -13,6 +13,8 @@ interface ConfFile {
   readonly gathered: Gathered;
 }
 
+const MB_PER_GB = 1024;
+
 type Take = (file: ConfFile, option: OsloOption) => void;
 
 /** What Berth takes from a nova.conf or zun.conf: `section.option`. Everything else in such a file is passed over. */
@@ -24,7 +26,14 @@ const OPTIONS: ReadonlyMap<string, Take> = new Map<string, Take>([
   ['DEFAULT.pci_alias', takeAlias],
   ['filter_scheduler.enabled_filters', takeFilters],
   ['DEFAULT.scheduler_default_filters', takeOldFilters],
+  ...['max_instances_per_host', 'max_io_ops_per_host'].flatMap((key): [string, Take][] => [
+    [`filter_scheduler.${key}`, takeNumber],
+    [`DEFAULT.${key}`, takeNumber],
+  ]),
   ...['cpu', 'ram', 'disk'].map((what): [string, Take] => [`DEFAULT.${what}_allocation_ratio`, takeRatio]),
+  ['DEFAULT.reserved_host_cpus', (file, option) => takeReserved(file, option, 'vcpus', 1)],
+  ['DEFAULT.reserved_host_memory_mb', (file, option) => takeReserved(file, option, 'memory_mb', 1)],
+  ['DEFAULT.reserved_host_disk_mb', (file, option) => takeReserved(file, option, 'disk_gb', MB_PER_GB)],
 ]);
 
 /** Nova's option → the weigher. Older files have them in DEFAULT. */
@@ -145,6 +154,16 @@ function takeRatio(file: ConfFile, option: OsloOption): void {
   if (value !== '' && value !== '<None>' && Number(value) !== 0) {
     give(file, option, `scheduler.${option.key}`, numberOf(value));
   }
+}
+
+function takeNumber(file: ConfFile, option: OsloOption): void {
+  give(file, option, `scheduler.${option.key}`, numberOf(option.value));
+}
+
+/** A part of a unit that is reserved takes all of it. */
+function takeReserved(file: ConfFile, option: OsloOption, what: string, perUnit: number): void {
+  const amount = numberOf(option.value);
+  give(file, option, `agent.reserved.${what}`, typeof amount === 'number' ? Math.ceil(amount / perUnit) : amount);
 }
 
 function takeMultiplier(file: ConfFile, option: OsloOption, weigher: string): void {

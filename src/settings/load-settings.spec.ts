@@ -17,11 +17,29 @@ const DEFAULTS: Settings = {
   http: { host: '127.0.0.1', port: 8790, bodyBytesMax: 1_048_576, pageSizeMax: 1000 },
   scheduler: {
     compat: 'strict',
-    filters: ['ComputeFilter', 'CoreFilter', 'RamFilter', 'DiskFilter', 'NUMATopologyFilter', 'PciPassthroughFilter'],
+    filters: [
+      'ComputeFilter',
+      'AvailabilityZoneFilter',
+      'AggregateMultiTenancyIsolation',
+      'AggregateInstanceExtraSpecsFilter',
+      'ComputeCapabilitiesFilter',
+      'ImagePropertiesFilter',
+      'ServerGroupAntiAffinityFilter',
+      'ServerGroupAffinityFilter',
+      'DifferentHostFilter',
+      'SameHostFilter',
+      'CoreFilter',
+      'RamFilter',
+      'DiskFilter',
+      'NUMATopologyFilter',
+      'PciPassthroughFilter',
+    ],
     weigherMultipliers: {},
     cpuAllocationRatio: 4,
     ramAllocationRatio: 1,
     diskAllocationRatio: 1,
+    maxInstancesPerHost: 50,
+    maxIoOpsPerHost: 8,
     attemptsMax: 3,
     claimTimeoutMs: 60_000,
     hostSilentAfterMs: 60_000,
@@ -29,6 +47,9 @@ const DEFAULTS: Settings = {
     batchSizeMax: 64,
     batchDelayMs: 5,
     relayIntervalMs: 20,
+    queue: { max: 1000, ageingPerMinute: 1, patienceMs: 600_000 },
+    preemption: false,
+    journal: { keepHours: 72, baseIntervalMs: 3_600_000 },
   },
   agent: {
     host: null,
@@ -41,6 +62,8 @@ const DEFAULTS: Settings = {
     scanIntervalMs: 60_000,
     heartbeatIntervalMs: 10_000,
     resources: { vcpus: null, memoryMb: null, diskGb: null },
+    reserved: { vcpus: 0, memoryMb: 0, diskGb: 0 },
+    hypervisor: { type: 'QEMU', version: null },
   },
   pci: { exclusiveTags: ['physical_network'], aliasOrigin: null },
   aliases: [],
@@ -231,6 +254,14 @@ describe('nova.conf and zun.conf', () => {
     });
   });
 
+  it('say in a nova.conf what is kept for the host; a part of a GiB takes all of it', () => {
+    const { settings } = load(
+      'nova.conf',
+      '[DEFAULT]\nreserved_host_cpus = 2\nreserved_host_memory_mb = 4096\nreserved_host_disk_mb = 1025\n',
+    );
+    expect(settings.agent.reserved).toEqual({ vcpus: 2, memoryMb: 4096, diskGb: 2 });
+  });
+
   it('are known by their content when the name does not say it', () => {
     expect(load('nova', '# c\n[PCI]\ndevice_spec = {"vendor_id": "8086"}\n').settings.agent.deviceSpecs).toHaveLength(
       1,
@@ -376,6 +407,11 @@ describe('malformed settings are told with file, line, key and fix', () => {
       'a policy conflict',
       '[pci]\nalias = {"name":"a","vendor_id":"8086"}\nalias = {"name":"a","vendor_id":"8086","numa_policy":"socket"}',
       ':3: alias a: numa_policy: is socket here and legacy at ',
+    ],
+    [
+      'less than nothing for the host',
+      'reserved_host_disk_mb = -2048',
+      ':1: [DEFAULT] reserved_host_disk_mb: agent.reserved.disk_gb: -2 is not between',
     ],
     [
       'a ratio in words',

@@ -55,8 +55,24 @@ export const SETTINGS: readonly SettingDefinition[] = [
   setting(
     'scheduler.filters',
     names(64),
-    ['ComputeFilter', 'CoreFilter', 'RamFilter', 'DiskFilter', 'NUMATopologyFilter', 'PciPassthroughFilter'],
-    'Filters in the order in which they are asked.',
+    [
+      'ComputeFilter',
+      'AvailabilityZoneFilter',
+      'AggregateMultiTenancyIsolation',
+      'AggregateInstanceExtraSpecsFilter',
+      'ComputeCapabilitiesFilter',
+      'ImagePropertiesFilter',
+      'ServerGroupAntiAffinityFilter',
+      'ServerGroupAffinityFilter',
+      'DifferentHostFilter',
+      'SameHostFilter',
+      'CoreFilter',
+      'RamFilter',
+      'DiskFilter',
+      'NUMATopologyFilter',
+      'PciPassthroughFilter',
+    ],
+    'Filters in the order in which they are asked; RetryFilter, TraitsFilter and PciPassthroughFilter always are.',
   ),
   setting(
     'scheduler.weigher_multipliers',
@@ -67,6 +83,18 @@ export const SETTINGS: readonly SettingDefinition[] = [
   setting('scheduler.cpu_allocation_ratio', ratio(), 4, 'Virtual CPUs that may be given out for each one of a host.'),
   setting('scheduler.ram_allocation_ratio', ratio(), 1, 'The same for memory.'),
   setting('scheduler.disk_allocation_ratio', ratio(), 1, 'The same for disk.'),
+  setting(
+    'scheduler.max_instances_per_host',
+    integer(1, 100_000),
+    50,
+    'Most servers of one host, where NumInstancesFilter or AggregateNumInstancesFilter is asked.',
+  ),
+  setting(
+    'scheduler.max_io_ops_per_host',
+    integer(0, 100_000),
+    8,
+    'Most servers that come to or leave one host at a time, where IoOpsFilter or AggregateIoOpsFilter is asked.',
+  ),
   setting('scheduler.attempts_max', integer(1, 100), 3, 'How many hosts a server is tried on before it ends in ERROR.'),
   setting('scheduler.claim_timeout_ms', integer(100, HOUR), MINUTE, 'How long an agent may take to prepare devices.'),
   setting(
@@ -78,6 +106,42 @@ export const SETTINGS: readonly SettingDefinition[] = [
   setting('scheduler.sweep_interval_ms', integer(10, HOUR), 5000, 'How often lost messages are made good.'),
   setting('scheduler.batch_size_max', integer(1, 10_000), 64, 'Most servers decided together.'),
   setting('scheduler.batch_delay_ms', integer(0, 10_000), 5, 'How long a batch waits for more servers.'),
+  setting(
+    'scheduler.queue.max',
+    integer(0, 100_000),
+    1000,
+    'Most servers that wait for room; beyond that they end in ERROR.',
+  ),
+  setting(
+    'scheduler.queue.ageing_per_minute',
+    number(0, 1_000_000),
+    1,
+    'By how much the priority of a waiting server grows with each minute.',
+  ),
+  setting(
+    'scheduler.queue.patience_ms',
+    integer(0, 24 * HOUR),
+    10 * MINUTE,
+    'Once the first in the queue has waited so long, a host is kept for it; before that, smaller ones may pass it.',
+  ),
+  setting(
+    'scheduler.preemption',
+    boolean(),
+    false,
+    'true: a server may take the place of preemptible ones with a lower priority.',
+  ),
+  setting(
+    'scheduler.journal.keep_hours',
+    integer(0, 24 * 366),
+    72,
+    'How long decisions are kept for `berth replay`; 0 records none.',
+  ),
+  setting(
+    'scheduler.journal.base_interval_ms',
+    integer(1000, 24 * HOUR),
+    HOUR,
+    'How often all hosts are written down with them: a replay begins there.',
+  ),
   setting('scheduler.relay_interval_ms', integer(1, MINUTE), 20, 'How often the outbox is looked through.'),
   setting('agent.host', optional(text()), null, "Name of this host; null is the machine's own.", 'BERTH_HOST'),
   setting('agent.sysfs_root', text(), '/sys', 'Where the sysfs tree is.', 'BERTH_SYSFS_ROOT'),
@@ -107,6 +171,21 @@ export const SETTINGS: readonly SettingDefinition[] = [
     'Memory to report, in MiB; null: as above.',
   ),
   setting('agent.resources.disk_gb', optional(integer(0, 2 ** 40)), null, 'Disk to report, in GiB; null: as above.'),
+  setting('agent.reserved.vcpus', integer(0, 65_536), 0, 'CPUs that are kept for the host itself.'),
+  setting('agent.reserved.memory_mb', integer(0, 2 ** 40), 0, 'Memory that is kept for the host itself, in MiB.'),
+  setting('agent.reserved.disk_gb', integer(0, 2 ** 40), 0, 'Disk that is kept for the host itself, in GiB.'),
+  setting(
+    'agent.hypervisor.type',
+    text(),
+    'QEMU',
+    'What its servers run on: img_hv_type and capabilities: ask for it.',
+  ),
+  setting(
+    'agent.hypervisor.version',
+    optional(integer(0, 1_000_000_000)),
+    null,
+    'Like 8002000 for 8.2.0; null: not told.',
+  ),
   setting(
     'compat',
     oneOf(DIALECTS),
@@ -170,6 +249,17 @@ function ratio(): SettingKind {
       const number = readNumber(value);
       if (number <= 0 || number > 1000) throw new FieldProblem(`${number} is not above 0 and up to 1000`);
       return number;
+    },
+    fromText: numberFrom,
+  };
+}
+
+function number(min: number, max: number): SettingKind {
+  return {
+    read(value) {
+      const given = readNumber(value);
+      if (given < min || given > max) throw new FieldProblem(`${given} is not between ${min} and ${max}`);
+      return given;
     },
     fromText: numberFrom,
   };

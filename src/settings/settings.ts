@@ -32,6 +32,8 @@ export interface SchedulerSettings {
   readonly cpuAllocationRatio: number;
   readonly ramAllocationRatio: number;
   readonly diskAllocationRatio: number;
+  readonly maxInstancesPerHost: number;
+  readonly maxIoOpsPerHost: number;
   /** How often one server may be tried on a host before it ends in ERROR. */
   readonly attemptsMax: number;
   readonly claimTimeoutMs: number;
@@ -40,6 +42,27 @@ export interface SchedulerSettings {
   readonly batchSizeMax: number;
   readonly batchDelayMs: number;
   readonly relayIntervalMs: number;
+  readonly queue: QueueSettings;
+  /** Whether a server may take the place of preemptible ones with a lower priority. */
+  readonly preemption: boolean;
+  readonly journal: JournalSettings;
+}
+
+/** How decisions are recorded, for replay. */
+export interface JournalSettings {
+  /** How long the journal goes back; 0: nothing is recorded. */
+  readonly keepHours: number;
+  /** How often, at least, all hosts are written down: where a replay can begin. */
+  readonly baseIntervalMs: number;
+}
+
+/** How servers wait for room. */
+export interface QueueSettings {
+  readonly max: number;
+  /** By how much the priority of a waiting server grows with each minute. */
+  readonly ageingPerMinute: number;
+  /** How long smaller ones may pass the first in the queue. */
+  readonly patienceMs: number;
 }
 
 export interface AgentSettings {
@@ -61,6 +84,10 @@ export interface AgentSettings {
     readonly memoryMb: number | null;
     readonly diskGb: number | null;
   };
+  /** Kept for the host itself. */
+  readonly reserved: { readonly vcpus: number; readonly memoryMb: number; readonly diskGb: number };
+  /** What the host's servers run on, for filters; version as a number, null: not known. */
+  readonly hypervisor: { readonly type: string; readonly version: number | null };
 }
 
 export interface PciSettings {

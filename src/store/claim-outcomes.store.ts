@@ -3,8 +3,9 @@ import { envelope } from '../messages/envelope.js';
 import { agentQueue, QUEUES } from '../messages/routes.js';
 import type { Tx } from './database.js';
 import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
-import type { ClaimStatus, Fault, ServerStatus, TaskState } from './entities/workload.entities.js';
+import type { ClaimKind, ClaimStatus, Fault, ServerStatus, TaskState } from './entities/workload.entities.js';
 import { addToOutbox } from './outbox.store.js';
+import { endDetach } from './detach.store.js';
 import { addServerEvents } from './server-events.store.js';
 
 /**
@@ -25,6 +26,8 @@ export interface LockedClaim {
   readonly hostId: string;
   readonly hostName: string;
   readonly status: ClaimStatus;
+  /** `attach`: of devices that come to a running server, which is none the worse when they do not. */
+  readonly kind: ClaimKind;
   readonly serverStatus: ServerStatus;
   readonly taskState: TaskState | null;
   readonly attempts: number;
@@ -35,7 +38,7 @@ export async function lockClaim(tx: Tx, claimId: string): Promise<LockedClaim | 
   await tx.query(`SELECT 1 FROM servers WHERE id = (SELECT server_id FROM claims WHERE id = $1) FOR UPDATE`, [claimId]);
   await tx.query(`SELECT 1 FROM hosts WHERE id = (SELECT host_id FROM claims WHERE id = $1) FOR UPDATE`, [claimId]);
   const [claim] = (await tx.query(
-    `SELECT c.id, c.server_id AS "serverId", c.host_id AS "hostId", h.name AS "hostName", c.status,
+    `SELECT c.id, c.server_id AS "serverId", c.host_id AS "hostId", h.name AS "hostName", c.status, c.kind,
             s.status AS "serverStatus", s.task_state AS "taskState", s.attempts
        FROM claims c JOIN servers s ON s.id = c.server_id JOIN hosts h ON h.id = c.host_id
       WHERE c.id = $1 FOR UPDATE OF c`,
@@ -63,6 +66,7 @@ export async function confirmClaim(tx: Tx, claim: LockedClaim, bindings: readonl
     `UPDATE servers SET status = 'ACTIVE', task_state = NULL, fault = NULL, updated_at = now() WHERE id = $1`,
     [claim.serverId],
   );
+  await tx.query(`UPDATE hosts SET failed_builds = 0 WHERE id = $1 AND failed_builds > 0`, [claim.hostId]);
   await touchHosts(tx, [{ id: claim.hostId, by: 1 }]);
   const bound = bindings.map((binding) => `${binding.address} → ${binding.driver}`).join(', ');
   await addServerEvents(tx, [
@@ -84,12 +88,14 @@ export async function beginRelease(tx: Tx, claim: LockedClaim): Promise<void> {
 
 /** Writes the release command to the outbox: once at the start, again by the sweep while no answer came. */
 export async function sendRelease(tx: Tx, claim: Pick<LockedClaim, 'id' | 'serverId' | 'hostName'>): Promise<void> {
-  await addToOutbox(tx, [
-    {
-      queue: agentQueue(claim.hostName),
-      message: envelope('devices.release', { claim_id: claim.id, server_id: claim.serverId }),
-    },
-  ]);
+  const [row] = (await tx.query(`SELECT split_from FROM claims WHERE id = $1`, [claim.id])) as {
+    split_from: string | null;
+  }[];
+  const from = row?.split_from ?? null;
+  const split =
+    from === null ? {} : { split_from: { claim_id: from, addresses: await claimedAddresses(tx, claim.id) } };
+  const body = { claim_id: claim.id, server_id: claim.serverId, ...split };
+  await addToOutbox(tx, [{ queue: agentQueue(claim.hostName), message: envelope('devices.release', body) }]);
 }
 
 /**
@@ -108,6 +114,7 @@ export async function finishRelease(tx: Tx, claim: LockedClaim): Promise<void> {
     claim.id,
   ]);
   await touchHosts(tx, [{ id: claim.hostId, by: 1 }]);
+  await endDetach(tx, claim);
   await deleteWhenReleased(tx, claim.serverId);
 }
 
@@ -127,6 +134,7 @@ export async function deleteWhenReleased(tx: Tx, serverId: string): Promise<void
  * for a device never comes here: that is a conflict, and costs no attempt.
  */
 export async function tryElsewhere(tx: Tx, claim: LockedClaim, fault: Fault, attemptsMax: number): Promise<void> {
+  await countFailedBuild(tx, claim.hostId);
   if (claim.serverStatus !== 'BUILD') return;
   const again = claim.attempts < attemptsMax;
   await tx.query(
@@ -150,6 +158,12 @@ export async function tryElsewhere(tx: Tx, claim: LockedClaim, fault: Fault, att
       { queue: QUEUES.requests, message: envelope('server.requested', { server_id: claim.serverId }) },
     ]);
   }
+}
+
+/** One more in a row, until a build succeeds there: `confirmClaim` begins anew. */
+async function countFailedBuild(tx: Tx, hostId: string): Promise<void> {
+  await tx.query(`UPDATE hosts SET failed_builds = failed_builds + 1 WHERE id = $1`, [hostId]);
+  await touchHosts(tx, [{ id: hostId, by: 1 }]);
 }
 
 /** An ACTIVE server whose devices the agent could not keep: it has nothing any more, and says why. */

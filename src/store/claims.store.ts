@@ -1,36 +1,42 @@
 import { randomUUID } from 'node:crypto';
 import { BerthError } from '../errors.js';
-import { envelope } from '../messages/envelope.js';
-import { agentQueue } from '../messages/routes.js';
-import type { Decision, Placement, Rejection } from '../placement/decision.js';
-import type { ExcludedHost, PlacementRequest } from '../placement/request.js';
+import type { Placement } from '../placement/decision.js';
+import { sendPrepare, writeAllocations, writeDecisions } from './claim-rows.store.js';
 import type { Tx } from './database.js';
+import type { DecidedServer, QueueRules, WaitingServer } from './decided-server.js';
 import { readDeviceStates, touchHosts, writeDeviceStates, type HostDeviceStates } from './device-states.store.js';
-import { addToOutbox } from './outbox.store.js';
+import { rankOf } from './queue.store.js';
+import { writeRejected } from './rejections.store.js';
 import { addServerEvents, type ServerEvent } from './server-events.store.js';
+import { lockGroupsAndCheck, type GroupPlacement } from './server-groups.store.js';
 
-/** A server that waits for a decision. */
-export interface WaitingServer {
-  readonly id: string;
-  readonly name: string;
-  readonly attempts: number;
-  readonly request: PlacementRequest;
-  readonly excludedHosts: readonly ExcludedHost[];
-}
+export type { DecidedServer, WaitingServer } from './decided-server.js';
 
-/** The servers of these ids that still wait to be placed; others were placed, or deleted, meanwhile. */
-export async function readWaitingServers(tx: Tx, ids: readonly string[]): Promise<WaitingServer[]> {
+/**
+ * The servers of these ids that still wait to be placed, with those that were asked for together with them; others were placed,
+ * or deleted, meanwhile. In the order in which they are to be decided on: who a host is kept for, then by rank.
+ *
+ * @param ageingPerMinute by how much the priority of a server grows while it waits
+ */
+export async function readWaitingServers(
+  tx: Tx,
+  ids: readonly string[],
+  ageingPerMinute = 0,
+): Promise<WaitingServer[]> {
   const rows = (await tx.query(
-    `SELECT id, name, attempts, request, excluded_hosts AS "excludedHosts" FROM servers
-      WHERE id = ANY($1) AND status = 'BUILD' AND task_state = 'scheduling' ORDER BY created_at, id`,
-    [ids],
+    `SELECT id, name, attempts, request, excluded_hosts AS "excludedHosts", task_state AS "taskState", waits,
+            CASE WHEN gang_min IS NOT NULL THEN json_build_object('id', gang_id, 'countMin', gang_min) END AS gang,
+            coalesce(queue_rank, ${rankOf('$2', 'coalesce(queued_at, created_at)')}) AS rank,
+            CASE task_state WHEN 'waiting' THEN round(extract(epoch FROM now() - queued_at) * 1000)::float8
+                            ELSE 0 END AS "waitedMs"
+       FROM servers
+      WHERE status = 'BUILD' AND task_state IN ('scheduling', 'waiting')
+        AND (id = ANY($1) OR gang_min IS NOT NULL AND gang_id IN
+              (SELECT gang_id FROM servers WHERE id = ANY($1) AND gang_min IS NOT NULL))
+      ORDER BY (nominated_host_id IS NULL), rank, coalesce(queued_at, created_at), gang_id, gang_place, id`,
+    [ids, ageingPerMinute],
   )) as WaitingServer[];
   return rows;
-}
-
-export interface DecidedServer {
-  readonly server: WaitingServer;
-  readonly decision: Decision;
 }
 
 export interface CommitResult {
@@ -42,11 +48,15 @@ export interface CommitResult {
   readonly staleHosts: readonly string[];
 }
 
+/** Nobody may wait. */
+const NO_QUEUE: QueueRules = { max: 0, ageingPerMinute: 0 };
+
 type PlacedServer = DecidedServer & { readonly decision: Placement };
 
 /**
  * Writes a batch of decisions: claims, allocations, device states, servers, decision records and the prepare commands,
- * in the caller's transaction. A conflict touches only the servers of the host it is about.
+ * in the caller's transaction. A conflict touches only the servers of the host it is about; but servers that were asked for
+ * together are taken back together, and with them whoever was decided after them on their hosts.
  *
  * Locks are taken in one order everywhere (servers, then hosts, each by id), so that transactions cannot deadlock.
  */
@@ -54,38 +64,71 @@ export async function commitDecisions(
   tx: Tx,
   decided: readonly DecidedServer[],
   claimTimeoutMs: number,
+  queue: QueueRules = NO_QUEUE,
 ): Promise<CommitResult> {
-  const alive = await lockWaiting(tx, decided);
+  const { alive, leaving } = await lockServers(tx, decided);
   const gone = decided.filter((entry) => !alive.includes(entry));
-  const placed = alive.filter((entry): entry is PlacedServer => entry.decision.outcome === 'placed');
+  const breaking = await lockGroupsAndCheck(tx, alive.flatMap(groupPlacement));
   const hosts = await lockHosts(tx, decided);
-  const { valid, conflicts } = sortOut(placed, decided, hosts);
+  const stale = staleIn(decided, { hosts, gone, leaving, breaking });
+  const isStale = (entry: DecidedServer): boolean =>
+    stale.gangs.has(entry.server.gang?.id ?? '') || stale.hosts.has(hostOf(entry) ?? '');
+  const conflicts = alive.filter(isStale);
+  const sound = alive.filter((entry) => !isStale(entry));
+  const valid = sound.filter((entry): entry is PlacedServer => entry.decision.outcome === 'placed');
   // a "no" may have counted on devices that a conflicting or vanished neighbour of the batch never got
   const shaky = conflicts.length + gone.length > 0;
-  const no = alive.filter((entry) => entry.decision.outcome === 'rejected');
-  const rejected = shaky ? [] : no;
+  const no = sound.filter((entry) => entry.decision.outcome === 'rejected');
   const states = await readDeviceStates(tx, [...new Set(valid.map((entry) => entry.decision.hostId))]);
   for (const { server, decision } of valid) claimDevices(states, server.id, decision);
   await writeDeviceStates(tx, states.values());
   await writePlaced(tx, valid, claimTimeoutMs);
-  await writeRejected(tx, rejected);
+  const written = shaky ? [] : no;
+  await writeRejected(tx, written, queue);
+  await writeDecisions(tx, [...valid, ...written.filter(({ server }) => server.taskState === 'scheduling')]);
+  await closeGangs(tx, [...valid, ...no]);
   return {
-    committed: [...valid, ...rejected].map((entry) => entry.server.id),
+    committed: [...valid, ...written].map((entry) => entry.server.id),
     conflicts: [...conflicts, ...(shaky ? no : [])].map((entry) => entry.server.id),
-    staleHosts: [...conflicts, ...gone].flatMap(({ decision }) =>
-      decision.outcome === 'placed' ? [decision.hostId] : [],
-    ),
+    staleHosts: [...conflicts, ...gone, ...written].flatMap((entry) => hostOf(entry) ?? []),
   };
 }
 
-async function lockWaiting(tx: Tx, decided: readonly DecidedServer[]): Promise<DecidedServer[]> {
-  const rows = (await tx.query(
-    `SELECT id FROM servers WHERE id = ANY($1) AND status = 'BUILD' AND task_state = 'scheduling'
-      ORDER BY id FOR UPDATE`,
-    [decided.map((entry) => entry.server.id)],
-  )) as { id: string }[];
-  const ids = new Set(rows.map((row) => row.id));
-  return decided.filter((entry) => ids.has(entry.server.id));
+function groupPlacement({ server, decision }: DecidedServer): GroupPlacement[] {
+  if (decision.outcome === 'rejected') return [];
+  return [{ serverId: server.id, hostId: decision.hostId, groupId: server.request.host?.group?.id ?? null }];
+}
+
+/** Where the decision changes something: where the server goes, or where others have to leave for it. */
+function hostOf({ decision, fate }: DecidedServer): string | null {
+  if (decision.outcome === 'placed') return decision.hostId;
+  return fate?.kind === 'preempt' ? fate.plan.hostId : null;
+}
+
+function victimsOf({ fate }: DecidedServer): string[] {
+  return fate?.kind === 'preempt' ? fate.plan.victims.map(({ id }) => id) : [];
+}
+
+interface LockedServers {
+  /** Those that still wait for the decision. */
+  readonly alive: readonly DecidedServer[];
+  /** Ids of victims that are still at rest where they were. */
+  readonly leaving: ReadonlySet<string>;
+}
+
+async function lockServers(tx: Tx, decided: readonly DecidedServer[]): Promise<LockedServers> {
+  const rows = (await tx.query(`SELECT id, status, task_state FROM servers WHERE id = ANY($1) ORDER BY id FOR UPDATE`, [
+    decided.flatMap((entry) => [entry.server.id, ...victimsOf(entry)]),
+  ])) as { id: string; status: string; task_state: string | null }[];
+  const waiting = rows.filter(
+    ({ status, task_state }) => status === 'BUILD' && (task_state === 'scheduling' || task_state === 'waiting'),
+  );
+  const settled = rows.filter(({ status, task_state }) => status === 'ACTIVE' && task_state === null);
+  const ids = new Set(waiting.map((row) => row.id));
+  return {
+    alive: decided.filter((entry) => ids.has(entry.server.id)),
+    leaving: new Set(settled.map((row) => row.id)),
+  };
 }
 
 interface LockedHost {
@@ -95,26 +138,66 @@ interface LockedHost {
 }
 
 async function lockHosts(tx: Tx, decided: readonly DecidedServer[]): Promise<Map<string, LockedHost>> {
-  const ids = decided.flatMap(({ decision }) => (decision.outcome === 'placed' ? [decision.hostId] : []));
+  const ids = decided.flatMap((entry) => hostOf(entry) ?? []);
   const rows = (await tx.query(`SELECT id, generation, status FROM hosts WHERE id = ANY($1) ORDER BY id FOR UPDATE`, [
     ids,
   ])) as LockedHost[];
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** The first decision of the batch on a host has to have seen the host as it is; the later ones follow from it. */
-function sortOut(
-  placed: readonly PlacedServer[],
+/** The ledger as the batch finds it. */
+interface Findings {
+  readonly hosts: ReadonlyMap<string, LockedHost>;
+  /** Decided servers that do not wait any more. */
+  readonly gone: readonly DecidedServer[];
+  /** Ids of victims that are still at rest where they were. */
+  readonly leaving: ReadonlySet<string>;
+  /** Ids of servers that would break their group's policy. */
+  readonly breaking: ReadonlySet<string>;
+}
+
+/**
+ * Hosts and gangs whose decisions do not hold. The first decision of the batch on a host has to have seen the host as it is;
+ * the later ones follow from it. A gang that has lost a host or a member is taken back whole, and its other hosts with it, for
+ * what was decided there afterwards had seen it.
+ */
+function staleIn(
   decided: readonly DecidedServer[],
-  hosts: ReadonlyMap<string, LockedHost>,
-): { valid: PlacedServer[]; conflicts: PlacedServer[] } {
-  const first = new Map<string, number>();
-  for (const { decision } of decided) {
-    if (decision.outcome === 'placed' && !first.has(decision.hostId)) first.set(decision.hostId, decision.generation);
+  { hosts, gone, leaving, breaking }: Findings,
+): { readonly hosts: ReadonlySet<string>; readonly gangs: ReadonlySet<string> } {
+  const staleHosts = new Set<string>();
+  const seen = new Set<string>();
+  for (const entry of decided) {
+    const host = hostOf(entry);
+    if (host === null) continue;
+    if (!seen.has(host) && hosts.get(host)?.generation !== generationOf(entry)) staleHosts.add(host);
+    if (breaking.has(entry.server.id) || victimsOf(entry).some((id) => !leaving.has(id))) staleHosts.add(host);
+    seen.add(host);
   }
-  const isValid = ({ decision }: PlacedServer): boolean =>
-    hosts.get(decision.hostId)?.generation === first.get(decision.hostId);
-  return { valid: placed.filter(isValid), conflicts: placed.filter((entry) => !isValid(entry)) };
+  const gangs = new Set(gone.flatMap(({ server }) => server.gang?.id ?? []));
+  for (let before = -1; before !== staleHosts.size + gangs.size;) {
+    before = staleHosts.size + gangs.size;
+    for (const entry of decided) {
+      const [host, gang] = [hostOf(entry), entry.server.gang?.id];
+      if (host === null || gang === undefined) continue;
+      if (staleHosts.has(host)) gangs.add(gang);
+      else if (gangs.has(gang)) staleHosts.add(host);
+    }
+  }
+  return { hosts: staleHosts, gangs };
+}
+
+function generationOf({ decision, fate }: DecidedServer): number | null {
+  if (decision.outcome === 'placed') return decision.generation;
+  return fate?.kind === 'preempt' ? fate.plan.generation : null;
+}
+
+/** Once some of a gang are placed, the others are servers like any. */
+async function closeGangs(tx: Tx, decided: readonly DecidedServer[]): Promise<void> {
+  const placed = decided.filter(({ decision }) => decision.outcome === 'placed').map(({ server }) => server.gang?.id);
+  const members = decided.filter(({ server: { gang } }) => gang !== null && placed.includes(gang.id));
+  if (members.length === 0) return;
+  await tx.query(`UPDATE servers SET gang_min = NULL WHERE id = ANY($1)`, [ids(members)]);
 }
 
 function claimDevices(states: ReadonlyMap<string, HostDeviceStates>, serverId: string, decision: Placement): void {
@@ -131,6 +214,7 @@ async function writePlaced(tx: Tx, placed: readonly PlacedServer[], claimTimeout
   await touchHosts(tx, countHosts(placed));
   await tx.query(
     `UPDATE servers s SET host_id = c.host_id, attempts = attempts + 1, updated_at = now(), fault = NULL,
+            queue_rank = NULL, nominated_host_id = NULL,
             status = CASE WHEN c.devices > 0 THEN 'BUILD' ELSE 'ACTIVE' END,
             task_state = CASE WHEN c.devices > 0 THEN 'preparing' END
        FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS c(id, host_id, devices) WHERE s.id = c.id`,
@@ -156,90 +240,14 @@ async function writePlaced(tx: Tx, placed: readonly PlacedServer[], claimTimeout
       claimTimeoutMs,
     ],
   );
-  await writeAllocations(tx, claims);
-  await writeDecisions(tx, placed);
+  await writeAllocations(
+    tx,
+    claims.map(({ claimId, server, decision }) => ({ claimId, serverId: server.id, devices: decision.devices })),
+  );
   await addServerEvents(tx, placed.map(placedEvent));
   await sendPrepare(
     tx,
     claims.filter((claim) => claim.decision.devices.length > 0).map((claim) => claim.claimId),
-  );
-}
-
-async function writeAllocations(tx: Tx, claims: readonly (PlacedServer & { claimId: string })[]): Promise<void> {
-  const rows = claims.flatMap(({ claimId, server, decision }) =>
-    decision.devices.map((device) => ({ claimId, serverId: server.id, ...device })),
-  );
-  if (rows.length === 0) return;
-  await tx.query(
-    `INSERT INTO allocations (id, claim_id, server_id, device_id, alias, request_index)
-     SELECT gen_random_uuid(), * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::int[])`,
-    [
-      rows.map((row) => row.claimId),
-      rows.map((row) => row.serverId),
-      rows.map((row) => row.deviceId),
-      rows.map((row) => row.alias),
-      rows.map((row) => row.requestIndex),
-    ],
-  );
-}
-
-/** Writes the prepare commands of claims to the outbox. */
-async function sendPrepare(tx: Tx, claimIds: readonly string[]): Promise<void> {
-  if (claimIds.length === 0) return;
-  const rows = (await tx.query(
-    `SELECT c.id AS claim_id, c.server_id, h.name AS host,
-            json_agg(json_build_object('address', d.address, 'vendor_id', d.vendor_id, 'product_id', d.product_id)
-                     ORDER BY d.address) AS devices
-       FROM claims c JOIN hosts h ON h.id = c.host_id JOIN allocations a ON a.claim_id = c.id
-       JOIN devices d ON d.id = a.device_id
-      WHERE c.id = ANY($1) GROUP BY c.id, c.server_id, h.name`,
-    [claimIds],
-  )) as {
-    claim_id: string;
-    server_id: string;
-    host: string;
-    devices: { address: string; vendor_id: string; product_id: string }[];
-  }[];
-  await addToOutbox(
-    tx,
-    rows.map(({ host, ...body }) => ({ queue: agentQueue(host), message: envelope('devices.prepare', body) })),
-  );
-}
-
-async function writeRejected(tx: Tx, rejected: readonly DecidedServer[]): Promise<void> {
-  if (rejected.length === 0) return;
-  const faults = rejected.map(({ decision }) => ({
-    code: 'placement.no_valid_host',
-    message: (decision as Rejection).message,
-    details: { rejections: (decision as Rejection).rejections.slice(0, 20) },
-  }));
-  await tx.query(
-    `UPDATE servers s SET status = 'ERROR', task_state = NULL, host_id = NULL, fault = c.fault, updated_at = now()
-       FROM unnest($1::uuid[], $2::jsonb[]) AS c(id, fault) WHERE s.id = c.id`,
-    [ids(rejected), faults.map((fault) => JSON.stringify(fault))],
-  );
-  await writeDecisions(tx, rejected);
-  await addServerEvents(
-    tx,
-    rejected.map(({ server, decision }) => ({
-      serverId: server.id,
-      event: 'rejected',
-      message: (decision as Rejection).message,
-    })),
-  );
-}
-
-async function writeDecisions(tx: Tx, decided: readonly DecidedServer[]): Promise<void> {
-  await tx.query(
-    `INSERT INTO decisions (id, server_id, attempt, outcome, host_id, record)
-     SELECT gen_random_uuid(), * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[], $5::jsonb[])`,
-    [
-      ids(decided),
-      decided.map((entry) => entry.server.attempts + 1),
-      decided.map((entry) => entry.decision.outcome),
-      decided.map(({ decision }) => (decision.outcome === 'placed' ? decision.hostId : null)),
-      decided.map((entry) => JSON.stringify(entry.decision)),
-    ],
   );
 }
 

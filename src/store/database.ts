@@ -4,6 +4,9 @@ import { Ledger1763600000000 } from '../../migrations/1763600000000-ledger.js';
 import { AliasVersions1763700000000 } from '../../migrations/1763700000000-alias-versions.js';
 import { DeviceStatuses1763700001000 } from '../../migrations/1763700001000-device-statuses.js';
 import { HostConfiguration1763700002000 } from '../../migrations/1763700002000-host-configuration.js';
+import { DecisionJournal1763800001000 } from '../../migrations/1763800001000-decision-journal.js';
+import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
+import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { BerthError, messageOf } from '../errors.js';
 import {
   AliasEntity,
@@ -13,6 +16,8 @@ import {
   FlavorEntity,
 } from './entities/catalog.entities.js';
 import { DeviceEntity, HostEntity } from './entities/inventory.entities.js';
+import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
+import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
   AllocationEntity,
   ClaimEntity,
@@ -48,6 +53,9 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       AliasOriginEntity,
       FileAliasEntity,
       FlavorEntity,
+      AggregateEntity,
+      AggregateHostEntity,
+      ServerGroupEntity,
       ServerEntity,
       ClaimEntity,
       AllocationEntity,
@@ -55,12 +63,17 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       ServerEventEntity,
       OutboxEntity,
       IdempotencyKeyEntity,
+      JournalFactsEntity,
+      JournalEntryEntity,
     ],
     migrations: [
       Ledger1763600000000,
       AliasVersions1763700000000,
       DeviceStatuses1763700001000,
       HostConfiguration1763700002000,
+      HostSite1763800000000,
+      DecisionJournal1763800001000,
+      Queue1763800002000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

@@ -1,4 +1,4 @@
-import { parseAliasRequestAs } from '../pci/dialect-readers.js';
+import { aliasesNamedIn } from '../pci/alias/alias-request.js';
 import type { Tx } from './database.js';
 import type { FlavorEntity } from './entities/catalog.entities.js';
 import type { NamePage } from './catalog.store.js';
@@ -79,6 +79,6 @@ export async function flavorsNaming(tx: Tx, alias: string): Promise<string[]> {
     [alias],
   );
   return rows
-    .filter(({ text }) => parseAliasRequestAs('nova', text).some((request) => request.alias === alias))
+    .filter(({ text }) => aliasesNamedIn(text).includes(alias))
     .map(({ name }) => name);
 }

@@ -1,10 +1,18 @@
-import type { WireConfiguration, WireDevice, WireNumaCell } from '../messages/bodies.js';
+import type {
+  WireCapabilities,
+  WireConfiguration,
+  WireDevice,
+  WireNumaCell,
+  WireResources,
+} from '../messages/bodies.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import type { AliasSpec } from '../pci/alias/alias.js';
 import { aliasMatches } from '../pci/alias/alias-match.js';
 import { attributesOf } from '../pci/device-attributes.js';
 import type { DeviceType, Tags } from '../pci/device.js';
 import type { DeviceStatus } from '../pci/device-state.js';
+import { DEFAULT_ZONE } from '../placement/host-defaults.js';
+import type { AllocationRatios } from '../placement/snapshot.js';
 import type { Tx } from './database.js';
 
 /** What people are shown of hosts and devices: read only, joined for the eye. Writers use `inventory.store.ts`. */
@@ -25,6 +33,14 @@ export interface HostRow {
   readonly read_only: boolean;
   readonly agent_version: string;
   readonly configuration: WireConfiguration | null;
+  readonly availability_zone: string;
+  /** Names, in name order. */
+  readonly aggregates: readonly string[];
+  readonly traits: readonly string[];
+  readonly reserved: WireResources | null;
+  readonly allocation_ratios: AllocationRatios | null;
+  readonly capabilities: WireCapabilities | null;
+  readonly failed_builds: number;
   readonly used_vcpus: number;
   readonly used_memory_mb: number;
   readonly used_disk_gb: number;
@@ -72,6 +88,8 @@ export interface HostFilter {
   /** Name or id. */
   readonly host: string | null;
   readonly status: 'up' | 'down' | null;
+  /** Name or id. */
+  readonly aggregate?: string | null;
 }
 
 export interface DeviceFilter {
@@ -91,7 +109,8 @@ export interface DeviceFilter {
 
 const HOST_COLUMNS = `
   h.id, h.name, h.status, h.enabled, h.disabled_reason, h.generation, h.last_seen_at, h.vcpus, h.memory_mb, h.disk_gb,
-  h.numa_cells, h.kernel, h.kernel_kind, h.read_only, h.agent_version, h.configuration,
+  h.numa_cells, h.kernel, h.kernel_kind, h.read_only, h.agent_version, h.configuration, h.traits,
+  coalesce(h.reserved, h.reported_reserved) AS reserved, h.allocation_ratios, h.capabilities, h.failed_builds,
   h.created_at`;
 
 /** Hosts in name order, after the name `after`. */
@@ -104,14 +123,22 @@ export async function listHosts(
     `SELECT ${HOST_COLUMNS},
             coalesce(used.vcpus, 0) AS used_vcpus, coalesce(used.memory_mb, 0) AS used_memory_mb,
             coalesce(used.disk_gb, 0) AS used_disk_gb,
+            coalesce(site.zone, '${DEFAULT_ZONE}') AS availability_zone, site.aggregates,
             d.reported AS devices_reported, d.offered AS devices_offered, d.available AS devices_available
      FROM (
        SELECT * FROM hosts
        WHERE ($1::text IS NULL OR name = $1 OR id::text = lower($1))
          AND ($2::text IS NULL OR status = $2)
          AND ($3::text IS NULL OR name > $3)
+         AND ($5::text IS NULL OR EXISTS (
+           SELECT 1 FROM aggregate_hosts m JOIN aggregates a ON a.id = m.aggregate_id
+            WHERE m.host_id = hosts.id AND (a.name = $5 OR a.id::text = lower($5))))
        ORDER BY name LIMIT $4
      ) h
+     LEFT JOIN LATERAL (
+       SELECT coalesce(jsonb_agg(a.name ORDER BY a.name), '[]') AS aggregates, min(a.availability_zone) AS zone
+       FROM aggregate_hosts m JOIN aggregates a ON a.id = m.aggregate_id WHERE m.host_id = h.id
+     ) site ON true
      LEFT JOIN LATERAL (
        SELECT sum(vcpus) AS vcpus, sum(memory_mb) AS memory_mb, sum(disk_gb) AS disk_gb
        FROM claims WHERE host_id = h.id AND status <> 'released'
@@ -123,7 +150,7 @@ export async function listHosts(
        FROM devices WHERE host_id = h.id
      ) d ON true
      ORDER BY h.name`,
-    [filter.host, filter.status, page.after, page.limit],
+    [filter.host, filter.status, page.after, page.limit, filter.aggregate ?? null],
   );
 }
 

@@ -63,7 +63,8 @@ async function updateHost(tx: Tx, hostId: string, { facts, ...stamp }: AgentRepo
   await tx.query(
     `UPDATE hosts SET status = 'up', epoch = $2, report_sequence = $3, report_hash = $4, last_seen_at = now(),
             vcpus = $5, memory_mb = $6, disk_gb = $7, numa_cells = $8::jsonb, kernel = $9, kernel_kind = $10,
-            read_only = $11, agent_version = $12, configuration = $13::jsonb
+            read_only = $11, agent_version = $12, configuration = $13::jsonb, capabilities = $14::jsonb,
+            reported_reserved = $15::jsonb
       WHERE id = $1`,
     [
       hostId,
@@ -79,6 +80,8 @@ async function updateHost(tx: Tx, hostId: string, { facts, ...stamp }: AgentRepo
       facts.read_only,
       facts.agent_version,
       facts.configuration ? JSON.stringify(facts.configuration) : null,
+      facts.capabilities ? JSON.stringify(facts.capabilities) : null,
+      facts.reserved ? JSON.stringify(facts.reserved) : null,
     ],
   );
 }

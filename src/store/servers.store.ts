@@ -51,30 +51,75 @@ export interface NewServer {
   readonly id: string;
   readonly flavor: FlavorSnapshot | null;
   readonly request: PlacementRequest;
+  /** Whether it waits when there is no room for it. */
+  readonly waits: boolean;
+  /** Of servers that are asked for in one call; null: of one that is asked for alone. */
+  readonly gang: NewGang | null;
+}
+
+export interface NewGang {
+  /** The id of the first one. */
+  readonly id: string;
+  /** So many have to fit, or none is placed. */
+  readonly countMin: number;
+  /** Which one it is, from 1. */
+  readonly place: number;
 }
 
 const SERVER_COLUMNS = `
   s.id, s.name, s.project_id, s.status, s.task_state, s.flavor, s.request, s.host_id, s.attempts, s.excluded_hosts,
-  s.fault, s.created_at, s.updated_at, h.name AS host_name, h.kernel_kind, c.numa_cells, d.id AS decision_id`;
+  s.fault, s.group_id, s.priority, s.preemptible, s.gang_id, s.waits, s.queued_at, s.created_at, s.updated_at, h.name AS host_name, h.kernel_kind, c.numa_cells, d.id AS decision_id`;
 
 const SERVER_TABLES = `
   servers s
   LEFT JOIN hosts h ON h.id = s.host_id
-  LEFT JOIN claims c ON c.server_id = s.id AND c.status IN ('claimed', 'allocated')
+  LEFT JOIN claims c ON c.server_id = s.id AND c.kind = 'server' AND c.status IN ('claimed', 'allocated')
   LEFT JOIN LATERAL (
     SELECT id FROM decisions WHERE server_id = s.id ORDER BY created_at DESC, attempt DESC LIMIT 1
   ) d ON true`;
 
-/** Writes a server that waits for its placement, its first event, and the nudge that starts the placement. */
-export async function insertServer(tx: Tx, server: NewServer): Promise<void> {
-  const { id, flavor, request } = server;
+/**
+ * Writes servers of one call that wait for their placement, the first event of each, and the nudge that starts the placement.
+ * Those that are to be placed all or none have one nudge: they are decided on together.
+ */
+export async function insertServers(tx: Tx, servers: readonly NewServer[]): Promise<void> {
   await tx.query(
-    `INSERT INTO servers (id, name, project_id, status, task_state, flavor, request)
-     VALUES ($1, $2, $3, 'BUILD', 'scheduling', $4::jsonb, $5::jsonb)`,
-    [id, request.serverName, request.projectId, flavor && JSON.stringify(flavor), JSON.stringify(request)],
+    `INSERT INTO servers (id, name, project_id, status, task_state, flavor, request, group_id, priority, preemptible, waits,
+                          gang_id, gang_min, gang_place)
+     SELECT id, name, project_id, 'BUILD', 'scheduling', flavor, request, group_id, priority, preemptible, waits,
+            gang_id, nullif(gang_min, 1), gang_place
+       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::uuid[], $7::int[], $8::boolean[],
+                   $9::boolean[], $10::uuid[], $11::int[], $12::int[])
+         AS c(id, name, project_id, flavor, request, group_id, priority, preemptible, waits, gang_id, gang_min, gang_place)`,
+    [
+      servers.map(({ id }) => id),
+      servers.map(({ request }) => request.serverName),
+      servers.map(({ request }) => request.projectId),
+      servers.map(({ flavor }) => flavor && JSON.stringify(flavor)),
+      servers.map(({ request }) => JSON.stringify(request)),
+      servers.map(({ request }) => request.host?.group?.id ?? null),
+      servers.map(({ request }) => request.priority ?? 0),
+      servers.map(({ request }) => request.preemptible ?? false),
+      servers.map(({ waits }) => waits),
+      servers.map(({ gang }) => gang?.id ?? null),
+      servers.map(({ gang }) => gang?.countMin ?? null),
+      servers.map(({ gang }) => gang?.place ?? null),
+    ],
   );
-  await insertEvent(tx, id, 'requested', requestedMessage(request));
-  await insertNudge(tx, 'server.requested', id);
+  await addServerEvents(
+    tx,
+    servers.map(({ id, request }) => ({ serverId: id, event: 'requested', message: requestedMessage(request) })),
+  );
+  const toNudge = servers.filter(({ gang }) => gang === null || gang.countMin === 1 || gang.place === 1);
+  await addToOutbox(
+    tx,
+    toNudge.map(({ id }) => ({ queue: QUEUES.requests, message: envelope('server.requested', { server_id: id }) })),
+  );
+}
+
+/** Servers that were asked for in one call, in their order; deleted ones too. */
+export async function findGang(tx: Tx, gangId: string): Promise<{ readonly id: string; readonly name: string }[]> {
+  return tx.query(`SELECT id, name FROM servers WHERE gang_id = $1 ORDER BY gang_place`, [gangId]);
 }
 
 /** Newest first; deleted ones are left out. `after` is the id of the last one of the page before. */
@@ -184,7 +229,7 @@ function insertEvent(tx: Tx, serverId: string, event: string, message: string): 
   return addServerEvents(tx, [{ serverId, event, message }]);
 }
 
-async function insertNudge(tx: Tx, type: 'server.requested' | 'server.deleted', serverId: string): Promise<void> {
+async function insertNudge(tx: Tx, type: 'server.deleted', serverId: string): Promise<void> {
   await addToOutbox(tx, [{ queue: QUEUES.requests, message: envelope(type, { server_id: serverId }) }]);
 }
 

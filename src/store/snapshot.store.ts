@@ -1,15 +1,23 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import type { WireDevice, WireNumaCell } from '../messages/bodies.js';
+import type { WireCapabilities, WireDevice, WireNumaCell, WireResources } from '../messages/bodies.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import { compareAddresses } from '../pci/address.js';
 import { attributesOf } from '../pci/device-attributes.js';
 import { deviceGroups } from '../pci/device-groups.js';
 import type { DeviceStatus } from '../pci/device-state.js';
+import type { ReportedDevice } from '../pci/device.js';
 import { isolationUnits } from '../pci/iommu.js';
 import { topologyOf } from '../pci/topology.js';
 import { PLAIN_HOST } from '../placement/host-defaults.js';
-import type { HostSnapshot, SnapshotDevice } from '../placement/snapshot.js';
+import type {
+  AllocationRatios,
+  HostCapabilities,
+  HostSnapshot,
+  Resources,
+  SnapshotDevice,
+} from '../placement/snapshot.js';
+import { NOWHERE, readSites, type HostSite } from './snapshot-sites.store.js';
 import type { Tx } from './database.js';
 
 interface HostRow {
@@ -24,9 +32,11 @@ interface HostRow {
   readonly vcpus: number;
   readonly memory_mb: number;
   readonly disk_gb: number;
-  readonly used_vcpus: number;
-  readonly used_memory_mb: number;
-  readonly used_disk_gb: number;
+  readonly reserved: WireResources | null;
+  readonly allocation_ratios: AllocationRatios | null;
+  readonly traits: readonly string[];
+  readonly capabilities: WireCapabilities | null;
+  readonly failed_builds: number;
 }
 
 interface DeviceRow {
@@ -55,43 +65,66 @@ const VF_OF_PF_IN_USE = `d.parent_address IS NOT NULL AND EXISTS (
   SELECT 1 FROM devices p JOIN allocations pa ON pa.device_id = p.id AND pa.released_at IS NULL
    WHERE p.host_id = d.host_id AND p.address = d.parent_address)`;
 
-async function readSomeHosts(tx: Tx, ids: readonly string[]): Promise<HostSnapshot[]> {
-  // hosts first: a change between the two statements raises the generation, and a claim on the old one is refused
+/** What is offered of the devices that a host reports; in their order. */
+export type Reoffer = (devices: readonly ReportedDevice[], host: { readonly readOnly: boolean }) => readonly ReportedDevice[];
+
+/** As {@link readHosts}, as if something else were offered of what the hosts reported last. Nothing is written. */
+export function readHostsReoffered(tx: Tx, ids: readonly string[], reoffer: Reoffer): Promise<HostSnapshot[]> {
+  return readSomeHosts(tx, ids, reoffer);
+}
+
+async function readSomeHosts(tx: Tx, ids: readonly string[], reoffer: Reoffer | null = null): Promise<HostSnapshot[]> {
+  // hosts first: a change between the statements raises the generation, and a claim on the old one is refused
   const hosts = (await tx.query(
     `SELECT h.id, h.name, h.generation, h.status, h.enabled, h.disabled_reason, h.read_only, h.numa_cells,
-            h.vcpus, h.memory_mb, h.disk_gb,
-            coalesce(u.vcpus, 0)::int AS used_vcpus,
-            coalesce(u.memory_mb, 0)::bigint AS used_memory_mb,
-            coalesce(u.disk_gb, 0)::bigint AS used_disk_gb
-       FROM hosts h
-       LEFT JOIN (SELECT host_id, sum(vcpus) AS vcpus, sum(memory_mb) AS memory_mb, sum(disk_gb) AS disk_gb
-                    FROM claims WHERE status <> 'released' AND host_id = ANY($1) GROUP BY host_id) u ON u.host_id = h.id
-      WHERE h.id = ANY($1)`,
+            h.vcpus, h.memory_mb, h.disk_gb, coalesce(h.reserved, h.reported_reserved) AS reserved,
+            h.allocation_ratios, h.traits, h.capabilities, h.failed_builds
+       FROM hosts h WHERE h.id = ANY($1)`,
     [ids],
   )) as HostRow[];
+  const sites = await readSites(tx, ids);
   const devices = (await tx.query(
     `SELECT d.id, d.host_id, d.status, d.facts, d.missing_since, a.server_id, s.name AS server_name
        FROM devices d
        LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
        LEFT JOIN servers s ON s.id = a.server_id
       WHERE d.host_id = ANY($1) AND (d.status <> 'removed' OR a.id IS NOT NULL OR ${VF_OF_PF_IN_USE})
-        AND (d.offered OR d.iommu_group IS NOT NULL OR a.id IS NOT NULL)`,
-    [ids],
+        AND (d.offered OR d.iommu_group IS NOT NULL OR a.id IS NOT NULL OR $2)`,
+    [ids, reoffer !== null],
   )) as DeviceRow[];
   const byHost = new Map<string, DeviceRow[]>(hosts.map((host) => [host.id, []]));
   for (const device of devices) byHost.get(device.host_id)?.push(device);
-  return hosts.map((host) => hostSnapshot(host, byHost.get(host.id) ?? []));
+  return hosts.map((host) => {
+    const reported = reportedBy(host, byHost.get(host.id) ?? [], reoffer);
+    return hostSnapshot(host, sites.get(host.id) ?? NOWHERE, reported);
+  });
 }
 
-function hostSnapshot(host: HostRow, rows: readonly DeviceRow[]): HostSnapshot {
+interface Reported {
+  readonly row: DeviceRow;
+  readonly device: ReportedDevice;
+}
+
+function reportedBy(host: HostRow, rows: readonly DeviceRow[], reoffer: Reoffer | null): Reported[] {
   const reported = rows.map((row) => ({ row, device: fromWireDevice(row.facts) }));
+  if (!reoffer) return reported;
+  const present = reported.filter(({ row }) => row.status !== 'removed');
+  const offered = reoffer(
+    present.map(({ device }) => device),
+    { readOnly: host.read_only },
+  );
+  const byAddress = new Map(offered.map((device) => [device.address, device]));
+  return reported.map(({ row, device }) => ({ row, device: byAddress.get(device.address) ?? device }));
+}
+
+function hostSnapshot(host: HostRow, site: HostSite, reported: readonly Reported[]): HostSnapshot {
   // the IOMMU group of what is gone may belong to something else by now
   const present = reported.filter(({ row }) => row.status !== 'removed');
   // one that was withdrawn while in use goes on to hold its group: nobody else may have the rest of that
   const counts = ({ row, device }: (typeof present)[number]) => device.offer !== null || row.server_id !== null;
   const counted = present.map((entry) => ({ ...entry.device, offered: counts(entry) }));
   return {
-    ...PLAIN_HOST,
+    ...site,
     id: host.id,
     name: host.name,
     generation: host.generation,
@@ -105,8 +138,12 @@ function hostSnapshot(host: HostRow, rows: readonly DeviceRow[]): HostSnapshot {
       memoryMb: cell.memory_mb,
       socket: cell.socket,
     })),
-    capacity: { vcpus: host.vcpus, memoryMb: host.memory_mb, diskGb: host.disk_gb },
-    used: { vcpus: host.used_vcpus, memoryMb: host.used_memory_mb, diskGb: host.used_disk_gb },
+    capacity: resourcesOf(host),
+    reserved: host.reserved === null ? PLAIN_HOST.reserved : resourcesOf(host.reserved),
+    allocationRatios: host.allocation_ratios,
+    traits: host.traits,
+    capabilities: host.capabilities === null ? PLAIN_HOST.capabilities : capabilitiesOf(host.capabilities),
+    failedBuilds: host.failed_builds,
     devices: reported
       .filter(({ row, device }) => device.offer !== null || row.server_id !== null)
       .map(({ row, device }) => snapshotDevice(row, device))
@@ -114,6 +151,19 @@ function hostSnapshot(host: HostRow, rows: readonly DeviceRow[]): HostSnapshot {
     units: isolationUnits(counted),
     groups: deviceGroups(counted),
     topology: topologyOf(counted),
+  };
+}
+
+function resourcesOf({ vcpus, memory_mb, disk_gb }: WireResources): Resources {
+  return { vcpus, memoryMb: memory_mb, diskGb: disk_gb };
+}
+
+function capabilitiesOf(wire: WireCapabilities): HostCapabilities {
+  return {
+    architecture: wire.architecture,
+    hypervisorType: wire.hypervisor_type,
+    hypervisorVersion: wire.hypervisor_version,
+    cpuFeatures: wire.cpu_features,
   };
 }
 
@@ -126,6 +176,7 @@ function snapshotDevice(row: DeviceRow, device: ReturnType<typeof fromWireDevice
     deviceType: device.deviceType,
     parentAddress: device.parentAddress,
     numaNode: device.numaNode,
+    acsRedirect: device.acsRedirect,
     tags: device.offer?.tags ?? {},
     resourceClass: device.offer?.resourceClass ?? null,
     traits: device.offer?.traits ?? [],
@@ -149,8 +200,15 @@ export class SnapshotCache {
   private places = new Map<string, number>();
   private horizon = 0;
   private refreshing: Promise<void> | null = null;
+  private taken = 0;
+  private followers: ((host: HostSnapshot) => void)[] = [];
 
   constructor(private readonly dataSource: DataSource) {}
+
+  /** Has `told` called with every host that is new or becomes another, in order; not with what is put ahead of a commit. */
+  follow(told: (host: HostSnapshot) => void): void {
+    this.followers.push(told);
+  }
 
   /** Reads what has changed since the last time. Calls that come while one runs share the next. */
   async refresh(): Promise<void> {
@@ -162,6 +220,7 @@ export class SnapshotCache {
   /** Reads these hosts anew and takes the ledger's word, also where it is older than what was put ahead of a commit. */
   async revert(ids: readonly string[]): Promise<void> {
     for (const host of await readHosts(this.dataSource.manager, ids)) this.set(host);
+    this.taken += ids.length;
   }
 
   /** Takes over a host as this process decided or read it. An older generation than the known one is ignored. */
@@ -170,9 +229,20 @@ export class SnapshotCache {
     if (!known || known.generation <= host.generation) this.set(host);
   }
 
+  /** {@link put} of a known host as a decision leaves it; whoever follows the cache is told of the decision instead. */
+  putAhead(host: HostSnapshot): void {
+    const place = this.places.get(host.id);
+    if (place !== undefined) this.hosts[place] = host;
+  }
+
   get(id: string): HostSnapshot | undefined {
     const place = this.places.get(id);
     return place === undefined ? undefined : this.hosts[place];
+  }
+
+  /** Counts the hosts that were taken over from the ledger: it grows when others, and not our own decisions, change one. */
+  get changes(): number {
+    return this.taken;
   }
 
   /** In name order. The array is the cache's own: it changes with the next `put`. */
@@ -184,6 +254,7 @@ export class SnapshotCache {
     const place = this.places.get(host.id);
     if (place !== undefined) this.hosts[place] = host;
     else this.insert([host]);
+    for (const told of this.followers) told(host);
   }
 
   private insert(hosts: readonly HostSnapshot[]): void {
@@ -207,6 +278,7 @@ export class SnapshotCache {
     );
     this.insert(read.filter((host) => !this.places.has(host.id)));
     for (const host of read) this.put(host);
+    this.taken += read.length;
     this.horizon = now.horizon;
   }
 }

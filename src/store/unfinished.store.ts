@@ -13,7 +13,7 @@ export async function nudgeUnfinished(tx: Tx, afterMs: number, limit: number): P
   const [rows] = (await tx.query(
     `UPDATE servers SET updated_at = now() WHERE id IN
        (SELECT id FROM servers
-         WHERE (status = 'BUILD' AND task_state = 'scheduling' OR status = 'DELETING')
+         WHERE (status = 'BUILD' AND task_state = 'scheduling' OR status = 'DELETING' OR attaching IS NOT NULL)
            AND updated_at < now() - $1::int * interval '1 millisecond'
          ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
      RETURNING id, status`,
@@ -23,7 +23,7 @@ export async function nudgeUnfinished(tx: Tx, afterMs: number, limit: number): P
     tx,
     rows.map((row) => ({
       queue: QUEUES.requests,
-      message: envelope(row.status === 'BUILD' ? 'server.requested' : 'server.deleted', { server_id: row.id }),
+      message: envelope(row.status === 'DELETING' ? 'server.deleted' : 'server.requested', { server_id: row.id }),
     })),
   );
   return rows.length;

@@ -118,6 +118,26 @@ describe('aliases and flavors over REST', () => {
     expect(answer.body.detail).toContain('m1.gpu');
   });
 
+  it('does not delete one that a flavor names with a range of counts', async () => {
+    const name = 'ranged';
+    await api.http
+      .post('/v1/aliases')
+      .send({ ...GPU, name })
+      .expect(201);
+    const flavor = (text: string) => {
+      return api.http
+        .post('/v1/flavors')
+        .send({ name, vcpus: 1, ram_mb: 1, extra_specs: { 'pci_passthrough:alias': text } });
+    };
+    const empty = await flavor(`${name}:4..1`).expect(400);
+    expect(empty.body).toMatchObject({ code: 'flavor.invalid', detail: expect.stringContaining('the range is empty') });
+    await flavor(`${name}:1..4`).expect(201);
+    const answer = await api.http.delete(`/v1/aliases/${name}`).expect(409);
+    expect(answer.body).toMatchObject({ code: 'alias.in_use' });
+    await api.http.delete(`/v1/flavors/${name}`).expect(204);
+    await api.http.delete(`/v1/aliases/${name}`).expect(204);
+  });
+
   it('is not fooled by an alias whose name is a part of another', async () => {
     await api.http
       .post('/v1/aliases')

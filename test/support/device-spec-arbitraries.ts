@@ -29,6 +29,7 @@ export const anyDevice: fc.Arbitrary<PciDevice> = fc.record({
   sriov: fc.constant(null),
   netdevs: fc.array(names, { maxLength: 2 }),
   pciePath: fc.constant([]),
+  acsRedirect: fc.constant(null),
   link: fc.constant(null),
   resetMethods: fc.constant([]),
 });

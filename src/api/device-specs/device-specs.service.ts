@@ -78,7 +78,12 @@ export class DeviceSpecsService {
   }
 }
 
-function readEntries(body: PreviewBody): DeviceSpec[] {
+/**
+ * The entries of a whitelist that was sent.
+ *
+ * @throws BerthError `device_spec.invalid` with every problem of the entries
+ */
+export function readEntries(body: Pick<PreviewBody, 'device_specs' | 'free_tags' | 'compat'>): DeviceSpec[] {
   const reserved = (body.free_tags ?? []).filter((name) => RESERVED_TAGS.has(name));
   if (reserved.length > 0) {
     throw invalidFields(
@@ -119,7 +124,8 @@ function refusal(code: 'device_spec.invalid' | 'host.unknown', errors: readonly 
   return new BerthError(code, message, { details: { errors: errors.slice(0, ERRORS_SHOWN_MAX) } });
 }
 
-function assertWork(entries: number, hosts: readonly ScannedHostRow[]): void {
+/** @throws BerthError `request.too_large` when there are too many entries and devices for one answer */
+export function assertWork(entries: number, hosts: readonly ScannedHostRow[]): void {
   const devices = hosts.reduce((sum, host) => sum + host.devices, 0);
   if (entries * devices <= COVERAGE_PAIRS_MAX) return;
   throw new BerthError(

@@ -105,6 +105,12 @@ export class DeviceView {
   @ApiProperty({ type: SriovView, nullable: true }) readonly sriov: SriovView | null;
   @ApiProperty({ type: [String] }) readonly netdevs: readonly string[];
   @ApiProperty({ type: [String], description: 'From the host bridge down.' }) readonly pcie_path: readonly string[];
+  @ApiProperty({
+    type: Boolean,
+    nullable: true,
+    description: 'ACS sends what it says to its neighbours up to the root complex first; null: not known.',
+  })
+  readonly acs_redirect: boolean | null;
   @ApiProperty({ type: LinkView, nullable: true }) readonly link: LinkView | null;
   @ApiProperty({ type: [String] }) readonly reset_methods: readonly string[];
   @ApiProperty({ type: String, format: 'date-time' }) readonly updated_at: Date;
@@ -145,7 +151,7 @@ function ownerView({ server_id, server_name, alias, port }: DeviceRow): OwnerVie
   return server_id === null || server_name === null ? null : { server_id, server_name, alias, port };
 }
 
-function factsView(facts: WireDevice): Omit<WireDevice, 'address' | 'original'> & { serial_number: string | null } {
+function factsView(facts: WireDevice): Omit<Required<WireDevice>, 'address' | 'original'> {
   const { address: _address, original: _original, ...shown } = facts;
-  return { ...shown, serial_number: facts.serial_number ?? null };
+  return { ...shown, serial_number: facts.serial_number ?? null, acs_redirect: facts.acs_redirect ?? null };
 }

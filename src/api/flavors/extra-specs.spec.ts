@@ -6,12 +6,47 @@ const NUMA = (cells: Record<string, string>): Record<string, string> => ({ 'hw:n
 
 describe('readExtraSpecs', () => {
   it('finds nothing in keys that are not ours', () => {
+    const extraSpecs = { 'hw:numa_mempolicy': 'strict', 'hw:mem_page_size': 'large', 'quota:cpu_shares': '8' };
+    const nothing = { devices: [], numaPolicy: null, guestCells: null, topology: [] };
+    const ofHost = { cpuPolicy: null, priority: null, preemptible: null, host: {} };
+    expect(readExtraSpecs(extraSpecs, SIZE, 'strict')).toEqual({ ...nothing, ...ofHost });
+  });
+
+  it('reads what is asked of the host, and what a server is worth', () => {
     const extraSpecs = {
+      ssd: 'true',
+      'capabilities:hypervisor_type': 's== QEMU',
+      'aggregate_instance_extra_specs:rack': '<or> a <or> b',
       'trait:HW_CPU_X86_VMX': 'required',
+      'trait:CUSTOM_B': 'forbidden',
+      'trait:CUSTOM_A': 'required',
       'hw:cpu_policy': 'dedicated',
-      'hw:numa_mempolicy': 'strict',
+      'berth:priority': '-7',
+      'berth:preemptible': 'true',
     };
-    expect(readExtraSpecs(extraSpecs, SIZE, 'strict')).toEqual({ devices: [], numaPolicy: null, guestCells: null });
+    expect(readExtraSpecs(extraSpecs, SIZE, 'strict')).toMatchObject({
+      cpuPolicy: 'dedicated',
+      priority: -7,
+      preemptible: true,
+      host: {
+        requiredTraits: ['CUSTOM_A', 'HW_CPU_X86_VMX'],
+        forbiddenTraits: ['CUSTOM_B'],
+        extraSpecs: {
+          'aggregate_instance_extra_specs:rack': '<or> a <or> b',
+          'capabilities:hypervisor_type': 's== QEMU',
+          ssd: 'true',
+        },
+      },
+    });
+    expect(readExtraSpecs({ 'hw:cpu_policy': 'shared' }, SIZE, 'strict').cpuPolicy).toBeNull();
+  });
+
+  it('reads how devices have to lie', () => {
+    const text = 'gpu,nic within PXB; gpu same numa_node prefer';
+    expect(readExtraSpecs({ 'pci_passthrough:topology': text }, SIZE, 'strict').topology).toMatchObject([
+      { kind: 'within', level: 'PXB', weight: null },
+      { kind: 'same', attribute: 'numa_node', weight: 50 },
+    ]);
   });
 
   it('reads devices, one request for each item', () => {
@@ -65,6 +100,15 @@ describe('readExtraSpecs', () => {
     [NUMA({ 'hw:numa_cpus.0': 'all' }), 'not a list of vCPUs'],
     [{ 'hw:numa_nodes': '16' }, 'cannot be shared equally'],
     [{ 'hw:numa_nodes': '65' }, 'from 1 to 64'],
+    [{ 'trait:HW_CPU_X86_VMX': 'require' }, 'did you mean "required"?'],
+    [{ 'trait:custom_a': 'required' }, 'capital letters'],
+    [{ 'hw:cpu_policy': 'mixed' }, 'has to be shared or dedicated'],
+    [{ 'berth:priority': '1001' }, 'from -1000 to 1000'],
+    [{ 'berth:priority': 'high' }, 'from -1000 to 1000'],
+    [{ 'berth:preemptible': 'yes' }, 'true or false'],
+    [{ 'berth:preemtible': 'true' }, 'did you mean "berth:preemptible"?'],
+    [{ 'pci_passthrough:topology': 'gpu within PXX' }, 'extra_specs.pci_passthrough:topology: '],
+    [{ 'pci_passthrough:toplogy': 'gpu within PXB' }, 'did you mean "pci_passthrough:topology"?'],
     [{ 'hw:numa_node': '1' }, 'did you mean "hw:numa_nodes"?'],
     [{ 'hw:pci_numa_affinity_policy': '' }, 'is empty'],
     [{ ['__proto__']: 'x' }, 'a key has'],

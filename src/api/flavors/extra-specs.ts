@@ -1,22 +1,28 @@
-import { BerthError, messageOf } from '../../errors.js';
+import { messageOf } from '../../errors.js';
 import type { AliasRequest } from '../../pci/alias/alias-request.js';
 import type { NumaPolicy } from '../../pci/alias/numa-policy.js';
 import { parseAliasRequestAs, resolveNumaPolicyAs } from '../../pci/dialect-readers.js';
 import type { Dialect } from '../../pci/dialect.js';
 import { suggestion } from '../../pci/suggest.js';
 import { DEVICES_PER_SERVER_MAX, type GuestCell } from '../../placement/request.js';
+import { parseTopology, type TopologyWish } from '../../placement/topology-text.js';
+import { fieldError, invalid } from './extra-spec-errors.js';
+import { type HostDemands, readHostDemands } from './host-demands.js';
 
 export type ExtraSpecs = Readonly<Record<string, string>>;
 
 /** What Berth reads out of a flavor's extra specs; all other keys are kept as they are. */
-export interface FlavorDemands {
+export interface FlavorDemands extends HostDemands {
   readonly devices: readonly AliasRequest[];
   readonly numaPolicy: NumaPolicy | null;
   /** null: the guest has no NUMA topology of its own. */
   readonly guestCells: readonly GuestCell[] | null;
+  /** How the devices have to lie to each other; the names are not looked up yet. */
+  readonly topology: readonly TopologyWish[];
 }
 
 const ALIAS_KEY = 'pci_passthrough:alias';
+export const TOPOLOGY_KEY = 'pci_passthrough:topology';
 const POLICY_KEY = 'hw:pci_numa_affinity_policy';
 const NODES_KEY = 'hw:numa_nodes';
 const CPUS_KEY = 'hw:numa_cpus.';
@@ -44,6 +50,8 @@ export function readExtraSpecs(
     devices: readDevices(extraSpecs[ALIAS_KEY], dialect),
     numaPolicy: readPolicy(extraSpecs[POLICY_KEY], dialect),
     guestCells: readGuestCells(extraSpecs, size),
+    topology: readTopology(extraSpecs[TOPOLOGY_KEY]),
+    ...readHostDemands(extraSpecs),
   };
 }
 
@@ -57,17 +65,17 @@ function assertForm(extraSpecs: ExtraSpecs): void {
       throw invalid(key, 'a key has 1 to 255 letters, digits and the characters _ - . : and blank');
     }
     if (typeof value !== 'string') throw invalid(key, 'the value has to be a text in quotes');
-    if (value.length > TEXT_LENGTH_MAX && key !== ALIAS_KEY) {
+    if (value.length > TEXT_LENGTH_MAX && key !== ALIAS_KEY && key !== TOPOLOGY_KEY) {
       throw invalid(key, `the value has ${value.length} characters; at most ${TEXT_LENGTH_MAX}`);
     }
     if (!PLAIN_TEXT.test(value)) throw invalid(key, 'the value has a control character in it');
-    assertKnownNumaKey(key);
+    assertKnownKey(key);
   }
 }
 
 /** A mistyped key of ours would be kept and ignored: the server would land anywhere. */
-function assertKnownNumaKey(key: string): void {
-  const ours = [ALIAS_KEY, POLICY_KEY, NODES_KEY];
+function assertKnownKey(key: string): void {
+  const ours = [ALIAS_KEY, TOPOLOGY_KEY, POLICY_KEY, NODES_KEY];
   if (ours.includes(key) || !/^(?:pci_passthrough|hw:pci_|hw:numa_(?!mempolicy))/.test(key)) return;
   if (/^hw:numa_(?:cpus|mem)\.\d{1,3}$/.test(key)) return;
   throw invalid(key, `is not known${suggestion(key, ours)}`);
@@ -75,7 +83,7 @@ function assertKnownNumaKey(key: string): void {
 
 function readDevices(text: string | undefined, dialect: Dialect): readonly AliasRequest[] {
   if (text === undefined) return [];
-  const devices = asFlavorProblem(() => parseAliasRequestAs(dialect, text));
+  const devices = asFlavorProblem(ALIAS_KEY, () => parseAliasRequestAs(dialect, text));
   const count = devices.reduce((sum, device) => sum + device.count, 0);
   if (count > DEVICES_PER_SERVER_MAX) {
     throw invalid(ALIAS_KEY, `asks for ${count} devices; a server has at most ${DEVICES_PER_SERVER_MAX}`);
@@ -83,11 +91,20 @@ function readDevices(text: string | undefined, dialect: Dialect): readonly Alias
   return devices;
 }
 
-function asFlavorProblem<T>(read: () => T): T {
+function readTopology(text: string | undefined): readonly TopologyWish[] {
+  return text === undefined ? [] : asFlavorProblem(TOPOLOGY_KEY, () => parseTopology(text));
+}
+
+function asFlavorProblem<T>(key: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    throw fieldError('flavor.invalid', ALIAS_KEY, messageOf(cause).replace(`${ALIAS_KEY}: `, ''), cause);
+    throw fieldError(
+      'flavor.invalid',
+      key,
+      messageOf(cause).replace(/^(?:pci_passthrough:alias|topology): /, ''),
+      cause,
+    );
   }
 }
 
@@ -182,18 +199,4 @@ function readMemory(key: string, text: string | undefined): number {
   if (text === undefined) throw invalid(key, 'is missing: either all nodes say their vCPUs and memory, or none does');
   if (!/^\d{1,10}$/.test(text)) throw invalid(key, `"${text.slice(0, 60)}" is not a whole number of MB`);
   return Number(text);
-}
-
-function invalid(key: string, problem: string): BerthError {
-  return fieldError('flavor.invalid', key, problem);
-}
-
-function fieldError(
-  code: 'flavor.invalid' | 'numa_policy.invalid',
-  key: string,
-  problem: string,
-  cause?: unknown,
-): BerthError {
-  const field = key === '' ? 'extra_specs' : `extra_specs.${key.slice(0, TEXT_LENGTH_MAX)}`;
-  return new BerthError(code, `${field}: ${problem}`, { cause, details: { errors: [{ field, problem }] } });
 }

@@ -1,17 +1,18 @@
-import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { BerthError } from '../../errors.js';
 import { envelope } from '../../messages/envelope.js';
 import { agentQueue } from '../../messages/routes.js';
-import { suggestion } from '../../pci/suggest.js';
-import { findHost, hostNames, type HostRow, listHosts } from '../../store/inventory-views.store.js';
+import { changeHost, type HostChanges, lockHostForChange } from '../../store/host-admin.store.js';
+import { findHost, type HostRow, listHosts } from '../../store/inventory-views.store.js';
 import { Ledger } from '../../store/ledger.js';
 import { addToOutbox } from '../../store/outbox.store.js';
 import { ApiProblems } from '../answers.js';
 import { HttpLimits } from '../http-limits.js';
 import { pageOf } from '../page.js';
 import { NamePipe } from '../path-names.js';
-import { HostPageView, HostsQuery, HostView, hostView } from './hosts.dto.js';
+import { invalidFields } from '../request-validation.pipe.js';
+import { unknownHost } from '../unknown-names.js';
+import { HostChangeBody, HostPageView, HostsQuery, HostView, hostView } from './hosts.dto.js';
 
 @ApiTags('hosts')
 @Controller('v1/hosts')
@@ -27,7 +28,7 @@ export class HostsController {
   @ApiProblems(400)
   async list(@Query() query: HostsQuery): Promise<HostPageView> {
     const limit = this.limits.pageSize(query.limit);
-    const filter = { host: null, status: query.status ?? null };
+    const filter = { host: null, status: query.status ?? null, aggregate: query.aggregate ?? null };
     const rows = await listHosts(this.ledger.pool, filter, { after: query.marker ?? null, limit: limit + 1 });
     const page = pageOf(rows, { path: '/v1/hosts', query, limit }, (row) => row.name);
     return { hosts: page.items.map(hostView), next: page.next };
@@ -39,6 +40,23 @@ export class HostsController {
   @ApiProblems(404)
   async show(@Param('host', NamePipe) host: string): Promise<HostView> {
     return hostView(await this.find(host));
+  }
+
+  @Patch(':host')
+  @ApiOperation({
+    operationId: 'changeHost',
+    summary: 'Enable or disable a host, set traits, what is reserved, ratios',
+  })
+  @ApiOkResponse({ type: HostView })
+  @ApiProblems(400, 404)
+  async change(@Param('host', NamePipe) host: string, @Body() body: HostChangeBody): Promise<HostView> {
+    const id = await this.ledger.transaction(async (tx) => {
+      const locked = await lockHostForChange(tx, host);
+      if (!locked) throw await unknownHost(tx, host);
+      await changeHost(tx, locked.id, changesOf(body, locked.enabled));
+      return locked.id;
+    });
+    return hostView(await this.find(id));
   }
 
   @Post(':host/reload')
@@ -60,7 +78,21 @@ export class HostsController {
   private async find(host: string): Promise<HostRow> {
     const row = await findHost(this.ledger.pool, host);
     if (row) return row;
-    const meant = suggestion(host, await hostNames(this.ledger.pool));
-    throw new BerthError('host.unknown', `There is no host "${host}"${meant}`);
+    throw await unknownHost(this.ledger.pool, host);
   }
+}
+
+function changesOf(body: HostChangeBody, wasEnabled: boolean): HostChanges {
+  const enabled = body.enabled ?? wasEnabled;
+  const reason = body.disabled_reason ?? null;
+  if (enabled && reason !== null) {
+    throw invalidFields([{ field: 'disabled_reason', problem: 'means nothing of a host that is enabled' }]);
+  }
+  return {
+    ...(enabled === wasEnabled ? {} : { enabled, disabledReason: null }),
+    ...(reason === null ? {} : { disabledReason: reason }),
+    ...(body.traits ? { traits: [...new Set(body.traits)].sort() } : {}),
+    ...(body.reserved === undefined ? {} : { reserved: body.reserved }),
+    ...(body.allocation_ratios === undefined ? {} : { allocationRatios: body.allocation_ratios }),
+  };
 }

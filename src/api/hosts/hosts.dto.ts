@@ -1,10 +1,90 @@
+import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  IsArray,
+  IsNumber,
+  IsObject,
+  IsOptional,
+  Matches,
+  Max,
+  Min,
+  ValidateNested,
+} from 'class-validator';
 import type { HostRow } from '../../store/inventory-views.store.js';
-import { WordField } from '../fields.js';
+import { CountField, FlagField, TextField, TextParameter, WordField } from '../fields.js';
+import { TRAIT } from '../flavors/host-demands.js';
 import { PageQuery } from '../page.js';
 
 export class HostsQuery extends PageQuery {
   @WordField({ words: ['up', 'down'], optional: true }) status?: 'up' | 'down';
+  @TextParameter({ description: 'Name or id of an aggregate.' }) aggregate?: string;
+}
+
+const TRAITS_MAX = 500;
+const VCPUS_MAX = 65_536;
+const AMOUNT_MAX = 2 ** 40;
+const RATIO_MAX = 1000;
+
+function TraitsField(): PropertyDecorator {
+  const message = 'has to be a list of texts of capital letters, digits and _';
+  return applyDecorators(
+    ApiProperty({ type: [String], required: false, maxItems: TRAITS_MAX, description: 'All of them, in any order.' }),
+    IsOptional(),
+    IsArray({ message }),
+    ArrayMaxSize(TRAITS_MAX, { message: `has more than ${TRAITS_MAX}` }),
+    Matches(TRAIT, { each: true, message }),
+  );
+}
+
+function RatioField(): PropertyDecorator {
+  const message = `has to be a number above 0 and up to ${RATIO_MAX}`;
+  return applyDecorators(
+    ApiProperty({ type: Number, exclusiveMinimum: true, minimum: 0, maximum: RATIO_MAX }),
+    IsNumber({ allowInfinity: false, allowNaN: false }, { message }),
+    Min(Number.MIN_VALUE, { message }),
+    Max(RATIO_MAX, { message }),
+  );
+}
+
+/** An object of the body that null sets back. */
+function ResettableField(of: () => new () => object, description: string): PropertyDecorator {
+  return applyDecorators(
+    ApiProperty({ type: of, required: false, nullable: true, description }),
+    IsOptional(),
+    IsObject({ message: 'has to be an object, or null' }),
+    ValidateNested(),
+    Type(of),
+  );
+}
+
+export class ReservedBody {
+  @CountField({ min: 0, max: VCPUS_MAX }) vcpus: number;
+  @CountField({ min: 0, max: AMOUNT_MAX }) memory_mb: number;
+  @CountField({ min: 0, max: AMOUNT_MAX }) disk_gb: number;
+}
+
+export class AllocationRatiosBody {
+  @RatioField() cpu: number;
+  @RatioField() ram: number;
+  @RatioField() disk: number;
+}
+
+/** What is left out stays as it is. */
+export class HostChangeBody {
+  @FlagField({ optional: true, description: 'A host that is not gets no servers; those that it has stay.' })
+  enabled?: boolean;
+  @TextField({ optional: true, description: 'Of a host that is not enabled. It goes when the host is enabled.' })
+  disabled_reason?: string;
+
+  @TraitsField()
+  traits?: string[];
+
+  @ResettableField(() => ReservedBody, 'Kept for the host itself. null: as its agent says.')
+  reserved?: ReservedBody | null;
+  @ResettableField(() => AllocationRatiosBody, 'Virtual for physical. null: as the settings say.')
+  allocation_ratios?: AllocationRatiosBody | null;
 }
 
 export class NumaCellView {
@@ -18,6 +98,19 @@ export class ResourcesView {
   @ApiProperty({ type: 'integer' }) readonly vcpus: number;
   @ApiProperty({ type: 'integer' }) readonly memory_mb: number;
   @ApiProperty({ type: 'integer' }) readonly disk_gb: number;
+}
+
+export class AllocationRatiosView {
+  @ApiProperty({ type: Number }) readonly cpu: number;
+  @ApiProperty({ type: Number }) readonly ram: number;
+  @ApiProperty({ type: Number }) readonly disk: number;
+}
+
+export class CapabilitiesView {
+  @ApiProperty({ type: String, nullable: true, example: 'x86_64' }) readonly architecture: string | null;
+  @ApiProperty({ type: String, nullable: true, example: 'QEMU' }) readonly hypervisor_type: string | null;
+  @ApiProperty({ type: 'integer', nullable: true }) readonly hypervisor_version: number | null;
+  @ApiProperty({ type: [String] }) readonly cpu_features: readonly string[];
 }
 
 export class DeviceCountsView {
@@ -61,6 +154,18 @@ export class HostView {
   @ApiProperty({ type: ResourcesView }) readonly capacity: ResourcesView;
   @ApiProperty({ type: ResourcesView, description: 'Claimed and allocated, by all servers.' })
   readonly used: ResourcesView;
+  @ApiProperty({ type: ResourcesView, nullable: true, description: 'Kept for the host itself; null: nothing is.' })
+  readonly reserved: ResourcesView | null;
+  @ApiProperty({ type: AllocationRatiosView, nullable: true, description: 'null: as the settings say.' })
+  readonly allocation_ratios: AllocationRatiosView | null;
+  @ApiProperty({ type: String, description: 'That of its aggregates, else `nova`.' })
+  readonly availability_zone: string;
+  @ApiProperty({ type: [String], description: 'Names of those that it is in.' }) readonly aggregates: readonly string[];
+  @ApiProperty({ type: [String] }) readonly traits: readonly string[];
+  @ApiProperty({ type: CapabilitiesView, nullable: true, description: 'null: the agent does not say.' })
+  readonly capabilities: CapabilitiesView | null;
+  @ApiProperty({ type: 'integer', description: 'Builds that failed one after another, since the last that did not.' })
+  readonly failed_builds: number;
   @ApiProperty({ type: DeviceCountsView }) readonly devices: DeviceCountsView;
   @ApiProperty({ type: String, format: 'date-time' }) readonly created_at: Date;
 }
@@ -86,8 +191,15 @@ export function hostView(row: HostRow): HostView {
     agent_version: row.agent_version,
     configuration: row.configuration && configurationView(row.configuration),
     numa_cells: row.numa_cells,
-    capacity: { vcpus: row.vcpus, memory_mb: row.memory_mb, disk_gb: row.disk_gb },
+    capacity: resourcesView(row),
     used: { vcpus: row.used_vcpus, memory_mb: row.used_memory_mb, disk_gb: row.used_disk_gb },
+    reserved: row.reserved && resourcesView(row.reserved),
+    allocation_ratios: row.allocation_ratios && ratiosView(row.allocation_ratios),
+    availability_zone: row.availability_zone,
+    aggregates: row.aggregates,
+    traits: row.traits,
+    capabilities: row.capabilities && capabilitiesView(row.capabilities),
+    failed_builds: row.failed_builds,
     devices: { reported: row.devices_reported, offered: row.devices_offered, available: row.devices_available },
     created_at: row.created_at,
   };
@@ -95,4 +207,17 @@ export function hostView(row: HostRow): HostView {
 
 function configurationView({ loaded_at, problem, needs_restart }: ConfigurationView): ConfigurationView {
   return { loaded_at, problem, needs_restart };
+}
+
+function resourcesView({ vcpus, memory_mb, disk_gb }: ResourcesView): ResourcesView {
+  return { vcpus, memory_mb, disk_gb };
+}
+
+function ratiosView({ cpu, ram, disk }: AllocationRatiosView): AllocationRatiosView {
+  return { cpu, ram, disk };
+}
+
+function capabilitiesView(wire: CapabilitiesView): CapabilitiesView {
+  const { architecture, hypervisor_type, hypervisor_version, cpu_features } = wire;
+  return { architecture, hypervisor_type, hypervisor_version, cpu_features };
 }

@@ -1,25 +1,69 @@
 import { ApiProperty } from '@nestjs/swagger';
-import type { Decision, HostRejection, HostScore, Placement, Reason } from '../../placement/decision.js';
+import type { Decision, HostRejection, HostScore, Placement } from '../../placement/decision.js';
+import { DISTANCES, type Distance } from '../../pci/topology.js';
+import { WordField } from '../fields.js';
+import { projectReason } from './project-reason.js';
+
+export const VIEWS = ['admin', 'project'] as const;
+export type View = (typeof VIEWS)[number];
+
+export class ViewQuery {
+  @WordField({
+    words: VIEWS,
+    optional: true,
+    description:
+      'Of whom: `project` has counts, classes and reasons, but no hosts, no other servers, and no addresses of devices that ' +
+      "are not the server's own; `admin` has all. `admin` when left out.",
+  })
+  view?: View;
+}
+
+/** Who looks. */
+export interface Audience {
+  readonly view: View;
+  /** Ids of the devices that the server has. */
+  readonly own: ReadonlySet<string>;
+}
+
+export const ADMIN: Audience = { view: 'admin', own: new Set() };
 
 const FREE_FORM = { type: 'object', additionalProperties: true } as const;
+const ADMINS_ONLY = 'Empty for a project.';
+
+export class NamedReasonView {
+  @ApiProperty({ type: String }) readonly host: string;
+  @ApiProperty({ type: String, description: 'With the names of servers and the addresses of devices.' })
+  readonly message: string;
+  @ApiProperty(FREE_FORM) readonly details: Readonly<Record<string, unknown>>;
+}
 
 export class ReasonView {
   @ApiProperty({ type: String, example: 'device.all_in_use' }) readonly code: string;
-  @ApiProperty({ type: String }) readonly message: string;
-  @ApiProperty(FREE_FORM) readonly details: Readonly<Record<string, unknown>>;
+  @ApiProperty({ type: String, description: 'Equal for all of the hosts; of a single host, with names for admins.' })
+  readonly message: string;
+  @ApiProperty({
+    ...FREE_FORM,
+    description: 'As on the first of the hosts. About devices: `classes` counts them by ids, type and NUMA node.',
+  })
+  readonly details: Readonly<Record<string, unknown>>;
+  @ApiProperty({ type: [NamedReasonView], description: `As it is on the first of the hosts. ${ADMINS_ONLY}` })
+  readonly named: readonly NamedReasonView[];
 }
 
 export class HostRejectionView {
   @ApiProperty({ type: String, example: 'PciPassthroughFilter' }) readonly filter: string;
-  @ApiProperty({ type: [String], description: 'At most 20; `host_count` has the full number.' })
+  @ApiProperty({ type: [String], description: `At most 20; \`host_count\` has the full number. ${ADMINS_ONLY}` })
   readonly hosts: readonly string[];
   @ApiProperty({ type: 'integer' }) readonly host_count: number;
   @ApiProperty({ type: [ReasonView] }) readonly reasons: readonly ReasonView[];
 }
 
+const NOT_OWN = "null: for a project, when the device is not the server's own.";
+
 export class ChosenDeviceView {
-  @ApiProperty({ type: String, format: 'uuid' }) readonly device_id: string;
-  @ApiProperty({ type: String }) readonly address: string;
+  @ApiProperty({ type: String, format: 'uuid', nullable: true, description: NOT_OWN }) readonly device_id:
+    string | null;
+  @ApiProperty({ type: String, nullable: true, description: NOT_OWN }) readonly address: string | null;
   @ApiProperty({ type: String, nullable: true, description: 'null: a port asked for it, or it only comes along.' })
   readonly alias: string | null;
   @ApiProperty({ type: String, nullable: true, description: 'Name of the port that asked for it.' })
@@ -36,6 +80,25 @@ export class ChosenDeviceView {
     description: 'Which of the alternatives of its alias it is, where they have utilities.',
   })
   readonly alternative: number | null;
+}
+
+export class ConstraintOutcomeView {
+  @ApiProperty({ type: 'integer', description: 'Which of the topology constraints.' }) readonly constraint: number;
+  @ApiProperty({ type: Boolean }) readonly met: boolean;
+  @ApiProperty({ type: String, enum: [...DISTANCES], description: 'The farthest that two of its devices are apart.' })
+  readonly distance: Distance;
+  @ApiProperty({
+    type: 'array',
+    items: { type: 'array', items: { type: 'string' } },
+    description: "Of a pair: which device is served by which. Empty for a project, when they are not the server's own.",
+  })
+  readonly pairs: readonly (readonly string[])[];
+  @ApiProperty({
+    type: Boolean,
+    nullable: true,
+    description: 'Whether its devices reach each other through the root complex only; null: not known.',
+  })
+  readonly acs_redirect: boolean | null;
 }
 
 export class HostScoreView {
@@ -68,54 +131,94 @@ export class DecisionView {
     description: "Host NUMA nodes of the guest's, in order.",
   })
   readonly numa_cells: readonly number[] | null;
-  @ApiProperty({ type: [HostScoreView], description: 'The winner first.' }) readonly scores: readonly HostScoreView[];
+  @ApiProperty({
+    type: String,
+    enum: [...DISTANCES],
+    nullable: true,
+    description: 'The farthest that two requested devices are apart; null: fewer than two, or not recorded.',
+  })
+  readonly spread: Distance | null;
+  @ApiProperty({ type: [ConstraintOutcomeView] }) readonly constraints: readonly ConstraintOutcomeView[];
+  @ApiProperty({ type: [HostScoreView], description: `The winner first. ${ADMINS_ONLY}` })
+  readonly scores: readonly HostScoreView[];
   @ApiProperty({ type: String, nullable: true, description: 'Of a rejection: the commonest cause.' })
   readonly message: string | null;
   @ApiProperty({ type: [HostRejectionView] }) readonly rejections: readonly HostRejectionView[];
   @ApiProperty({ type: 'integer' }) readonly hosts_considered: number;
 }
 
-export function decisionView(decision: Decision): DecisionView {
+export function decisionView(decision: Decision, audience: Audience = ADMIN): DecisionView {
+  const rejections = decision.rejections.map((rejection) => rejectionFor(rejection, audience));
   return {
     outcome: decision.outcome,
-    ...(decision.outcome === 'placed' ? placed(decision) : NOWHERE),
-    message: decision.outcome === 'rejected' ? decision.message : null,
-    rejections: decision.rejections.map(rejectionView),
+    ...(decision.outcome === 'placed' ? placed(decision, audience) : NOWHERE),
+    message: decision.outcome === 'rejected' ? messageFor(decision.message, rejections, audience) : null,
+    rejections,
     hosts_considered: decision.hostsConsidered,
   };
 }
 
-type Where = Pick<DecisionView, 'host' | 'host_id' | 'generation' | 'devices' | 'numa_cells' | 'scores'>;
+type Where = Pick<
+  DecisionView,
+  'host' | 'host_id' | 'generation' | 'devices' | 'numa_cells' | 'spread' | 'constraints' | 'scores'
+>;
 
-const NOWHERE: Where = { host: null, host_id: null, generation: null, devices: [], numa_cells: null, scores: [] };
+const NOWHERE: Where = {
+  ...{ host: null, host_id: null, generation: null, devices: [], numa_cells: null },
+  ...{ spread: null, constraints: [], scores: [] },
+};
 
-function placed(placement: Placement): Where {
+function placed(placement: Placement, { view, own }: Audience): Where {
+  const isAdmin = view === 'admin';
+  const knowsAll = isAdmin || placement.devices.every(({ deviceId }) => own.has(deviceId));
   return {
-    host: placement.hostName,
-    host_id: placement.hostId,
-    generation: placement.generation,
+    host: isAdmin ? placement.hostName : null,
+    host_id: isAdmin ? placement.hostId : null,
+    generation: isAdmin ? placement.generation : null,
     devices: placement.devices.map((device) => ({
-      device_id: device.deviceId,
-      address: device.address,
+      device_id: isAdmin || own.has(device.deviceId) ? device.deviceId : null,
+      address: isAdmin || own.has(device.deviceId) ? device.address : null,
       alias: device.alias,
       port: device.port ?? null,
       request_index: device.requestIndex,
       alternative: device.alternative ?? null,
     })),
     numa_cells: placement.numaCells,
-    scores: placement.scores.map(({ host, total, parts }) => ({ host, total, parts })),
+    spread: placement.spread ?? null,
+    constraints: (placement.constraints ?? []).map(({ constraint, met, distance, pairs = [], acsRedirect = null }) => ({
+      ...{ constraint, met, distance, pairs: knowsAll ? pairs : [], acs_redirect: acsRedirect },
+    })),
+    scores: isAdmin ? placement.scores.map(({ host, total, parts }) => ({ host, total, parts })) : [],
   };
 }
 
+/** A decision's own message names hosts; a project is told the commonest cause in words that are safe. */
+function messageFor(message: string, rejections: readonly HostRejectionView[], { view }: Audience): string {
+  if (view === 'admin') return message;
+  const [first] = rejections;
+  if (!first) return 'No valid host.';
+  const why = first.reasons.map((reason) => reason.message).join('; ') || first.filter;
+  return `No valid host: ${why} (${first.filter}, ${first.host_count} host${first.host_count === 1 ? '' : 's'}).`;
+}
+
+/** For administrators. */
 export function rejectionView(rejection: HostRejection): HostRejectionView {
-  return {
-    filter: rejection.filter,
-    hosts: rejection.hosts,
-    host_count: rejection.hostCount,
-    reasons: rejection.reasons.map(reasonView),
-  };
+  return rejectionFor(rejection, ADMIN);
 }
 
-function reasonView({ code, message, details }: Reason): ReasonView {
-  return { code, message, details };
+export function rejectionFor(
+  { filter, hosts, hostCount, reasons }: HostRejection,
+  { view }: Audience,
+): HostRejectionView {
+  if (view === 'project') {
+    const safe = reasons.map((reason) => ({ ...projectReason(reason), named: [] }));
+    return { filter, hosts: [], host_count: hostCount, reasons: safe };
+  }
+  return {
+    ...{ filter, hosts, host_count: hostCount },
+    reasons: reasons.map(({ code, message, details, names = [] }) => {
+      const [only] = hostCount === 1 ? names : [];
+      return { code, message: only?.message ?? message, details, named: names };
+    }),
+  };
 }

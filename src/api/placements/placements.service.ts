@@ -1,14 +1,19 @@
 import { Injectable } from '@nestjs/common';
+import { howManyMore } from '../../placement/capacity.js';
 import { place } from '../../placement/place.js';
 import type { PlacementPolicy } from '../../placement/snapshot.js';
 import { Ledger } from '../../store/ledger.js';
 import { SnapshotCache } from '../../store/snapshot.store.js';
+import { inTurns } from '../in-turns.js';
 import { RequestRules } from '../request-rules.js';
+import { changesFor } from '../servers/explanation-changes.js';
 import { resolveRequest } from '../servers/resolve-request.js';
-import type { DryRunBody } from '../servers/servers.dto.js';
-import { type DecisionView, decisionView } from './decision.view.js';
+import { decisionView } from './decision.view.js';
+import type { CopiesBody, DryRunQuery, DryRunView } from './placements.dto.js';
+import { copiesView } from './placements.views.js';
 
 const NAME_DEFAULT = 'dry-run';
+const NOTHING_OWN: ReadonlySet<string> = new Set();
 
 /** How the scheduler judges hosts; the class is the token it is injected by. */
 export class DryRunPolicy {
@@ -25,10 +30,16 @@ export class PlacementsService {
   ) {}
 
   /** Decides with the scheduler's own function on the hosts as they are now. */
-  async dryRun(body: DryRunBody): Promise<DecisionView> {
+  async dryRun(body: CopiesBody, { view = 'admin', changes = false }: DryRunQuery): Promise<DryRunView> {
     const { request } = await resolveRequest(this.ledger.pool, body.name ?? NAME_DEFAULT, body, this.rules);
     await this.snapshots.refresh();
     const snapshot = { hosts: this.snapshots.list(), policy: this.scheduling.policy };
-    return decisionView(place(snapshot, request, []));
+    const audience = { view, own: NOTHING_OWN };
+    const decision = decisionView(place(snapshot, request, []), audience);
+    const isAsked = changes && decision.outcome === 'rejected';
+    const answer = isAsked ? { ...decision, changes: await changesFor(snapshot, request, [], view) } : decision;
+    if (body.copies === undefined || body.copies === null) return answer;
+    const copies = await inTurns(howManyMore(snapshot, request, body.copies));
+    return { ...answer, copies: copiesView(body.copies, copies, audience) };
   }
 }

@@ -26,6 +26,7 @@ const flavor = (extra_specs: Record<string, string>): FlavorSnapshot => ({
 const wishes = (differing: Partial<ServerWishes>): ServerWishes => ({
   ...{ name: 's', projectId: 'default', flavor: null, devices: [], ports: [], imagePolicy: null },
   size: { vcpus: 1, ramMb: 512, diskGb: 0 },
+  ...{ host: {}, topology: null, cpuPolicy: null, priority: null, preemptible: null },
   ...differing,
 });
 
@@ -168,6 +169,78 @@ describe('placementRequest', () => {
     ).devices;
     expect(device?.specs.map((spec) => spec.withoutTags)).toEqual([['physical_network', 'rack']]);
     expect(port?.specs.map((spec) => spec.withoutTags)).toEqual([['rack']]);
+  });
+
+  describe('what is asked beside devices', () => {
+    const ASKING = flavor({
+      [GPU]: 'a:2',
+      'pci_passthrough:topology': 'a within PXB',
+      'hw:cpu_policy': 'dedicated',
+      'berth:priority': '5',
+      'berth:preemptible': 'true',
+      'trait:CUSTOM_A': 'required',
+    });
+    const ALIASES = [alias('a', 'legacy')];
+
+    it('is left out where nothing is asked, so that equal wishes are equal requests', () => {
+      const plain = placementRequest(wishes({ flavor: flavor({}) }), [], RULES);
+      const said = { cpuPolicy: 'shared' as const, priority: 0, preemptible: false };
+      expect(Object.keys(plain)).toEqual([
+        ...['serverName', 'projectId', 'vcpus', 'memoryMb', 'diskGb', 'devices', 'guestCells'],
+      ]);
+      expect(placementRequest(wishes({ flavor: flavor({ 'hw:cpu_policy': 'shared' }), ...said }), [], RULES)).toEqual(
+        plain,
+      );
+    });
+
+    it('is what the flavor says, and what the server says before it', () => {
+      const constraint = { kind: 'within', level: 'PXB', weight: null, requests: [0] };
+      expect(placementRequest(wishes({ flavor: ASKING }), ALIASES, RULES)).toMatchObject({
+        cpuPolicy: 'dedicated',
+        constraints: [constraint],
+        priority: 5,
+        preemptible: true,
+        host: { requiredTraits: ['CUSTOM_A'] },
+      });
+      const own = wishes({
+        ...{ flavor: ASKING, cpuPolicy: 'shared', priority: 0, preemptible: false },
+        ...{ topology: 'a same numa_node prefer 9', host: { availabilityZone: 'room-1' } },
+      });
+      const request = placementRequest(own, ALIASES, RULES);
+      expect(request).toMatchObject({
+        constraints: [constraint, { kind: 'same', attribute: 'numa_node', weight: 9 }],
+        host: { availabilityZone: 'room-1', requiredTraits: ['CUSTOM_A'] },
+      });
+      expect(request).not.toHaveProperty('cpuPolicy');
+      expect(request).not.toHaveProperty('priority');
+      expect(request).not.toHaveProperty('preemptible');
+    });
+
+    it('takes ranges, and counts their upper ends', () => {
+      const range = (countMax: number) => wishes({ devices: [{ alias: 'a', count: 2, countMax, numaPolicy: null }] });
+      expect(placementRequest(range(4), ALIASES, RULES).devices[0]).toMatchObject({ count: 2, countMax: 4 });
+      expect(placementRequest(range(2), ALIASES, RULES).devices[0]).not.toHaveProperty('countMax');
+      expect(() => placementRequest(range(257), ALIASES, RULES)).toThrow('at most 256');
+    });
+
+    it.each<[string, Partial<ServerWishes>, string]>([
+      ['a name that nothing has', { topology: 'b within PXB' }, 'topology'],
+      ["the flavor's that nothing has", { flavor: flavor({ 'pci_passthrough:topology': 'b within PXB' }) }, 'flavor,'],
+      ['too many clauses', { topology: Array(16).fill('a within NODE').join(';'), flavor: ASKING }, 'topology'],
+    ])('refuses topology of %s', (_what, differing, field) => {
+      const refused = () =>
+        placementRequest(
+          wishes({ devices: [{ alias: 'a', count: 1, numaPolicy: null }], ...differing }),
+          ALIASES,
+          RULES,
+        );
+      expect(refused).toThrow(
+        expect.objectContaining({
+          code: 'topology.invalid',
+          details: { errors: [{ field: expect.stringContaining(field), problem: expect.any(String) }] },
+        }),
+      );
+    });
   });
 
   it('refuses contradiction, also without devices, and too much', () => {

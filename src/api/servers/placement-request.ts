@@ -5,21 +5,26 @@ import { resolveNumaPolicyAs } from '../../pci/dialect-readers.js';
 import type { Dialect } from '../../pci/dialect.js';
 import { portSpec } from '../../pci/alias/port.js';
 import {
+  CONSTRAINTS_MAX,
   DEVICE_REQUESTS_MAX,
   type DeviceRequest,
   DEVICES_PER_SERVER_MAX,
-  type GuestCell,
+  type HostWishes,
   type PlacementRequest,
   type PortRequest,
+  type TopologyConstraint,
 } from '../../placement/request.js';
+import { parseTopology, resolveTopology, type TopologyWish } from '../../placement/topology-text.js';
 import type { FlavorSnapshot } from '../../store/entities/workload.entities.js';
-import { readExtraSpecs } from '../flavors/extra-specs.js';
+import { type FlavorDemands, readExtraSpecs, TOPOLOGY_KEY } from '../flavors/extra-specs.js';
 import type { RequestRules } from '../request-rules.js';
 
 /** Devices that are asked for, before the alias is looked up. */
 export interface DeviceWish {
   readonly alias: string;
   readonly count: number;
+  /** So many where there are as many; `count` when left out. */
+  readonly countMax?: number;
   /** Of this one request; null: as flavor, image or alias say. */
   readonly numaPolicy: NumaPolicy | null;
 }
@@ -47,6 +52,14 @@ export interface ServerWishes {
   readonly size: { readonly vcpus: number; readonly ramMb: number; readonly diskGb: number };
   /** Image property `hw_pci_numa_affinity_policy`. */
   readonly imagePolicy: string | null;
+  /** Without what the flavor asks of a host. */
+  readonly host: HostWishes;
+  /** Next to the flavor's; null: none. */
+  readonly topology: string | null;
+  /** null: as the flavor says. */
+  readonly cpuPolicy: 'shared' | 'dedicated' | null;
+  readonly priority: number | null;
+  readonly preemptible: boolean | null;
 }
 
 /** What a server asks for by alias: the flavor's first, then its own. */
@@ -85,16 +98,45 @@ export function placementRequest(
     diskGb: flavor?.disk_gb ?? size.diskGb,
     devices,
     guestCells: demands?.guestCells ?? null,
+    ...whatIsAsked(wishes, demands, constraintsOf(wishes.topology, demands?.topology ?? [], devices)),
   };
 }
 
-interface Demands {
-  readonly devices: readonly { readonly alias: string; readonly count: number }[];
-  readonly numaPolicy: NumaPolicy | null;
-  readonly guestCells: readonly GuestCell[] | null;
+/** Equal wishes have to be equal requests: what says the same as leaving it out is left out. */
+function whatIsAsked(
+  wishes: ServerWishes,
+  demands: FlavorDemands | null,
+  constraints: readonly TopologyConstraint[],
+): Partial<PlacementRequest> {
+  const host = { ...wishes.host, ...demands?.host };
+  const priority = wishes.priority ?? demands?.priority ?? 0;
+  return {
+    ...((wishes.cpuPolicy ?? demands?.cpuPolicy) === 'dedicated' ? { cpuPolicy: 'dedicated' } : {}),
+    ...(constraints.length === 0 ? {} : { constraints }),
+    ...(Object.keys(host).length === 0 ? {} : { host }),
+    ...(priority === 0 ? {} : { priority }),
+    ...((wishes.preemptible ?? demands?.preemptible) ? { preemptible: true } : {}),
+  };
 }
 
-function demandsOf(flavor: FlavorSnapshot | null, dialect: Dialect): Demands | null {
+function constraintsOf(
+  own: string | null,
+  ofFlavor: readonly TopologyWish[],
+  devices: readonly DeviceRequest[],
+): readonly TopologyConstraint[] {
+  try {
+    const wishes = [...ofFlavor, ...(own === null ? [] : parseTopology(own))];
+    if (wishes.length <= CONSTRAINTS_MAX) return wishes.length === 0 ? [] : resolveTopology(wishes, devices);
+    throw new BerthError('topology.invalid', `topology: ${wishes.length} clauses; at most ${CONSTRAINTS_MAX}`);
+  } catch (cause) {
+    if (!(cause instanceof BerthError)) throw cause;
+    const problem = cause.message.replace(/^topology: /, '');
+    const field = own === null ? `flavor, extra_specs.${TOPOLOGY_KEY}` : 'topology';
+    throw new BerthError(cause.code, `${field}: ${problem}`, { cause, details: { errors: [{ field, problem }] } });
+  }
+}
+
+function demandsOf(flavor: FlavorSnapshot | null, dialect: Dialect): FlavorDemands | null {
   return flavor && readExtraSpecs(flavor.extra_specs, { vcpus: flavor.vcpus, ramMb: flavor.ram_mb }, dialect);
 }
 
@@ -121,6 +163,7 @@ function deviceRequest(wish: DeviceWish, named: NamedPolicies, aliases: readonly
   return {
     alias: alias.name,
     count: wish.count,
+    ...(wish.countMax !== undefined && wish.countMax > wish.count ? { countMax: wish.countMax } : {}),
     specs: alias.specs,
     numaPolicy: wish.numaPolicy ?? policyOf(named, alias.numaPolicy),
     aliasVersion: alias.version ?? null,
@@ -148,7 +191,7 @@ function assertLimits(devices: readonly DeviceRequest[]): void {
       `${devices.length} device requests; a server has at most ${DEVICE_REQUESTS_MAX}`,
     );
   }
-  const count = devices.reduce((sum, device) => sum + device.count, 0);
+  const count = devices.reduce((sum, device) => sum + (device.countMax ?? device.count), 0);
   if (count > DEVICES_PER_SERVER_MAX) {
     throw new BerthError('server.invalid', `${count} devices; a server has at most ${DEVICES_PER_SERVER_MAX}`);
   }

@@ -17,7 +17,8 @@ import {
   type PortWish,
   type ServerWishes,
 } from './placement-request.js';
-import type { PortBody, ServerWishesBody } from './servers.dto.js';
+import { hostWishes, imageWishes } from './host-wishes.js';
+import type { DeviceWishBody, PortBody, ServerWishesBody } from './servers.dto.js';
 
 const VCPUS_DEFAULT = 1;
 const RAM_MB_DEFAULT = 512;
@@ -31,7 +32,7 @@ export interface ResolvedRequest {
 /**
  * Looks up flavor and aliases and makes of a body what the scheduler decides on.
  *
- * @throws BerthError `flavor.unknown`, `alias.unknown`, `server.invalid`, `numa_policy.conflict`, …
+ * @throws BerthError `flavor.unknown`, `alias.unknown`, `server_group.unknown`, `server.invalid`, `numa_policy.conflict`, …
  */
 export async function resolveRequest(
   tx: Tx,
@@ -41,6 +42,7 @@ export async function resolveRequest(
 ): Promise<ResolvedRequest> {
   assertShape(body);
   const own = ownWishes(body.devices ?? [], rules.dialect);
+  const image = imageWishes(body.image_properties ?? {});
   const flavor = body.flavor === undefined || body.flavor === null ? null : await flavorSnapshot(tx, body.flavor);
   const wishes: ServerWishes = {
     name,
@@ -53,7 +55,12 @@ export async function resolveRequest(
       ramMb: body.ram_mb ?? RAM_MB_DEFAULT,
       diskGb: body.disk_gb ?? DISK_GB_DEFAULT,
     },
-    imagePolicy: body.image_properties?.hw_pci_numa_affinity_policy ?? null,
+    imagePolicy: image.policy,
+    host: await hostWishes(tx, body, image),
+    topology: body.topology ?? null,
+    cpuPolicy: body.cpu_policy ?? null,
+    priority: body.priority ?? null,
+    preemptible: body.preemptible ?? null,
   };
   const names = deviceWishes(wishes, rules.dialect).map((wish) => wish.alias);
   const aliases = await findAliasDefinitions(tx, names);
@@ -86,13 +93,24 @@ function assertShape(body: ServerWishesBody): void {
 
 function ownWishes(devices: NonNullable<ServerWishesBody['devices']>, dialect: Dialect): DeviceWish[] {
   if (typeof devices !== 'string') {
-    return devices.map(({ alias, count, numa_policy }) => ({ alias, count, numaPolicy: numa_policy ?? null }));
+    assertRanges(devices);
+    return devices.map(({ alias, count, count_max, numa_policy }) => ({
+      ...{ alias, count, numaPolicy: numa_policy ?? null },
+      ...(count_max === undefined || count_max === null ? {} : { countMax: count_max }),
+    }));
   }
   try {
     return parseAliasRequestAs(dialect, devices).map((request) => ({ ...request, numaPolicy: null }));
   } catch (error) {
     throw invalidFields([{ field: 'devices', problem: messageOf(error).replace('pci_passthrough:alias: ', '') }]);
   }
+}
+
+function assertRanges(devices: readonly DeviceWishBody[]): void {
+  const errors = devices.flatMap(({ count, count_max }, index) =>
+    (count_max ?? count) < count ? [{ field: `devices[${index}].count_max`, problem: `is below count, ${count}` }] : [],
+  );
+  if (errors.length > 0) throw invalidFields(errors);
 }
 
 /** Ports without a name get one by their place; two of one name could not be told apart. */

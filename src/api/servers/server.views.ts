@@ -1,10 +1,15 @@
 import { ApiProperty } from '@nestjs/swagger';
 import type { Decision } from '../../placement/decision.js';
 import type { DeviceRequest, PlacementRequest } from '../../placement/request.js';
-import type { DecisionEntity, Fault, ServerEventEntity } from '../../store/entities/workload.entities.js';
+import {
+  TASK_STATES,
+  type DecisionEntity,
+  type Fault,
+  type ServerEventEntity,
+} from '../../store/entities/workload.entities.js';
 import type { ServerDeviceRow, ServerRow } from '../../store/servers.store.js';
 import { FlavorView } from '../flavors/flavors.dto.js';
-import { DecisionView, decisionView, rejectionView } from '../placements/decision.view.js';
+import { type Audience, DecisionView, decisionView, rejectionView } from '../placements/decision.view.js';
 import { libvirtHostdev, qemuArguments, vfioGroupFile } from './attachment.js';
 import { portViews, PortView } from './port.view.js';
 import { SHOWN_STATUSES } from './servers.dto.js';
@@ -15,6 +20,7 @@ export class RequestedDevicesView {
   @ApiProperty({ type: 'integer', nullable: true, description: 'Of the alias, when the server was asked for.' })
   readonly alias_version: number | null;
   @ApiProperty({ type: 'integer' }) readonly count: number;
+  @ApiProperty({ type: 'integer', description: 'As many as there were, up to so many.' }) readonly count_max: number;
   @ApiProperty({ type: String }) readonly numa_policy: string;
 }
 
@@ -63,7 +69,7 @@ export class ServerSummaryView {
   @ApiProperty({ type: String }) readonly name: string;
   @ApiProperty({ type: String }) readonly project_id: string;
   @ApiProperty({ type: String, enum: [...SHOWN_STATUSES, 'DELETED'] }) readonly status: string;
-  @ApiProperty({ type: String, nullable: true, enum: ['scheduling', 'preparing', 'releasing'] })
+  @ApiProperty({ type: String, nullable: true, enum: [...TASK_STATES] })
   readonly task_state: string | null;
   @ApiProperty({ type: String, nullable: true }) readonly host: string | null;
   @ApiProperty({ type: Boolean }) readonly simulated: boolean;
@@ -73,12 +79,24 @@ export class ServerSummaryView {
   @ApiProperty({ type: 'integer' }) readonly ram_mb: number;
   @ApiProperty({ type: 'integer' }) readonly disk_gb: number;
   @ApiProperty({ type: [RequestedDevicesView] }) readonly requested_devices: readonly RequestedDevicesView[];
+  @ApiProperty({ type: String, nullable: true, description: 'That was asked for; null: any.' })
+  readonly availability_zone: string | null;
+  @ApiProperty({ type: String, format: 'uuid', nullable: true, description: 'Its server group.' })
+  readonly server_group: string | null;
+  @ApiProperty({ type: 'integer' }) readonly priority: number;
+  @ApiProperty({ type: Boolean }) readonly preemptible: boolean;
   @ApiProperty({ type: 'array', items: { type: 'integer' }, nullable: true }) readonly numa_cells:
     readonly number[] | null;
   @ApiProperty({ type: 'integer' }) readonly attempts: number;
   @ApiProperty({ type: FaultView, nullable: true }) readonly fault: FaultView | null;
   @ApiProperty({ type: String, format: 'uuid', nullable: true, description: 'The last one.' })
   readonly decision_id: string | null;
+  @ApiProperty({ type: String, format: 'uuid', nullable: true, description: 'The same for all servers of one call.' })
+  readonly reservation_id: string | null;
+  @ApiProperty({ type: Boolean, description: 'Whether it waits where there is no room, instead of ending in ERROR.' })
+  readonly wait: boolean;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'null: it is not in the queue.' })
+  readonly waiting_since: Date | null;
   @ApiProperty({ type: String, format: 'date-time' }) readonly created_at: Date;
   @ApiProperty({ type: String, format: 'date-time' }) readonly updated_at: Date;
 }
@@ -88,6 +106,8 @@ export class ServerView extends ServerSummaryView {
   @ApiProperty({ type: [PortView], description: 'In the order of the request.' }) readonly ports: readonly PortView[];
   @ApiProperty({ type: [ServerEventView], description: 'The latest hundred, oldest first.' })
   readonly events: readonly ServerEventView[];
+  @ApiProperty({ type: 'integer', nullable: true, description: 'From 1; null: it is not in the queue.' })
+  readonly queue_position: number | null;
 }
 
 export class ServerPageView {
@@ -120,10 +140,17 @@ export function serverSummaryView(row: ServerRow): ServerSummaryView {
     ram_mb: row.request.memoryMb,
     disk_gb: row.request.diskGb,
     requested_devices: row.request.devices.map(requestedView),
+    availability_zone: row.request.host?.availabilityZone ?? null,
+    server_group: row.group_id,
+    priority: row.priority,
+    preemptible: row.preemptible,
     numa_cells: row.numa_cells,
     attempts: row.attempts,
     fault: row.fault && faultView(row.fault),
     decision_id: row.decision_id,
+    reservation_id: row.gang_id,
+    wait: row.waits,
+    waiting_since: row.task_state === 'waiting' ? row.queued_at : null,
     created_at: row.created_at,
     updated_at: row.updated_at,
   };
@@ -133,7 +160,7 @@ export function serverView(
   row: ServerRow,
   devices: readonly ServerDeviceRow[],
   events: readonly ServerEventEntity[],
-): ServerView {
+): Omit<ServerView, 'queue_position'> {
   return {
     ...serverSummaryView(row),
     devices: devices.map((device) => serverDeviceView(device, row)),
@@ -143,12 +170,12 @@ export function serverView(
 }
 
 /** The recorded decision is a `Decision`, kept as it was made. */
-export function recordedDecisionView(row: DecisionEntity): RecordedDecisionView {
+export function recordedDecisionView(row: DecisionEntity, audience: Audience): RecordedDecisionView {
   return {
     id: row.id,
     attempt: row.attempt,
     created_at: row.created_at,
-    ...decisionView(row.record as unknown as Decision),
+    ...decisionView(row.record as unknown as Decision, audience),
   };
 }
 
@@ -158,8 +185,12 @@ function faultView({ code, message, details }: Fault): FaultView {
   return { code, message, details: rejections ? { ...others, rejections: rejections.map(rejectionView) } : others };
 }
 
-function requestedView({ alias, aliasVersion, port, count, numaPolicy }: DeviceRequest): RequestedDevicesView {
-  return { alias, port: port?.name ?? null, alias_version: aliasVersion ?? null, count, numa_policy: numaPolicy };
+function requestedView(request: DeviceRequest): RequestedDevicesView {
+  const { alias, aliasVersion, port, count, countMax, numaPolicy } = request;
+  return {
+    ...{ alias, port: port?.name ?? null, alias_version: aliasVersion ?? null },
+    ...{ count, count_max: countMax ?? count, numa_policy: numaPolicy },
+  };
 }
 
 function portOf({ devices }: PlacementRequest, { request_index }: ServerDeviceRow): string | null {

@@ -3,7 +3,9 @@ import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation,
 import { ApiProblems } from '../answers.js';
 import { announce, ApiIdempotencyKey, IdempotencyKey } from '../idempotency.js';
 import { idInPath } from '../path-names.js';
+import { ViewQuery } from '../placements/decision.view.js';
 import type { Reply } from '../reply.js';
+import { CreatedServerView } from './multi-create.js';
 import { RecordedDecisionsView, ServerPageView, ServerView } from './server.views.js';
 import { ServerBody, ServersQuery } from './servers.dto.js';
 import { SERVERS_PATH, ServersService } from './servers.service.js';
@@ -33,18 +35,24 @@ export class ServersController {
 
   @Post()
   @HttpCode(202)
-  @ApiOperation({ operationId: 'createServer', summary: 'Ask for a server; it is placed soon' })
+  @ApiOperation({
+    operationId: 'createServer',
+    summary: 'Ask for a server, or for several of a kind; they are placed soon',
+    description:
+      'With `min_count` or `max_count` servers are named `name-1`, `name-2`, …. At least `min_count` of them are placed, or ' +
+      'none; of the others as many as there is room for.',
+  })
   @ApiIdempotencyKey()
-  @ApiAcceptedResponse({ type: ServerView })
+  @ApiAcceptedResponse({ type: CreatedServerView })
   @ApiProblems(400, 422)
   async create(
     @Body() body: ServerBody,
     @IdempotencyKey() key: string | null,
     @Res({ passthrough: true }) reply: Reply,
-  ): Promise<ServerView> {
+  ): Promise<CreatedServerView> {
     const created = await this.servers.create(body, key);
     announce(reply, created, SERVERS_PATH);
-    return this.servers.find(created.id);
+    return this.servers.created(created.id);
   }
 
   @Delete(':id')
@@ -60,8 +68,8 @@ export class ServersController {
   @Get(':id/decisions')
   @ApiOperation({ operationId: 'listDecisions', summary: 'What was decided for a server, with reasons' })
   @ApiOkResponse({ type: RecordedDecisionsView })
-  @ApiProblems(404)
-  decisions(@Param('id') id: string): Promise<RecordedDecisionsView> {
-    return this.servers.decisions(serverId(id));
+  @ApiProblems(400, 404)
+  decisions(@Param('id') id: string, @Query() query: ViewQuery): Promise<RecordedDecisionsView> {
+    return this.servers.decisions(serverId(id), query.view ?? 'admin');
   }
 }

@@ -2,11 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
 import { Ledger } from '../../store/ledger.js';
+import { queuePosition } from '../../store/queue.store.js';
 import * as servers from '../../store/servers.store.js';
 import { HttpLimits } from '../http-limits.js';
 import { type Created, createOnce } from '../idempotency.js';
 import { assertMarker, pageOf } from '../page.js';
+import type { View } from '../placements/decision.view.js';
 import { RequestRules } from '../request-rules.js';
+import { countOf, createdLink, type CreatedServerView, newServers } from './multi-create.js';
 import { resolveRequest } from './resolve-request.js';
 import {
   type RecordedDecisionsView,
@@ -57,18 +60,27 @@ export class ServersService {
     if (!row) throw unknownServer(id);
     const devices = await servers.findServerDevices(this.ledger.pool, id);
     const events = await servers.findServerEvents(this.ledger.pool, id);
-    return serverView(row, devices, events);
+    const position = row.task_state === 'waiting' ? await queuePosition(this.ledger.pool, id) : null;
+    return { ...serverView(row, devices, events), queue_position: position };
   }
 
   /** Writes the wish; the scheduler finds the place. */
   create(body: ServerBody, key: string | null): Promise<Created> {
-    const id = randomUUID();
+    const ids = Array.from({ length: countOf(body) }, () => randomUUID());
+    const [first = ''] = ids;
     return this.ledger.transaction((tx) =>
-      createOnce(tx, { key, path: SERVERS_PATH, body }, id, async () => {
+      createOnce(tx, { key, path: SERVERS_PATH, body }, first, async () => {
         const { flavor, request } = await resolveRequest(tx, body.name, body, this.rules);
-        await servers.insertServer(tx, { id, flavor, request });
+        await servers.insertServers(tx, newServers(body, ids, { flavor, request }));
       }),
     );
+  }
+
+  /** What a create answers: the first server, and the others of the call. */
+  async created(id: string): Promise<CreatedServerView> {
+    const gang = await servers.findGang(this.ledger.pool, id);
+    const view = await this.find(id);
+    return gang.length === 0 ? view : { ...view, servers: gang.map(createdLink) };
   }
 
   /** @returns whether the server is gone already; else the scheduler gives its devices back first */
@@ -86,11 +98,13 @@ export class ServersService {
     });
   }
 
-  async decisions(id: string): Promise<RecordedDecisionsView> {
+  async decisions(id: string, view: View): Promise<RecordedDecisionsView> {
     const server = await servers.findServer(this.ledger.pool, id);
     if (!server) throw unknownServer(id);
     const rows = await servers.findServerDecisions(this.ledger.pool, id, this.limits.pageSize(undefined));
-    return { decisions: rows.map(recordedDecisionView) };
+    const held = view === 'admin' ? [] : await servers.findServerDevices(this.ledger.pool, id);
+    const audience = { view, own: new Set(held.map((device) => device.device_id)) };
+    return { decisions: rows.map((row) => recordedDecisionView(row, audience)) };
   }
 }
 

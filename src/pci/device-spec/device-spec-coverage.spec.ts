@@ -23,6 +23,7 @@ const GPU: PciDevice = {
   sriov: null,
   netdevs: [],
   pciePath: [],
+  acsRedirect: null,
   link: null,
   resetMethods: [],
 };

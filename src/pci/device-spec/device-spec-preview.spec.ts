@@ -25,6 +25,7 @@ const NIC: ReportedDevice = {
   sriov: null,
   netdevs: ['enp65s0'],
   pciePath: [],
+  acsRedirect: null,
   link: null,
   resetMethods: [],
   offer: OFFER,

@@ -26,6 +26,7 @@ const NIC: PciDevice = {
   sriov: null,
   netdevs: ['ens3'],
   pciePath: ['pci0000:00'],
+  acsRedirect: null,
   link: null,
   resetMethods: [],
 };

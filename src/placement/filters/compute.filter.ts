@@ -6,16 +6,19 @@ import type { Filter } from './filter.js';
 export const computeFilter: Filter = {
   name: 'ComputeFilter',
   passes: (host) => host.status === 'up' && host.enabled && !host.readOnly,
-  explain: (host) => [reasonOf(host)],
+  explain: reasonsOf,
 };
 
-function reasonOf(host: HostSnapshot): Reason {
+function reasonsOf(host: HostSnapshot): Reason[] {
   if (host.status !== 'up') {
-    return { code: 'host.silent', message: 'the agent of the host does not report', details: {} };
+    return [{ code: 'host.silent', message: 'the agent of the host does not report', details: {} }];
   }
   if (host.readOnly) {
-    return { code: 'host.read_only', message: 'the agent of the host only looks (read_only)', details: {} };
+    return [{ code: 'host.read_only', message: 'the agent of the host only looks (read_only)', details: {} }];
   }
-  const why = host.disabledReason === null ? '' : `: ${host.disabledReason}`;
-  return { code: 'host.disabled', message: `the host is disabled${why}`, details: {} };
+  if (host.enabled) return [];
+  const message = 'the host is disabled';
+  const { name, disabledReason: why } = host;
+  const names = why === null ? {} : { names: [{ host: name, message: `${message}: ${why}`, details: {} }] };
+  return [{ code: 'host.disabled', message, details: {}, ...names }];
 }

@@ -1,7 +1,8 @@
 import { explainDevices } from '../explain-devices.js';
 import { freeCount } from '../supply.js';
 import { explainAsNova, supportsAsNova } from '../nova/fit-host.js';
-import type { Filter } from './filter.js';
+import type { HostSnapshot } from '../snapshot.js';
+import type { Filter, FilterContext } from './filter.js';
 
 /**
  * Enough free devices for every request taken alone: cheap, asked of every host. Whether they fit together is decided
@@ -9,10 +10,18 @@ import type { Filter } from './filter.js';
  */
 export const pciPassthroughFilter: Filter = {
   name: 'PciPassthroughFilter',
-  passes: (host, { request, policy }) =>
-    policy.compat === 'nova'
-      ? supportsAsNova(host, request.devices)
-      : request.devices.every((wanted) => freeCount(host, wanted) >= wanted.count),
-  explain: (host, { request, policy }) =>
-    policy.compat === 'nova' ? explainAsNova(host, request.devices) : explainDevices(host, request.devices, null),
+  passes: hasEnough,
+  explain: (host, context) => {
+    if (hasEnough(host, context)) return [];
+    const { request, policy } = context;
+    return policy.compat === 'nova'
+      ? explainAsNova(host, request.devices)
+      : explainDevices(host, request.devices, null);
+  },
 };
+
+function hasEnough(host: HostSnapshot, { request, policy }: FilterContext): boolean {
+  return policy.compat === 'nova'
+    ? supportsAsNova(host, request.devices)
+    : request.devices.every((wanted) => freeCount(host, wanted) >= wanted.count);
+}

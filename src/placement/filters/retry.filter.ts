@@ -7,5 +7,13 @@ export const retryFilter: Filter = {
   explain: (host, { excluded }) =>
     excluded
       .filter((entry) => entry.hostId === host.id)
-      .map((entry) => ({ code: 'host.tried', message: `tried before: ${entry.reason}`, details: {} })),
+      .map(({ reason, kept = false }) => {
+        if (kept) return { code: 'host.kept', message: reason, details: {} };
+        return {
+          code: 'host.tried',
+          message: 'tried before, and failed there',
+          details: {},
+          names: [{ host: host.name, message: `tried before: ${reason}`, details: {} }],
+        };
+      }),
 };

@@ -129,7 +129,7 @@ describe('placing as Nova does', () => {
     const host = aHost('h', [{ address: '0000:81:00.0', status: 'allocated', owner }]);
     const decision = decide(host, aRequest([wants('gpu', 1, '10DE:1bb0')]));
     expect(decision).toMatchObject({ rejections: [{ reasons: [{ code: 'device.all_in_use' }] }] });
-    expect(JSON.stringify(decision)).toContain('allocated to vm-1');
+    expect(JSON.stringify(decision)).toContain('in use by vm-1');
   });
 
   it('serves a request for nothing', () => {

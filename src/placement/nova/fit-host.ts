@@ -5,8 +5,10 @@ import type { ChosenDevice, Reason } from '../decision.js';
 import { isFree } from '../device-classes.js';
 import { explainDevices } from '../explain-devices.js';
 import type { Fit } from '../fit-host.js';
-import { requestLabel, type DeviceRequest, type PlacementRequest } from '../request.js';
-import type { HostSnapshot, SnapshotDevice } from '../snapshot.js';
+import { guestCellsOf, type HostCell } from '../guest-cells.js';
+import { freeCells } from '../host-cells.js';
+import { requestLabel, type DeviceRequest, type GuestCell, type PlacementRequest } from '../request.js';
+import type { HostSnapshot, PlacementPolicy, SnapshotDevice } from '../snapshot.js';
 import { novaCellChoices } from './cells.js';
 import { NovaPools, type PooledDevice, type PoolRequest } from './pools.js';
 
@@ -20,15 +22,16 @@ const CELL_CHOICES_MAX = 1_000;
  * What Nova's compute would refuse after its scheduler's yes (a PF and its own VF for one server) is refused here at once.
  * IOMMU groups, which Nova does not know, are respected all the same: a group is taken whole, or not at all.
  */
-export function fitHostAsNova(host: HostSnapshot, request: PlacementRequest): Fit {
+export function fitHostAsNova(host: HostSnapshot, request: PlacementRequest, policy: PlacementPolicy): Fit {
   const requests = request.devices.map(poolRequest);
   const foreign = request.devices.find((device) => device.specs.some(saysMoreThanNova));
   if (foreign) return refused('PciPassthroughFilter', notNova(foreign));
   if (!supportsAsNova(host, request.devices))
     return refused('PciPassthroughFilter', ...explainAsNova(host, request.devices));
   const pools = poolsOf(host);
-  const cells = request.guestCells === null ? null : cellsFor(host, request, requests, pools);
-  if (request.guestCells !== null && cells === null) return refused('NUMATopologyFilter', noCells(request));
+  const guestCells = guestCellsOf(request);
+  const cells = guestCells === null ? null : cellsFor(freeCells(host, request, policy), guestCells, requests, pools);
+  if (guestCells !== null && cells === null) return refused('NUMATopologyFilter', noCells(request, guestCells));
   try {
     const taken = pools.consume(requests, cells);
     const devices = taken.flatMap((ofRequest, requestIndex) =>
@@ -60,7 +63,7 @@ export function explainAsNova(host: HostSnapshot, requests: readonly DeviceReque
 }
 
 /** Ids match in either case in Nova; the facts of devices are in lower case. */
-function withLowerCaseIds(request: DeviceRequest): DeviceRequest {
+export function withLowerCaseIds(request: DeviceRequest): DeviceRequest {
   const lower = (id: string | null): string | null => id?.trim().toLowerCase() ?? null;
   const specs = request.specs.map((spec) => ({
     ...spec,
@@ -71,13 +74,13 @@ function withLowerCaseIds(request: DeviceRequest): DeviceRequest {
 }
 
 function cellsFor(
-  host: HostSnapshot,
-  { guestCells }: PlacementRequest,
+  hostCells: readonly HostCell[],
+  guestCells: readonly GuestCell[],
   requests: readonly PoolRequest[],
   pools: NovaPools,
 ): readonly number[] | null {
   let left = CELL_CHOICES_MAX;
-  for (const choice of novaCellChoices(host.numaCells, guestCells ?? [], pools.pools, requests.length > 0)) {
+  for (const choice of novaCellChoices(hostCells, guestCells, pools.pools, requests.length > 0)) {
     if (supports(pools, requests, choice)) return choice;
     if (--left === 0) break;
   }
@@ -170,10 +173,10 @@ function notTogether(requests: readonly DeviceRequest[]): Reason {
   };
 }
 
-function noCells({ devices, guestCells }: PlacementRequest): Reason {
+function noCells({ devices }: PlacementRequest, guestCells: readonly GuestCell[]): Reason {
   return {
     code: 'numa.no_cell_fits',
-    message: `no choice of host NUMA cells holds the guest's ${guestCells?.length ?? 0} and has ${labels(devices)} near`,
+    message: `no choice of host NUMA cells holds the guest's ${guestCells.length} and has ${labels(devices)} near`,
     details: { requests: devices.map(requestLabel) },
   };
 }

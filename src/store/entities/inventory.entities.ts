@@ -1,5 +1,12 @@
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
-import type { WireConfiguration, WireDevice, WireNumaCell } from '../../messages/bodies.js';
+import type {
+  WireCapabilities,
+  WireConfiguration,
+  WireDevice,
+  WireNumaCell,
+  WireResources,
+} from '../../messages/bodies.js';
+import type { AllocationRatios } from '../../placement/snapshot.js';
 
 @Entity('hosts')
 @Unique('hosts_name_key', ['name'])
@@ -28,6 +35,17 @@ export class HostEntity {
   @Column('text') agent_version: string;
   /** null: the agent does not say. */
   @Column('jsonb', { nullable: true }) configuration: WireConfiguration | null;
+  /** As an admin has set them. */
+  @Column('jsonb', { default: [] }) traits: string[];
+  /** As an admin has set it; null: as the agent says. */
+  @Column('jsonb', { nullable: true }) reserved: WireResources | null;
+  @Column('jsonb', { nullable: true }) reported_reserved: WireResources | null;
+  /** As an admin has set them; null: as the settings say. */
+  @Column('jsonb', { nullable: true }) allocation_ratios: AllocationRatios | null;
+  /** null: the agent does not say. */
+  @Column('jsonb', { nullable: true }) capabilities: WireCapabilities | null;
+  /** One after another, since the last that did not fail. */
+  @Column('integer', { default: 0 }) failed_builds: number;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
 }
 

@@ -1,10 +1,14 @@
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import type { WireBinding } from '../../messages/bodies.js';
-import type { ExcludedHost, PlacementRequest } from '../../placement/request.js';
+import type { DeviceRequest, ExcludedHost, PlacementRequest } from '../../placement/request.js';
 import { DeviceEntity, HostEntity } from './inventory.entities.js';
+import { ServerGroupEntity } from './site.entities.js';
 
 export type ServerStatus = 'BUILD' | 'ACTIVE' | 'ERROR' | 'DELETING' | 'DELETED';
-export type TaskState = 'scheduling' | 'preparing' | 'releasing';
+export const TASK_STATES = ['scheduling', 'preparing', 'releasing', 'waiting', 'attaching', 'detaching'] as const;
+export type TaskState = (typeof TASK_STATES)[number];
+/** `server`: what a server was placed with. `attach`: devices that came to it while it ran. */
+export type ClaimKind = 'server' | 'attach';
 export type ClaimStatus = 'claimed' | 'allocated' | 'releasing' | 'released';
 
 /** What went wrong, for the user. */
@@ -26,9 +30,15 @@ export interface FlavorSnapshot {
 
 @Entity('servers')
 @Check('servers_status_check', `status IN ('BUILD', 'ACTIVE', 'ERROR', 'DELETING', 'DELETED')`)
-@Check('servers_task_state_check', `task_state IN ('scheduling', 'preparing', 'releasing')`)
+@Check(
+  'servers_task_state_check',
+  `task_state IN ('scheduling', 'preparing', 'releasing', 'waiting', 'attaching', 'detaching')`,
+)
+@Index('servers_gang_id_idx', ['gang_id'], { where: `gang_id IS NOT NULL` })
+@Index('servers_queue_idx', ['queue_rank', 'queued_at', 'id'], { where: `task_state = 'waiting'` })
 @Index('servers_unfinished_idx', ['updated_at'], { where: `status IN ('BUILD', 'DELETING')` })
 @Index('servers_created_at_idx', ['created_at', 'id'])
+@Index('servers_group_id_idx', ['group_id'], { where: 'group_id IS NOT NULL' })
 export class ServerEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'servers_pkey' }) id: string;
   @Column('text') name: string;
@@ -43,13 +53,45 @@ export class ServerEntity {
   @Column('integer', { default: 0 }) attempts: number;
   @Column('jsonb', { default: [] }) excluded_hosts: ExcludedHost[];
   @Column('jsonb', { nullable: true }) fault: Fault | null;
+  // Copies of what `request` says, for what looks at many servers; `insertServer` writes both.
+  /** Also null when the group was deleted. */
+  @Column('uuid', { nullable: true })
+  @ForeignKey(() => ServerGroupEntity, { name: 'servers_group_id_fkey', onDelete: 'SET NULL' })
+  group_id: string | null;
+  @Column('integer', { default: 0 }) priority: number;
+  @Column('boolean', { default: false }) preemptible: boolean;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
   @Column('timestamptz', { default: () => 'now()' }) updated_at: Date;
+  /** Of servers that were asked for in one call: the first one's id. */
+  @Column('uuid', { nullable: true }) gang_id: string | null;
+  /** How many of the call have to fit; null once they are decided on, and of a server that was asked for alone. */
+  @Column('integer', { nullable: true }) gang_min: number | null;
+  /** Which one of the call it is, from 1. */
+  @Column('integer', { nullable: true }) gang_place: number | null;
+  /** Whether it waits when there is no room for it. */
+  @Column('boolean', { default: false }) waits: boolean;
+  @Column('timestamptz', { nullable: true }) queued_at: Date | null;
+  /** Who is tried first: the lower. See `queue.store.ts`. */
+  @Column('double precision', { nullable: true }) queue_rank: number | null;
+  /** The host that is kept for it while it waits. */
+  @Column('uuid', { nullable: true })
+  @ForeignKey(() => HostEntity, { name: 'servers_nominated_host_id_fkey' })
+  nominated_host_id: string | null;
+  /** What is to be attached to it, while nothing is decided on that. */
+  @Column('jsonb', { nullable: true }) attaching: DeviceRequest[] | null;
 }
 
 @Entity('claims')
 @Check('claims_status_check', `status IN ('claimed', 'allocated', 'releasing', 'released')`)
-@Index('claims_one_live_per_server', ['server_id'], { unique: true, where: `status IN ('claimed', 'allocated')` })
+@Check('claims_kind_check', `kind IN ('server', 'attach')`)
+@Index('claims_one_live_per_server', ['server_id'], {
+  unique: true,
+  where: `kind = 'server' AND status IN ('claimed', 'allocated')`,
+})
+@Index('claims_one_attach_under_way', ['server_id'], {
+  unique: true,
+  where: `kind = 'attach' AND status = 'claimed'`,
+})
 @Index('claims_live_host_idx', ['host_id'], { where: `status <> 'released'` })
 @Index('claims_server_id_idx', ['server_id'])
 export class ClaimEntity {
@@ -69,6 +111,9 @@ export class ClaimEntity {
   @Column('timestamptz', { nullable: true }) expires_at: Date | null;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
   @Column('timestamptz', { default: () => 'now()' }) updated_at: Date;
+  @Column('text', { default: 'server' }) kind: ClaimKind;
+  /** The claim that had the devices before they were to be detached: to the agent they are still that one's. */
+  @Column('uuid', { nullable: true }) split_from: string | null;
 }
 
 @Entity('allocations')

@@ -1,0 +1,128 @@
+import { applyPlacement, withoutServer } from '../src/placement/apply-placement.js';
+import { place } from '../src/placement/place.js';
+import type { PlacementRequest } from '../src/placement/request.js';
+import type { HostSnapshot, PlacementPolicy } from '../src/placement/snapshot.js';
+import { loadSettings } from '../src/settings/load-settings.js';
+import { placementPolicy } from '../src/scheduler/scheduling.service.js';
+import { gpuHost, serverWith, wanted } from './gpu-fleet.js';
+import { sayMachine } from './machine.js';
+import { figure, say, sayTable } from './print.js';
+import { quantile } from './statistics.js';
+
+/** Of all GPUs so many are given out in the first stream; then as many decisions with a server given back before each. */
+const FILL = 0.6;
+const DECISIONS_MAX = 20_000;
+const GPUS = 8;
+
+const POLICY: PlacementPolicy = placementPolicy(loadSettings({ files: [], env: {} }).settings.scheduler);
+
+const PAIRS = { kind: 'pair', level: 'PXB', per: 1, requests: [0, 1], weight: null } as const;
+const CASES: readonly { readonly name: string; readonly request: PlacementRequest }[] = [
+  { name: 'plain', request: serverWith([wanted('gpu', 2)]) },
+  { name: 'numa', request: serverWith([wanted('gpu', 2, { numaPolicy: 'required' })]) },
+  { name: 'pairs', request: serverWith([wanted('gpu', 2), wanted('nic', 2)], { constraints: [PAIRS] }) },
+];
+
+/** What nobody has: each of these is a complete "no" of every host, of a kind that was not asked for before. */
+const REFUSED: readonly PlacementRequest[] = [
+  serverWith([wanted('fpga', 1)]),
+  serverWith([wanted('gpu', GPUS + 1)]),
+  serverWith([wanted('gpu', GPUS), wanted('nic', GPUS)], { constraints: [{ ...PAIRS, level: 'PIX' }] }),
+];
+
+interface Figures {
+  readonly name: string;
+  readonly per_s: number;
+  readonly p50_ms: number;
+  readonly p99_ms: number;
+}
+
+/** `npm run bench:decide -- --hosts N [--json]`: pure decisions, no database, no messages. */
+function main(words: readonly string[]): void {
+  const size = Number(words[words.indexOf('--hosts') + 1] ?? 1000);
+  if (!words.includes('--hosts') || !Number.isSafeInteger(size) || size < 1) throw new Error('say --hosts N');
+  sayMachine();
+  say(
+    `Decisions of place() alone on ${size} hosts of 8 GPUs and 16 VFs each, one after another, each applied before the next:`,
+  );
+  say(
+    `until ${100 * FILL} % of the GPUs are out, then as many with a server given back before each. A time has all of it.`,
+  );
+  const cases: Figures[] = [];
+  let hosts: HostSnapshot[] = [];
+  for (const { name, request } of CASES) {
+    hosts = Array.from({ length: size }, (_unused, index) => gpuHost(index));
+    cases.push({ name, ...measure(hosts, request) });
+  }
+  const whyNot = Math.max(...REFUSED.map((request) => timeOf(() => place({ hosts, policy: POLICY }, request, []))));
+  const rss = process.memoryUsage().rss / 1024 ** 2;
+  say();
+  sayTable(
+    ['case', 'decisions/s', 'p50 ms', 'p99 ms'],
+    cases.map(({ name, per_s: rate, p50_ms: p50, p99_ms: p99 }) => [
+      name,
+      figure(rate),
+      p50.toFixed(4),
+      p99.toFixed(4),
+    ]),
+  );
+  say(`why not, every host, slowest of ${REFUSED.length}: ${figure(whyNot)} ms; memory ${figure(rss)} MiB`);
+  if (!words.includes('--json')) return;
+  const rounded = cases.map((one) => ({ ...one, per_s: Math.round(one.per_s) }));
+  say(
+    JSON.stringify({
+      bench: 'decide',
+      hosts: size,
+      cases: rounded,
+      why_not_ms: round(whyNot),
+      rss_mb: Math.round(rss),
+    }),
+  );
+}
+
+function measure(hosts: HostSnapshot[], request: PlacementRequest): Omit<Figures, 'name'> {
+  const places = new Map(hosts.map((host, at) => [host.id, at]));
+  const count = Math.min(DECISIONS_MAX, Math.floor((FILL * GPUS * hosts.length) / (request.devices[0]?.count ?? 1)));
+  const home = new Map<number, number>();
+  const times: number[] = [];
+  const start = performance.now();
+  for (let number = 0; number < 2 * count; number++) {
+    const before = performance.now();
+    if (number >= count) giveBack(hosts, home, oldestLike(number, count));
+    const decision = place({ hosts, policy: POLICY }, { ...request, serverName: `server-${number}` }, []);
+    if (decision.outcome === 'rejected') throw new Error(decision.message);
+    const at = places.get(decision.hostId) as number;
+    const owner = { serverId: `server-${number}`, serverName: `server-${number}` };
+    hosts[at] = applyPlacement(hosts[at] as HostSnapshot, decision, request, owner);
+    home.set(number, at);
+    times.push(performance.now() - before);
+  }
+  const seconds = (performance.now() - start) / 1000;
+  const [p50, p99] = [quantile(times, 0.5), quantile(times, 0.99)];
+  return { per_s: (2 * count) / seconds, p50_ms: round(p50), p99_ms: round(p99) };
+}
+
+/** One of the servers of the first stream, each once, all over the fleet. */
+function oldestLike(number: number, count: number): number {
+  const stride = 7919;
+  return count % stride === 0 ? number - count : ((number - count) * stride) % count;
+}
+
+function giveBack(hosts: HostSnapshot[], home: Map<number, number>, number: number): void {
+  const at = home.get(number);
+  if (at === undefined) return;
+  home.delete(number);
+  hosts[at] = withoutServer(hosts[at] as HostSnapshot, `server-${number}`);
+}
+
+function timeOf(work: () => unknown): number {
+  const start = performance.now();
+  work();
+  return performance.now() - start;
+}
+
+function round(value: number): number {
+  return Math.round(value * 10_000) / 10_000;
+}
+
+main(process.argv.slice(2));

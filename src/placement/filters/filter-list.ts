@@ -1,0 +1,20 @@
+// Every filter there is: adding one is a file and a line here. Nothing else may be exported from this file.
+export { aggregateImagePropertiesIsolation } from './aggregates.filters.js';
+export { aggregateInstanceExtraSpecsFilter } from './aggregates.filters.js';
+export { aggregateMultiTenancyIsolation } from './aggregates.filters.js';
+export { allHostsFilter } from './all-hosts.filter.js';
+export { availabilityZoneFilter } from './availability-zone.filter.js';
+export { computeFilter } from './compute.filter.js';
+export { computeCapabilitiesFilter } from './compute-capabilities.filter.js';
+export { differentHostFilter, sameHostFilter } from './hints.filters.js';
+export { ioOpsFilter, aggregateIoOpsFilter } from './host-load.filters.js';
+export { numInstancesFilter, aggregateNumInstancesFilter } from './host-load.filters.js';
+export { imagePropertiesFilter } from './image-properties.filter.js';
+export { numaTopologyFilter } from './numa-topology.filter.js';
+export { pciPassthroughFilter } from './pci-passthrough.filter.js';
+export { coreFilter, aggregateCoreFilter } from './resources.filters.js';
+export { diskFilter, aggregateDiskFilter } from './resources.filters.js';
+export { ramFilter, aggregateRamFilter } from './resources.filters.js';
+export { retryFilter } from './retry.filter.js';
+export { serverGroupAffinityFilter, serverGroupAntiAffinityFilter } from './server-group.filters.js';
+export { traitsFilter } from './traits.filter.js';

@@ -1,0 +1,54 @@
+import { fitHost, type Fit, type HostFit } from './fit-host.js';
+import { guestCellsOf } from './guest-cells.js';
+import { freeCells } from './host-cells.js';
+import { shapeOf, stateOf } from './host-shape.js';
+import type { PlacementRequest } from './request.js';
+import { shareRequestOf } from './shares.js';
+import type { HostSnapshot, PlacementPolicy, SnapshotDevice } from './snapshot.js';
+
+/** How many answers are remembered for one kind of request; forgetting costs time, never truth. */
+const ANSWERS_MAX = 20_000;
+
+/**
+ * What hosts give to one kind of request. Hosts that are built alike and have the same devices free give the same, so of
+ * ten thousand equal hosts one is looked at.
+ */
+export class Fits {
+  private readonly answers = new Map<string, { readonly host: HostSnapshot; readonly fit: Fit }>();
+  private readonly needsCells: boolean;
+
+  constructor(
+    private readonly request: PlacementRequest,
+    private readonly policy: PlacementPolicy,
+  ) {
+    this.needsCells = guestCellsOf(request) !== null;
+  }
+
+  of(host: HostSnapshot): Fit {
+    // which device gives a share may depend on the vCPUs that are left
+    if (shareRequestOf(this.request)) return fitHost(host, this.request, this.policy);
+    const key = this.keyOf(host);
+    const known = this.answers.get(key);
+    if (known) return known.fit.fits ? moved(known.fit, known.host, host) : known.fit;
+    const fit = fitHost(host, this.request, this.policy);
+    if (this.answers.size >= ANSWERS_MAX) this.answers.clear();
+    this.answers.set(key, { host, fit });
+    return fit;
+  }
+
+  private keyOf(host: HostSnapshot): string {
+    const devices = `${shapeOf(host).number} ${stateOf(host)}`;
+    if (!this.needsCells) return devices;
+    return `${devices} ${JSON.stringify(freeCells(host, this.request, this.policy))}`;
+  }
+}
+
+/** The same devices of another host of the shape. */
+function moved(fit: HostFit, from: HostSnapshot, to: HostSnapshot): HostFit {
+  if (from === to || fit.devices.length === 0) return fit;
+  const ids = new Map(from.devices.map(({ id }, at) => [id, (to.devices[at] as SnapshotDevice).id]));
+  return {
+    ...fit,
+    devices: fit.devices.map((device) => ({ ...device, deviceId: ids.get(device.deviceId) as string })),
+  };
+}

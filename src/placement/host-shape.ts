@@ -1,0 +1,144 @@
+import type { Address } from '../pci/address.js';
+import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
+
+/** How many kinds of hosts are known at once; forgetting costs time and memory, never truth. */
+const SHAPES_MAX = 4096;
+
+/**
+ * What is the same for all hosts that are built alike: devices at the same addresses, with the same facts, groups and
+ * neighbourhoods. Which devices serve a request depends on this and on what is free, so hosts of one shape share answers.
+ */
+export interface HostShape {
+  readonly number: number;
+  /** The first host of the shape: its facts stand for those of all. */
+  readonly model: HostSnapshot;
+}
+
+const shapes = new Map<string, HostShape>();
+let lastNumber = 0;
+/** By the host's `units`, which a host keeps as long as its devices are the same. */
+const known = new WeakMap<HostSnapshot['units'], HostShape>();
+
+const byHost = new WeakMap<HostSnapshot, HostShape>();
+
+/** The shape of a host. */
+export function shapeOf(host: HostSnapshot): HostShape {
+  const shape = byHost.get(host) ?? lookUp(host);
+  byHost.set(host, shape);
+  return shape;
+}
+
+function lookUp(host: HostSnapshot): HostShape {
+  const before = known.get(host.units);
+  if (before && isLike(host, before.model)) return before;
+  const text = shapeText(host);
+  const shape = shapes.get(text) ?? { number: ++lastNumber, model: host };
+  if (shapes.size >= SHAPES_MAX) shapes.clear();
+  shapes.set(text, shape);
+  known.set(host.units, shape);
+  return shape;
+}
+
+/** The host, with everything that is equal to what another host of its shape has held once for all of them. */
+export function withSharedFacts(host: HostSnapshot): HostSnapshot {
+  const { model } = shapeOf(host);
+  if (model === host) return host;
+  return {
+    ...host,
+    numaCells: model.numaCells,
+    units: model.units,
+    groups: model.groups,
+    topology: model.topology,
+    devices: host.devices.map((device, at) => {
+      const { id, status, owner, missing, sharesUsed } = device;
+      const own = sharesUsed === undefined ? {} : { sharesUsed };
+      return { ...(model.devices[at] as SnapshotDevice), id, status, owner, missing, ...own };
+    }),
+  };
+}
+
+/** What of a host changes from placement to placement, as far as its devices go: equal texts, equal choices. */
+export function stateOf(host: HostSnapshot): string {
+  const before = states.get(host);
+  if (before !== undefined) return before;
+  let text = '';
+  for (const { status, missing, sharesUsed } of host.devices) {
+    text += status === 'available' ? (missing ? 'm' : sharesUsed ? `(${sharesUsed})` : 'a') : '-';
+  }
+  states.set(host, text);
+  return text;
+}
+
+const states = new WeakMap<HostSnapshot, string>();
+
+/** How many hosts stand for others at once. */
+const ALIKE_MAX = 20_000;
+const alike = new Map<string, HostSnapshot>();
+
+/** A host of the same shape with the same devices free: what is true of the ones is true of the others, but for ids and owners. */
+export function hostLike(host: HostSnapshot): HostSnapshot {
+  const key = `${shapeOf(host).number} ${stateOf(host)}`;
+  const known = alike.get(key);
+  if (known) return known;
+  if (alike.size >= ALIKE_MAX) alike.clear();
+  alike.set(key, host);
+  return host;
+}
+
+/** How each device of a host is: equal texts on hosts of one shape, equal reasons why devices cannot be had. */
+export function conditionOf({ devices }: HostSnapshot): string {
+  let text = '';
+  for (const { status, missing, owner, sharesUsed } of devices) {
+    text += `${status}${missing ? ' missing' : ''}${owner ? ' owned' : ''}${sharesUsed ?? ''},`;
+  }
+  return text;
+}
+
+/** Whether the host's facts are the very objects and texts of the model. */
+function isLike(host: HostSnapshot, model: HostSnapshot): boolean {
+  if (host === model) return true;
+  const { devices } = model;
+  return (
+    host.numaCells === model.numaCells &&
+    host.groups === model.groups &&
+    host.topology === model.topology &&
+    host.devices.length === devices.length &&
+    host.devices.every((device, at) => hasFactsOf(device, devices[at] as SnapshotDevice))
+  );
+}
+
+function hasFactsOf(a: SnapshotDevice, b: SnapshotDevice): boolean {
+  return (
+    a.address === b.address &&
+    a.attributes === b.attributes &&
+    a.tags === b.tags &&
+    a.traits === b.traits &&
+    a.vendorId === b.vendorId &&
+    a.productId === b.productId &&
+    a.deviceType === b.deviceType &&
+    a.parentAddress === b.parentAddress &&
+    a.numaNode === b.numaNode &&
+    a.resourceClass === b.resourceClass &&
+    a.acsRedirect === b.acsRedirect
+  );
+}
+
+function shapeText({ devices, units, groups, topology, numaCells }: HostSnapshot): string {
+  const parts = devices.map((device) => {
+    const { id: _id, status: _status, owner: _owner, missing: _missing, sharesUsed: _shares, ...facts } = device;
+    const { attributes, tags, ...plain } = facts;
+    const { address } = device;
+    const own = [units.get(address), groups.slot.get(address), groups.card.get(address), topology.get(address)];
+    return [plain, attributes.key, sorted(tags), own];
+  });
+  return JSON.stringify([parts, numaCells, pathsBetween(topology)]);
+}
+
+function sorted(tags: SnapshotDevice['tags']): [string, string | null][] {
+  return Object.entries(tags).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Neighbourhoods of what is not offered: they say which switches hang side by side. */
+function pathsBetween(topology: HostSnapshot['topology']): [Address, unknown][] {
+  return [...topology];
+}

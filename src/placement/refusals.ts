@@ -1,0 +1,157 @@
+import type { HostRejection, Reason } from './decision.js';
+import type { HostSnapshot } from './snapshot.js';
+
+const HOSTS_NAMED_MAX = 20;
+
+/** A "no" to one host. */
+export interface Refusal {
+  readonly filter: string;
+  readonly reasons: readonly Reason[];
+}
+
+/** Hosts that one filter turned down for equal reasons. */
+interface Group {
+  readonly key: string;
+  /** Filter and codes: what is left of it when there are too many causes to tell. */
+  readonly short: string;
+  /** Ascending. */
+  readonly indexes: number[];
+  /** What was last told of it; null when its hosts have changed since. */
+  told: { readonly host: HostSnapshot; readonly rejection: HostRejection } | null;
+}
+
+/**
+ * The hosts that cannot serve, with equal reasons counted together; kept while single hosts change. Of a group the reasons
+ * are told as they are of its first host: messages are equal, details may name what is on that host.
+ */
+export class Refusals {
+  private readonly groupOf = new Map<number, Group>();
+  private readonly groups = new Map<string, Group>();
+
+  put(index: number, { filter, reasons }: Refusal): void {
+    const key = reasons.reduce((text, { code, message }) => `${text}\n${code} ${message}`, filter);
+    const group = this.groups.get(key) ?? this.addGroup(key, shortKey(filter, reasons));
+    if (this.groupOf.get(index) === group) {
+      group.told = null;
+      return;
+    }
+    this.remove(index);
+    this.groupOf.set(index, group);
+    insert(group.indexes, index);
+    group.told = null;
+  }
+
+  remove(index: number): void {
+    const group = this.groupOf.get(index);
+    if (!group) return;
+    this.groupOf.delete(index);
+    group.indexes.splice(placeOf(group.indexes, index), 1);
+    group.told = null;
+    if (group.indexes.length === 0) this.groups.delete(group.key);
+  }
+
+  /**
+   * What is told of it: the largest groups in full, the others counted by filter and codes, largest first.
+   *
+   * @param causesMax how many groups are told in full
+   * @param explain   the reasons of one host that is among them, as they are now
+   */
+  told(
+    hosts: readonly HostSnapshot[],
+    causesMax: number,
+    explain: (index: number) => Refusal,
+  ): readonly HostRejection[] {
+    const full = largest(this.groups.values(), causesMax);
+    const inFull = new Set(full);
+    const rest = [...this.groups.values()].filter((group) => !inFull.has(group));
+    const entries = full.map((group) => ({ first: firstOf(group), rejection: tell(group, hosts, explain) }));
+    return [...entries, ...merged(rest, hosts)]
+      .sort((a, b) => b.rejection.hostCount - a.rejection.hostCount || a.first - b.first)
+      .map(({ rejection }) => rejection);
+  }
+
+  private addGroup(key: string, short: string): Group {
+    const group: Group = { key, short, indexes: [], told: null };
+    this.groups.set(key, group);
+    return group;
+  }
+}
+
+function shortKey(filter: string, reasons: readonly Reason[]): string {
+  return [filter, ...reasons.map(({ code }) => code)].join('\n');
+}
+
+function firstOf({ indexes }: Group): number {
+  return indexes[0] as number;
+}
+
+/** The groups with the most hosts; of equal ones those whose first host comes first. */
+function largest(groups: Iterable<Group>, count: number): Group[] {
+  const best: Group[] = [];
+  for (const group of groups) {
+    if (best.length === count && !isLarger(group, best.at(-1) as Group)) continue;
+    let at = best.length;
+    while (at > 0 && isLarger(group, best[at - 1] as Group)) at--;
+    best.splice(at, 0, group);
+    if (best.length > count) best.pop();
+  }
+  return best;
+}
+
+function isLarger(a: Group, b: Group): boolean {
+  return a.indexes.length - b.indexes.length > 0 || (a.indexes.length === b.indexes.length && firstOf(a) < firstOf(b));
+}
+
+function tell(group: Group, hosts: readonly HostSnapshot[], explain: (index: number) => Refusal): HostRejection {
+  const index = firstOf(group);
+  const host = hosts[index] as HostSnapshot;
+  if (group.told?.host === host) return group.told.rejection;
+  const { filter, reasons } = explain(index);
+  const rejection = { filter, hosts: namesOf(group.indexes, hosts), hostCount: group.indexes.length, reasons };
+  group.told = { host, rejection };
+  return rejection;
+}
+
+/** Groups that are only counted, by filter and codes. */
+function merged(
+  groups: readonly Group[],
+  hosts: readonly HostSnapshot[],
+): { readonly first: number; readonly rejection: HostRejection }[] {
+  const byShort = new Map<string, number[][]>();
+  for (const { short, indexes } of groups) {
+    const lists = byShort.get(short);
+    if (lists) lists.push(indexes);
+    else byShort.set(short, [indexes]);
+  }
+  return [...byShort].map(([short, lists]) => {
+    const [filter = '', ...codes] = short.split('\n');
+    const indexes = lists.flatMap((list) => list.slice(0, HOSTS_NAMED_MAX)).sort((a, b) => a - b);
+    const hostCount = lists.reduce((sum, list) => sum + list.length, 0);
+    const reasons = codes.map((code) => ({ code, message: `${code}, each host in its own way`, details: {} }));
+    return {
+      first: indexes[0] as number,
+      rejection: { filter, hosts: namesOf(indexes, hosts), hostCount, reasons },
+    };
+  });
+}
+
+/** Hosts are in name order, and so are their indexes. */
+function namesOf(indexes: readonly number[], hosts: readonly HostSnapshot[]): string[] {
+  return indexes.slice(0, HOSTS_NAMED_MAX).map((index) => hosts[index]?.name ?? '');
+}
+
+function insert(indexes: number[], index: number): void {
+  if (indexes.length === 0 || (indexes.at(-1) as number) < index) indexes.push(index);
+  else indexes.splice(placeOf(indexes, index), 0, index);
+}
+
+/** Where the index is, or belongs. */
+function placeOf(indexes: readonly number[], index: number): number {
+  let [from, to] = [0, indexes.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((indexes[middle] as number) < index) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}

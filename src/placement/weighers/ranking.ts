@@ -1,0 +1,154 @@
+import type { HostScore } from '../decision.js';
+import { ValueRange } from './value-range.js';
+
+/** So many of the best are found at once. */
+const BEST_MAX = 10;
+
+/** One weigher's values, and what makes them comparable. */
+interface Column {
+  readonly name: string;
+  /** By host; NaN for one that does not take part. */
+  readonly raw: Float64Array;
+  readonly range: ValueRange;
+  /** The range that the totals were made with. */
+  low: number;
+  high: number;
+  /** What it counts for a host; and for the few hosts for which it counts something else. */
+  readonly multiplier: number;
+  readonly otherwise: Map<number, number>;
+}
+
+/**
+ * How the hosts that may serve compare: each weigher's values normalised over them to 0…1 (all equal: 0), multiplied, added
+ * up. Kept while single hosts change; all totals are made anew only when a range has changed. What it says does not depend
+ * on how it came to know it.
+ *
+ * Plain passes over arrays of numbers: with ten thousand hosts they cost less than any tree would that has to be kept.
+ */
+export class Ranking {
+  private readonly columns: readonly Column[];
+  /** NaN for one that does not take part. */
+  private readonly totals: Float64Array;
+  private changed: number[] = [];
+
+  /** @param hosts how many there are */
+  constructor(weighers: readonly { readonly name: string; readonly multiplier: number }[], hosts: number) {
+    this.columns = weighers.map(({ name, multiplier }) => {
+      const raw = new Float64Array(hosts).fill(NaN);
+      return { name, multiplier, otherwise: new Map(), raw, range: new ValueRange(raw), low: NaN, high: NaN };
+    });
+    this.totals = new Float64Array(hosts).fill(NaN);
+  }
+
+  /** The host does not take part any more. */
+  drop(index: number): void {
+    for (const column of this.columns) change(column, index, NaN, column.multiplier);
+    this.totals[index] = NaN;
+  }
+
+  /**
+   * The host takes part with these values.
+   *
+   * @param values      of each weigher
+   * @param multipliers of each weigher, for this host
+   */
+  set(index: number, values: readonly number[], multipliers: readonly number[]): void {
+    for (let at = 0; at < this.columns.length; at++) {
+      change(this.columns[at] as Column, index, values[at] as number, multipliers[at] as number);
+    }
+    this.totals[index] = 0;
+    this.changed.push(index);
+  }
+
+  /** Best first; equal ones in the order of their indexes. */
+  *ranked(): Generator<number> {
+    this.settle();
+    const best = this.best();
+    yield* best;
+    if (best.length < BEST_MAX) return;
+    const others = [...this.totals.keys()].filter((index) => !Number.isNaN(this.totals[index]));
+    yield* others.sort((a, b) => (this.totals[b] as number) - (this.totals[a] as number) || a - b).slice(BEST_MAX);
+  }
+
+  /** Every component of a host's total. */
+  scoreOf(index: number, host: string): HostScore {
+    const parts: Record<string, HostScore['parts'][string]> = {};
+    for (const column of this.columns) {
+      const { name, raw, low, high } = column;
+      const value = raw[index] as number;
+      const normalized = high === low ? 0 : (value - low) / (high - low);
+      parts[name] = { raw: value, normalized, weighted: weightedOf(column, index) };
+    }
+    return { host, total: this.totals[index] as number, parts };
+  }
+
+  private settle(): void {
+    let isOld = false;
+    for (const column of this.columns) {
+      column.range.settle();
+      const { low, high } = column.range;
+      if (low === column.low && high === column.high) continue;
+      [column.low, column.high, isOld] = [low, high, true];
+    }
+    if (isOld) this.addAllUp();
+    else for (const index of this.changed) this.addUp(index);
+    this.changed = [];
+  }
+
+  private addUp(index: number): void {
+    if (Number.isNaN(this.totals[index])) return;
+    let total = 0;
+    for (const column of this.columns) if (column.high !== column.low) total += weightedOf(column, index);
+    this.totals[index] = total;
+  }
+
+  private addAllUp(): void {
+    const { totals } = this;
+    for (let index = 0; index < totals.length; index++) if (!Number.isNaN(totals[index])) totals[index] = 0;
+    for (const column of this.columns) {
+      if (column.high === column.low) continue;
+      const { raw, low } = column;
+      const scale = scaleOf(column, column.multiplier);
+      for (let index = 0; index < totals.length; index++) {
+        totals[index] = (totals[index] as number) + ((raw[index] as number) - low) * scale;
+      }
+    }
+    // hosts with multipliers of their own were added up with the common ones
+    for (const { otherwise } of this.columns) for (const index of otherwise.keys()) this.addUp(index);
+  }
+
+  private best(): number[] {
+    const { totals } = this;
+    const best: number[] = [];
+    let worst = -Infinity;
+    for (let index = 0; index < totals.length; index++) {
+      const total = totals[index] as number;
+      // of equal ones the first stays ahead; NaN is not greater than anything
+      if (!(total > worst)) continue;
+      let at = best.length;
+      while (at > 0 && total > (totals[best[at - 1] as number] as number)) at--;
+      best.splice(at, 0, index);
+      if (best.length > BEST_MAX) best.pop();
+      if (best.length === BEST_MAX) worst = totals[best[BEST_MAX - 1] as number] as number;
+    }
+    return best;
+  }
+}
+
+function change({ raw, range, multiplier, otherwise }: Column, index: number, value: number, own: number): void {
+  const before = raw[index] as number;
+  raw[index] = value;
+  range.change(before, value);
+  if (own !== multiplier) otherwise.set(index, own);
+  else if (otherwise.size > 0) otherwise.delete(index);
+}
+
+function weightedOf(column: Column, index: number): number {
+  const multiplier = column.otherwise.size === 0 ? column.multiplier : column.otherwise.get(index);
+  const scale = scaleOf(column, multiplier ?? column.multiplier);
+  return column.high === column.low ? 0 : ((column.raw[index] as number) - column.low) * scale;
+}
+
+function scaleOf({ low, high }: Column, multiplier: number): number {
+  return multiplier / (high - low);
+}

@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import type { Decision, Placement, Rejection } from '../placement/decision.js';
+import type { Frozen } from '../placement/frozen-snapshot.js';
+import type { ExcludedHost, PlacementRequest } from '../placement/request.js';
+
+/** Body of `base`: so many `host` entries follow, and they are all hosts that there are. */
+export interface BaseBody {
+  /** `ENGINE_VERSION` of the program. */
+  readonly engine: number;
+  readonly hosts: number;
+  /** Decisions that could not be recorded, between the stretch before and this one. */
+  readonly lost: number;
+}
+
+/** Body of `host`: it became this. */
+export interface HostBody {
+  readonly id: string;
+  /** Hash of its facts, which are in `journal_facts`. */
+  readonly facts: string;
+  readonly state: Frozen;
+}
+
+/**
+ * Body of `decision`: one server, or several that were asked for together. Who is placed is on its host from then on, in
+ * the order of the members.
+ */
+export interface DecisionBody {
+  /** At least so many, or none; null: one server by itself. */
+  readonly together: number | null;
+  readonly members: readonly DecisionMember[];
+}
+
+export interface DecisionMember {
+  readonly server_id: string;
+  readonly server_name: string;
+  /** Counted from 1. */
+  readonly attempt: number;
+  readonly request: PlacementRequest;
+  readonly excluded: readonly ExcludedHost[];
+  readonly chosen: Chosen;
+  /** Of the whole decision, see {@link decisionHash}. */
+  readonly hash: string;
+}
+
+/** A decision without what it was weighed by: as much as is needed to go on from there. */
+export type Chosen = Omit<Placement, 'scores' | 'rejections'> | Omit<Rejection, 'rejections'>;
+
+export function chosenOf(decision: Decision): Chosen {
+  if (decision.outcome === 'rejected') {
+    const { rejections: _rejections, ...chosen } = decision;
+    return chosen;
+  }
+  const { scores: _scores, rejections: _rejections, ...chosen } = decision;
+  return chosen;
+}
+
+/** SHA-256 of the decision's JSON as it is, key order and all: equal are only decisions that are equal byte for byte. */
+export function decisionHash(decision: Decision): string {
+  return textHash(JSON.stringify(decision));
+}
+
+export function textHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

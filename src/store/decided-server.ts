@@ -1,0 +1,45 @@
+import type { Decision } from '../placement/decision.js';
+import type { PreemptionPlan } from '../placement/preempt.js';
+import type { ExcludedHost, PlacementRequest } from '../placement/request.js';
+
+/** A server that waits for a decision. */
+export interface WaitingServer {
+  readonly id: string;
+  readonly name: string;
+  readonly attempts: number;
+  readonly request: PlacementRequest;
+  readonly excludedHosts: readonly ExcludedHost[];
+  /** `waiting`: it was decided on before, and there was no room. */
+  readonly taskState: 'scheduling' | 'waiting';
+  /** Of servers that were asked for in one call; null once these are decided on, and of a server that is alone. */
+  readonly gang: { readonly id: string; readonly countMin: number } | null;
+  /** Whether it waits when there is no room for it. */
+  readonly waits: boolean;
+  /** Its place in the order of servers: the lower goes first. See `queue.store.ts`. */
+  readonly rank: number;
+  /** For how long it has been in the queue. */
+  readonly waitedMs: number;
+}
+
+/**
+ * What becomes of a server that is turned down: it ends in ERROR, or waits, for a host that is kept for it if one is named, or
+ * takes the place of others, which have to leave first.
+ */
+export type Fate =
+  | { readonly kind: 'error' }
+  | { readonly kind: 'wait'; readonly nominated: string | null }
+  | { readonly kind: 'preempt'; readonly plan: PreemptionPlan };
+
+export interface DecidedServer {
+  readonly server: WaitingServer;
+  readonly decision: Decision;
+  /** Of one that is turned down; `error` when left out. */
+  readonly fate?: Fate;
+}
+
+/** What the ledger has to know of the settings. */
+export interface QueueRules {
+  /** So many servers wait at most. */
+  readonly max: number;
+  readonly ageingPerMinute: number;
+}

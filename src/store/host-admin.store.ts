@@ -1,0 +1,46 @@
+import type { WireResources } from '../messages/bodies.js';
+import type { AllocationRatios } from '../placement/snapshot.js';
+import type { Tx } from './database.js';
+import { touchHosts } from './device-states.store.js';
+
+/** What an admin says of a host; what is left out stays as it is. */
+export interface HostChanges {
+  readonly enabled?: boolean;
+  readonly disabledReason?: string | null;
+  readonly traits?: readonly string[];
+  /** null: as the agent says. */
+  readonly reserved?: WireResources | null;
+  /** null: as the settings say. */
+  readonly allocationRatios?: AllocationRatios | null;
+}
+
+export interface LockedHost {
+  readonly id: string;
+  readonly name: string;
+  readonly enabled: boolean;
+}
+
+/** By name or id; other writers of the host wait. */
+export async function lockHostForChange(tx: Tx, nameOrId: string): Promise<LockedHost | null> {
+  const [host] = await tx.query<LockedHost[]>(
+    `SELECT id, name, enabled FROM hosts WHERE name = $1 OR id::text = lower($1) FOR UPDATE`,
+    [nameOrId],
+  );
+  return host ?? null;
+}
+
+/** Writes what was said of a host whose row is locked, and has everybody look at it again. */
+export async function changeHost(tx: Tx, id: string, changes: HostChanges): Promise<void> {
+  const columns: [string, unknown][] = [
+    ['enabled', changes.enabled],
+    ['disabled_reason', changes.disabledReason],
+    ['traits', changes.traits && JSON.stringify(changes.traits)],
+    ['reserved', changes.reserved && JSON.stringify(changes.reserved)],
+    ['allocation_ratios', changes.allocationRatios && JSON.stringify(changes.allocationRatios)],
+  ];
+  const said = columns.filter(([, value]) => value !== undefined);
+  if (said.length === 0) return;
+  const assignments = said.map(([column], index) => `${column} = $${index + 2}`).join(', ');
+  await tx.query(`UPDATE hosts SET ${assignments} WHERE id = $1`, [id, ...said.map(([, value]) => value)]);
+  await touchHosts(tx, [{ id, by: 1 }]);
+}

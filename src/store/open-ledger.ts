@@ -1,0 +1,21 @@
+import { BerthError } from '../errors.js';
+import { ledgerDataSource, type Tx } from './database.js';
+import { Ledger } from './ledger.js';
+
+/**
+ * Runs the work of a command on a ledger that is opened for it alone.
+ *
+ * @param url `postgres://…`
+ * @throws BerthError `database.not_migrated`; what the driver throws when there is no database
+ */
+export async function onOpenLedger<T>(url: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const dataSource = ledgerDataSource(url, 1);
+  try {
+    await dataSource.initialize();
+    const { migrations } = await new Ledger(dataSource).check();
+    if (!migrations.ok) throw new BerthError('database.not_migrated', migrations.message ?? '');
+    return await work(dataSource.manager);
+  } finally {
+    if (dataSource.isInitialized) await dataSource.destroy();
+  }
+}
