@@ -8,11 +8,13 @@ import { gpuHost, serverWith, wanted } from './gpu-fleet.js';
 import { sayMachine } from './machine.js';
 import { figure, say, sayTable } from './print.js';
 import { quantile } from './statistics.js';
+import { WORST_CASES } from './worst-cases.js';
 
 /** Of all GPUs so many are given out in the first stream; then as many decisions with a server given back before each. */
 const FILL = 0.6;
 const DECISIONS_MAX = 20_000;
 const GPUS = 8;
+const WORST_ROUNDS = 9;
 
 const POLICY: PlacementPolicy = placementPolicy(loadSettings({ files: [], env: {} }).settings.scheduler);
 
@@ -37,8 +39,9 @@ interface Figures {
   readonly p99_ms: number;
 }
 
-/** `npm run bench:decide -- --hosts N [--json]`: pure decisions, no database, no messages. */
+/** `npm run bench:decide -- --hosts N [--json]`, or `-- --worst`: pure decisions, no database, no messages. */
 function main(words: readonly string[]): void {
+  if (words.includes('--worst')) return measureWorst();
   const size = Number(words[words.indexOf('--hosts') + 1] ?? 1000);
   if (!words.includes('--hosts') || !Number.isSafeInteger(size) || size < 1) throw new Error('say --hosts N');
   sayMachine();
@@ -78,6 +81,19 @@ function main(words: readonly string[]): void {
       rss_mb: Math.round(rss),
     }),
   );
+}
+
+/** Each worst case by itself: the first answer of a process that knows the code, but neither host nor request. */
+function measureWorst(): void {
+  sayMachine();
+  const rows = WORST_CASES.map(({ name, host, request }) => {
+    const times = Array.from({ length: WORST_ROUNDS }, () => {
+      const [unknown, asked] = structuredClone([host, request] as const);
+      return timeOf(() => place({ hosts: [unknown], policy: POLICY }, asked, []));
+    });
+    return [name, figure(quantile(times, 0.5)), figure(Math.max(...times.slice(1)))];
+  });
+  sayTable(['worst case', 'median ms', 'slowest ms'], rows);
 }
 
 function measure(hosts: HostSnapshot[], request: PlacementRequest): Omit<Figures, 'name'> {

@@ -1,14 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { AgentReport, WireDevice } from '../src/messages/bodies.js';
 import { contentHash } from '../src/messages/content-hash.js';
 import { fromWireDevice } from '../src/messages/wire-device.js';
-import { attributesOf } from '../src/pci/device-attributes.js';
-import { deviceGroups } from '../src/pci/device-groups.js';
-import { isolationUnits } from '../src/pci/iommu.js';
-import { topologyOf } from '../src/pci/topology.js';
 import { poolsOf } from '../src/pci/pool.js';
-import { PLAIN_HOST } from '../src/placement/host-defaults.js';
-import type { HostSnapshot, SnapshotDevice } from '../src/placement/snapshot.js';
 
 const P5000 = '10de:1bb0';
 const A100 = '10de:20b0';
@@ -99,50 +92,5 @@ function wireDevice({ address, ids, node, parent }: Sketch, index: number): Wire
     reset_methods: ['flr'],
     offer: { entry: 0, tags: {}, resource_class: null, traits: [] },
     not_offered: null,
-  };
-}
-
-/** The host as a decision sees it once its report is in the ledger. */
-export function snapshotOf(index: number): HostSnapshot {
-  const { host, facts, devices } = reportOf(index);
-  const reported = devices.map((device) => ({ ...fromWireDevice(device), offered: true }));
-  return {
-    ...PLAIN_HOST,
-    id: randomUUID(),
-    name: host,
-    generation: 1,
-    status: 'up',
-    enabled: true,
-    disabledReason: null,
-    readOnly: false,
-    numaCells: facts.numa_cells.map((cell) => ({
-      id: cell.id,
-      cpus: cell.cpus,
-      memoryMb: cell.memory_mb,
-      socket: cell.socket,
-    })),
-    capacity: { vcpus: facts.vcpus, memoryMb: facts.memory_mb, diskGb: facts.disk_gb },
-    used: { vcpus: 0, memoryMb: 0, diskGb: 0 },
-    devices: reported
-      .map((device): SnapshotDevice => ({
-        id: randomUUID(),
-        address: device.address,
-        vendorId: device.vendorId,
-        productId: device.productId,
-        deviceType: device.deviceType,
-        parentAddress: device.parentAddress,
-        numaNode: device.numaNode,
-        tags: device.offer?.tags ?? {},
-        resourceClass: null,
-        traits: [],
-        attributes: attributesOf(device),
-        status: 'available',
-        owner: null,
-        missing: false,
-      }))
-      .sort((a, b) => (a.address < b.address ? -1 : 1)),
-    units: isolationUnits(reported),
-    groups: deviceGroups(reported),
-    topology: topologyOf(reported),
   };
 }

@@ -1,5 +1,4 @@
 import { measureCommits } from './commit-rate.js';
-import { measureDecisions } from './decisions.js';
 import { measureDeviceSpecs } from './device-specs.js';
 import { sayMachine } from './machine.js';
 import { say } from './print.js';
@@ -7,7 +6,7 @@ import { measureRest } from './rest.js';
 import { withPostgres } from './scratch-postgres.js';
 
 const SIZES = [100, 1_000, 10_000];
-const PARTS = ['device-specs', 'decisions', 'commit', 'rest'];
+const PARTS = ['device-specs', 'commit', 'rest'];
 
 /** `npm run bench`, `npm run bench -- rest`, `npm run bench -- rest 100 1000`: parts, and numbers of hosts. */
 async function main(words: readonly string[]): Promise<void> {
@@ -20,7 +19,6 @@ async function main(words: readonly string[]): Promise<void> {
   sayMachine();
   say();
   if (parts.includes('device-specs')) measureDeviceSpecs();
-  if (parts.includes('decisions')) measureDecisions(sizes);
   if (!parts.includes('commit') && !parts.includes('rest')) return;
   await withPostgres(async (url) => {
     const commits = await measureCommits(url);

@@ -28,7 +28,7 @@ export interface PackingRun {
   /** Per cent of GPUs of which nothing is given out, at the end. */
   readonly freeWhole: number;
   readonly decisions: number;
-  /** Of all decisions, in milliseconds. */
+  /** CPU time of all decisions, in milliseconds. */
   readonly timeMs: number;
   /** Of who went where. */
   readonly hash: string;
@@ -56,9 +56,9 @@ export function runPacking(
   let [arrived, used, timeMs] = [0, 0, 0];
   for (const [index, asked] of workload.requests.entries()) {
     const request = requestFrom(asked, products);
-    const start = performance.now();
+    const start = process.cpuUsage();
     const placement = chooser.choose(request);
-    timeMs += performance.now() - start;
+    timeMs += cpuMsSince(start);
     arrived += demandOf(asked);
     if (placement) {
       used += demandOf(asked);
@@ -77,6 +77,11 @@ export function runPacking(
     freeWhole: (100_000 * freeGpus(hosts)) / total,
     ...{ decisions: workload.requests.length, timeMs, hash: hash.digest('hex') },
   };
+}
+
+function cpuMsSince(start: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000;
 }
 
 function freeGpus(hosts: readonly HostSnapshot[]): number {

@@ -45,7 +45,9 @@ function main(words: readonly string[]): void {
   say(
     `Per cent of GPUs given out at 90 to 130 % of arrived demand; mean of ${options.seeds} seeds from ${FIRST_SEED}.`,
   );
-  say(`Requests for parts of a GPU: ${options.conversion}. free: GPUs of which nothing is given out, at the end.`);
+  say(
+    `Requests for parts of a GPU: ${options.conversion}. free: GPUs of which nothing is given out, at the end; CPU µs: of one decision.`,
+  );
   say();
   const rows: string[][] = [];
   for (const trace of options.only ?? folder.lists.keys()) {
@@ -59,15 +61,7 @@ function main(words: readonly string[]): void {
       if (!options.json) process.stderr.write(`${rows.at(-1)?.join('  ')}\n`);
     }
   }
-  const head = [
-    'trace',
-    'policy',
-    ...POINTS.map((at) => `@${at}`),
-    'published @130',
-    'difference',
-    'free',
-    'µs/decision',
-  ];
+  const head = ['trace', 'policy', ...POINTS.map((at) => `@${at}`), 'published @130', 'difference', 'free', 'CPU µs'];
   sayTable(head, rows);
   if (options.json) say(JSON.stringify({ bench: 'packing', traces }));
 }

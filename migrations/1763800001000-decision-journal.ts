@@ -3,8 +3,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /**
  * What schedulers saw and decided, in order, so that it can be decided again.
  *
- * Bodies are `json`, not `jsonb`: they are read back as they were written, to the letter, and cost less to write. The one
- * index finds where replaying can begin; from there on entries are read by primary key.
+ * Bodies are `json`, not `jsonb`: they are read back as they were written, to the letter, and cost less to write. The
+ * one index finds where replaying can begin; from there on entries are read by primary key.
  */
 export class DecisionJournal1763800001000 implements MigrationInterface {
   name = 'DecisionJournal1763800001000';

@@ -36,6 +36,8 @@ import { ServerGroupsController } from './server-groups/server-groups.controller
 import { ServerGroupsService } from './server-groups/server-groups.service.js';
 import { ExplanationController } from './servers/explanation.controller.js';
 import { ExplanationService } from './servers/explanation.service.js';
+import { ServerDevicesController } from './servers/server-devices.controller.js';
+import { ServerDevicesService } from './servers/server-devices.service.js';
 import { ServersController } from './servers/servers.controller.js';
 import { ServersService } from './servers/servers.service.js';
 import { StrayQueryGuard } from './stray-query.guard.js';
@@ -75,6 +77,7 @@ export class ApiModule {
         AvailabilityZonesController,
         ServerGroupsController,
         ServersController,
+        ServerDevicesController,
         ExplanationController,
         PlacementsController,
         PreemptionController,
@@ -89,6 +92,7 @@ export class ApiModule {
         FlavorsService,
         ServerGroupsService,
         ServersService,
+        ServerDevicesService,
         ExplanationService,
         PlacementsService,
         WhatIfService,

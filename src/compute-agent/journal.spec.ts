@@ -57,6 +57,28 @@ describe('claims', () => {
     expect(await readdir(join(dir, 'state'))).toEqual(['journal.json']);
   });
 
+  it('can be split once: the part is a claim of its own, and the rest goes on', async () => {
+    const other = { ...DEVICE, address: '0000:84:00.0' };
+    const journal = await open();
+    await journal.begin({ claimId: 'c1', serverId: 's1', devices: [DEVICE, other] });
+    await journal.finish('c1');
+    await journal.split('c1', 'c2', [other.address]);
+    const expected = [
+      { claimId: 'c1', serverId: 's1', state: 'prepared', devices: [DEVICE] },
+      { claimId: 'c2', serverId: 's1', state: 'prepared', devices: [other] },
+    ];
+    expect((await open()).claims()).toEqual(expected);
+    await journal.split('c1', 'c2', [DEVICE.address]);
+    await journal.split('unknown', 'c3', [DEVICE.address]);
+    expect((await open()).claims()).toEqual(expected);
+    await journal.beginRelease('c2');
+    await journal.endRelease('c2');
+    await journal.split('c1', 'c2', [DEVICE.address]);
+    expect((await open()).claims()).toEqual(expected.slice(0, 1));
+    await journal.split('c1', 'c4', [DEVICE.address]);
+    expect((await open()).claims().map(({ claimId }) => claimId)).toEqual(['c4']);
+  });
+
   it('keep how many VFs a PF had, from the first time', async () => {
     const journal = await open();
     const other = { ...DEVICE, address: '0000:84:00.0' };

@@ -3,6 +3,8 @@ import { isHeld } from '../pci/device-state.js';
 import { applyPlacement } from './apply-placement.js';
 import type { Rejection } from './decision.js';
 import { deviceClasses, isFree, matchingPositions } from './device-classes.js';
+import { filterChain } from './filters/filters.js';
+import { groupHostsOf } from './filters/server-group.filters.js';
 import { Fork } from './fork.js';
 import { withLowerCaseIds } from './nova/fit-host.js';
 import { place } from './place.js';
@@ -84,6 +86,7 @@ export function arrived(host: HostSnapshot, serverId: string): HostSnapshot {
  * request looks at other hosts, as a server group does.
  */
 export function roomOn(host: HostSnapshot, policy: PlacementPolicy, request: PlacementRequest, max: number): number {
+  if (!passesFilters(host, policy, request)) return 0;
   // one list all along: what is judged about a kind of request is remembered by list
   const hosts = [host];
   for (let count = 0; count < max; count++) {
@@ -94,6 +97,13 @@ export function roomOn(host: HostSnapshot, policy: PlacementPolicy, request: Pla
     hosts[0] = arrived(placed, serverId);
   }
   return max;
+}
+
+/** Whether no filter turns the host down: the cheap part of a decision. Its devices may still not fit together. */
+export function passesFilters(host: HostSnapshot, policy: PlacementPolicy, request: PlacementRequest): boolean {
+  const { serverName: _hidden, ...judged } = request;
+  const context = { request: judged, policy, excluded: [], groupHosts: groupHostsOf([host], judged) };
+  return filterChain(policy.filters).every((filter) => filter.passes(host, context));
 }
 
 /** What there is of an alias. Every device of it is in one of the five counts, which make `there`. */
@@ -168,8 +178,9 @@ export function bareRequest(devices: readonly DeviceRequest[]): PlacementRequest
 
 function bareRoom(host: HostSnapshot, policy: PlacementPolicy, alias: DeviceRequest): number {
   const request = bareRequest([{ ...alias, count: 1 }]);
-  if (!isPlain(host, policy, alias)) return roomOn(host, policy, request, host.devices.length);
-  if (place({ hosts: [host], policy }, request, []).outcome === 'rejected') return 0;
+  const isCounted = isPlain(host, policy, alias) && policy.filters.every((name) => BLIND_FILTERS.has(name));
+  if (!isCounted) return roomOn(host, policy, request, host.devices.length);
+  if (!passesFilters(host, policy, request)) return 0;
   const classes = deviceClasses(host).filter((group) => matchingPositions(group, alias).length > 0);
   return classes.reduce((sum, { units }) => sum + units.length, 0);
 }
@@ -222,9 +233,8 @@ const BLIND_FILTERS: ReadonlySet<string> = new Set([
  * Whether counting is exact: single whole devices that are as good on every node, none of which is a PF that excludes
  * others. Otherwise the engine is asked, device by device.
  */
-function isPlain(host: HostSnapshot, policy: PlacementPolicy, alias: DeviceRequest): boolean {
+export function isPlain(host: HostSnapshot, policy: PlacementPolicy, alias: DeviceRequest): boolean {
   if (policy.compat === 'nova' || groupKind(alias) !== null || alias.share !== undefined) return false;
   if (alias.numaPolicy === 'required' || alias.numaPolicy === 'socket') return false;
-  if (!policy.filters.every((name) => BLIND_FILTERS.has(name))) return false;
   return deviceClasses(host).every((group) => group.pfs.length === 0 || matchingPositions(group, alias).length === 0);
 }

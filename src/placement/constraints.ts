@@ -1,6 +1,6 @@
 import type { Address } from '../pci/address.js';
 import { isVirtualFunction } from '../pci/device.js';
-import { DISTANCES, distanceBetween, spreadOf, type Distance } from '../pci/topology.js';
+import { DISTANCES, distanceBetween, isRedirected, spreadOf, type Distance } from '../pci/topology.js';
 import type { ChosenDevice, ConstraintOutcome } from './decision.js';
 import type { TopologyAttribute, TopologyConstraint, TopologyRule } from './request.js';
 import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
@@ -71,12 +71,13 @@ export function outcomesOf(
   return constraints.map((constraint, index) => {
     const met = meets(constraint, host, devices);
     const asked = askedBy(constraint.requests, host, devices);
+    const common = { constraint: index, met, acsRedirect: isRedirected(asked.map(({ device }) => device)) };
     if (constraint.kind !== 'pair') {
       const addresses = asked.map(({ device }) => device.address);
-      return { constraint: index, met, distance: spreadOf(host.topology, addresses) };
+      return { ...common, distance: spreadOf(host.topology, addresses) };
     }
     const pairs = pairsOf(constraint, host, asked);
-    return { constraint: index, met, distance: farthest(host, pairs), pairs };
+    return { ...common, distance: farthest(host, pairs), pairs };
   });
 }
 

@@ -80,6 +80,8 @@ export interface Placement {
   /** The farthest that two of the requested devices are from each other; null: fewer than two. */
   readonly spread?: Distance | null;
   readonly constraints?: readonly ConstraintOutcome[];
+  /** false: on this host there may be better devices, they were not looked for to the end. */
+  readonly isBest?: boolean;
   /** The winner first, then runners-up; at most 10. */
   readonly scores: readonly HostScore[];
   readonly rejections: readonly HostRejection[];

@@ -134,8 +134,8 @@ function* nextStep(yard: Yard, sets: readonly LeavingSet[], movesMax: number): S
   for (const set of sets) {
     if (yard.isSpent) return null;
     const { mark, total } = yard;
-    for (const closed of [new Set<string>(), hostsOfWorth(yard)]) {
-      const isDone = allMoveAway(yard, set, closed);
+    for (const closedOf of [noHosts, hostsOfWorth]) {
+      const isDone = allMoveAway(yard, set, closedOf(yard));
       if (isDone && yard.total > total + TINY && yard.moves.length - mark.moves <= movesMax) {
         return yard.moves.slice(mark.moves);
       }
@@ -152,6 +152,10 @@ function allMoveAway(yard: Yard, { host, servers }: LeavingSet, closed: Readonly
 
 /** So many hosts are kept free of those that move, if they serve the goal as they are. */
 const SPARED_MAX = 200;
+
+function noHosts(): ReadonlySet<string> {
+  return new Set();
+}
 
 function hostsOfWorth({ fork, worth }: Yard): ReadonlySet<string> {
   const ids = fork.hosts.filter((host) => worth.of(host) > 0).map(({ id }) => id);

@@ -1,7 +1,9 @@
 import type { AliasGroup } from '../pci/alias/alias-fields.js';
+import { aliasMatches } from '../pci/alias/alias-match.js';
 import type { DeviceType } from '../pci/device.js';
 import { isHeld, type DeviceStatus } from '../pci/device-state.js';
 import { isFree } from './device-classes.js';
+import type { DeviceRequest } from './request.js';
 import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
 
 /** How many servers one sentence names before it only counts them. */
@@ -152,6 +154,16 @@ const COUNTED_AS = {
   group: 'not_whole',
   missing: 'missing',
 } as const;
+
+/** The classes of devices that match one of the requests. */
+export function classesFor(host: HostSnapshot, requests: readonly DeviceRequest[]): ReturnType<typeof classCounts> {
+  const specs = requests.flatMap((request) => request.specs);
+  const matching = host.devices.filter((device) => aliasMatches(specs, device));
+  return classCounts(
+    matching,
+    matching.map((device) => obstacleOf(host, device, null)),
+  );
+}
 
 /** How many devices of each class there are and what became of them, in the order of ids, type and node; at most 32 classes. */
 export function classCounts(

@@ -1,8 +1,9 @@
 import { aliasMatches, hasConditions, isOfKind } from '../pci/alias/alias-match.js';
 import type { Reason } from './decision.js';
-import { classCounts, listed, obstacleOf, type Obstacle } from './explain-devices-states.js';
+import { classCounts, classesFor, listed, obstacleOf, type Obstacle } from './explain-devices-states.js';
 import { nearMisses, missTexts, type NearMiss } from './near-misses.js';
 import { requestLabel, requestPhrase, type DeviceRequest } from './request.js';
+import { SEARCH_STEPS_MAX } from './search.js';
 import type { Selection } from './select-devices.js';
 import { shareReason, shareSupply } from './shares.js';
 import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
@@ -206,8 +207,8 @@ function explainTogether(
   if (selection.outcome === 'budget') {
     return {
       code: 'device.search_budget',
-      message: 'the search for devices was given up after its step limit',
-      details: { classes: classesFor(host, requests, all) },
+      message: `the search for devices was given up after ${SEARCH_STEPS_MAX} steps: whether there is a choice is not known`,
+      details: { classes: classesFor(host, requests) },
     };
   }
   const named = (indexes: readonly number[]): string => indexes.map((index) => labelAt(requests, index)).join(' and ');
@@ -218,7 +219,14 @@ function explainTogether(
       message: `${named(indexes)} compete for the same devices: ${wanted} wanted, ${free} free`,
       details: {
         requests: indexes.map((index) => requests[index]?.alias ?? labelAt(requests, index)),
-        ...{ wanted, free, classes: classesFor(host, requests, indexes) },
+        ...{
+          wanted,
+          free,
+          classes: classesFor(
+            host,
+            indexes.flatMap((index) => requests[index] ?? []),
+          ),
+        },
       },
     };
   }
@@ -227,22 +235,8 @@ function explainTogether(
     message:
       `${named(all)} cannot be served together: a PF and its VFs, devices of one IOMMU group, or of one slot or card that ` +
       'is wanted whole, exclude each other',
-    details: { classes: classesFor(host, requests, all) },
+    details: { classes: classesFor(host, requests) },
   };
-}
-
-/** Of devices that match one of the requests. */
-function classesFor(
-  host: HostSnapshot,
-  requests: readonly DeviceRequest[],
-  indexes: readonly number[],
-): ReturnType<typeof classCounts> {
-  const specs = indexes.flatMap((index) => requests[index]?.specs ?? []);
-  const matching = host.devices.filter((device) => aliasMatches(specs, device));
-  return classCounts(
-    matching,
-    matching.map((device) => obstacleOf(host, device, null)),
-  );
 }
 
 function labelAt(requests: readonly DeviceRequest[], index: number): string {

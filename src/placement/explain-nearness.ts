@@ -1,6 +1,7 @@
 import { candidatesFor } from './candidates.js';
 import { constraintText } from './constraint-text.js';
 import type { Reason } from './decision.js';
+import { classesFor } from './explain-devices-states.js';
 import { requestLabel, type DeviceRequest, type PlacementRequest, type TopologyConstraint } from './request.js';
 import { selectDevices } from './select-devices.js';
 import type { HostSnapshot } from './snapshot.js';
@@ -16,13 +17,21 @@ export function constraintReason(host: HostSnapshot, least: WishVersion): Reason
     const best = bestPlace(placesOf(host, least, constraint), constraint, least.requests);
     return `"${constraintText(constraint, least.requests)}" cannot be met${best}`;
   });
+  const message = texts.join('; ');
+  const concerned = [...new Set(blamed.flatMap(({ requests }) => requests))].sort((a, b) => a - b);
+  const places = blamed.map((constraint) => placesOf(host, least, constraint).slice(0, PLACES_KEPT));
   return {
     code: 'device.topology',
-    message: texts.join('; '),
+    message,
     details: {
       constraints: blamed.map((constraint) => constraintText(constraint, least.requests)),
-      places: blamed.map((constraint) => placesOf(host, least, constraint).slice(0, PLACES_KEPT)),
+      classes: classesFor(
+        host,
+        concerned.map((index) => least.requests[index] as DeviceRequest),
+      ),
     },
+    // places are told by the addresses of bridges
+    names: [{ host: host.name, message, details: { places } }],
   };
 }
 
@@ -94,7 +103,7 @@ export function affinityReason(host: HostSnapshot, request: PlacementRequest, ch
   return {
     code: 'numa.not_together',
     message: `${asked} has to fit the guest's NUMA node; ${free}`,
-    details: { nodes },
+    details: { nodes, classes: classesFor(host, request.devices) },
   };
 }
 

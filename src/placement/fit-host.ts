@@ -54,17 +54,24 @@ export function fitHost(host: HostSnapshot, request: PlacementRequest, policy: P
   if (anywhere.outcome !== 'feasible') return notAnywhere(host, least, anywhere);
   const isStrict = guestCells !== null || devices.some(needsAffinity);
   const choices = isStrict ? cellChoices(host, request, policy) : [null];
+  let gaveUp = false;
   for (const version of wishVersions(host, request)) {
     const best = bestChoice(host, version, choices);
-    if (best) return fitOf(host, request, best);
+    if (best !== null && best !== 'budget') return fitOf(host, request, best);
+    gaveUp ||= best === 'budget';
   }
-  return { fits: false, filter: 'NUMATopologyFilter', reasons: [affinityReason(host, request, choices.length)] };
+  const reasons = gaveUp
+    ? explainDevices(host, devices, { outcome: 'budget' })
+    : [affinityReason(host, request, choices.length)];
+  return { fits: false, filter: 'NUMATopologyFilter', reasons };
 }
 
 /** A share of the best device that still leaves what else is wanted. */
 function fitWithShare(host: HostSnapshot, request: PlacementRequest, policy: PlacementPolicy): Fit {
+  const isAlone = request.devices.length === 1 && guestCellsOf(request) === null;
   let refusal: Fit | null = null;
   for (const chosen of shareChoices(host, request, policy)) {
+    if (isAlone) return { fits: true, devices: [chosen], numaCells: null, spread: null };
     const fit = fitHost(withShareUsed(host, chosen.address, chosen.share), withoutShare(request), policy);
     if (fit.fits) return { ...fit, devices: [...fit.devices, chosen] };
     refusal ??= fit;
@@ -78,7 +85,9 @@ type Feasible = Extract<Selection, { outcome: 'feasible' }>;
 function notAnywhere(host: HostSnapshot, least: WishVersion, selection: Exclude<Selection, Feasible>): Fit {
   const refused = (...reasons: Reason[]): Fit => ({ fits: false, filter: 'PciPassthroughFilter', reasons });
   const { requests, constraints } = least;
-  if (constraints.length === 0) return refused(...explainDevices(host, requests, selection));
+  if (constraints.length === 0 || selection.outcome === 'budget') {
+    return refused(...explainDevices(host, requests, selection));
+  }
   const free = selectDevices(host, { requests, constraints: [], cells: null });
   if (free.outcome !== 'feasible') return refused(...explainDevices(host, requests, free));
   return refused(constraintReason(host, least));
@@ -97,15 +106,17 @@ function bestChoice(
   host: HostSnapshot,
   version: WishVersion,
   choices: readonly (readonly number[] | null)[],
-): CellFit | null {
+): CellFit | 'budget' | null {
   let best: CellFit | null = null;
+  let gaveUp = false;
   for (const cells of choices) {
     const selection = selectDevices(host, { ...version, cells });
+    gaveUp ||= selection.outcome === 'budget';
     if (selection.outcome !== 'feasible') continue;
     const fit = { ...selection, cells, leftOver: choices.length > 1 ? leftOver(host, cells) : 0 };
     if (!best || isBetter(fit, best)) best = fit;
   }
-  return best;
+  return best ?? (gaveUp ? 'budget' : null);
 }
 
 function leftOver(host: HostSnapshot, cells: readonly number[] | null): number {

@@ -40,6 +40,13 @@ export class Fork {
     this.places = placesOf(this.list);
   }
 
+  /** Adds hosts that it does not have yet. */
+  add(hosts: readonly HostSnapshot[]): void {
+    this.list.push(...hosts);
+    this.list.sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.places = placesOf(this.list);
+  }
+
   /** Loses a host. */
   drop(id: string): void {
     const place = this.places.get(id);

@@ -13,8 +13,8 @@ export type Frozen =
     };
 
 /**
- * A host as plain JSON, in two parts: facts are large and rarely change, the state is small and changes with every claim.
- * Every field is in one of them: one that is not named here is a fact.
+ * A host as plain JSON, in two parts: facts are large and rarely change, the state is small and changes with every
+ * claim. Every field is in one of them: one that is not named here is a fact.
  */
 export interface FrozenHost {
   readonly facts: Frozen;
@@ -22,19 +22,11 @@ export interface FrozenHost {
 }
 
 /** What claims, heartbeats and operators change. */
-const HOST_STATE = [
-  'generation',
-  'status',
-  'enabled',
-  'disabledReason',
-  'used',
-  'servers',
-  'failedBuilds',
-] as const satisfies readonly (keyof HostSnapshot)[];
-
-const DEVICE_STATE = ['status', 'owner', 'missing', 'sharesUsed'] as const satisfies readonly (keyof SnapshotDevice)[];
-
-type DeviceState = Pick<SnapshotDevice, (typeof DEVICE_STATE)[number]>;
+type OwnState = Pick<
+  HostSnapshot,
+  'generation' | 'status' | 'enabled' | 'disabledReason' | 'used' | 'servers' | 'failedBuilds'
+>;
+type DeviceState = Pick<SnapshotDevice, 'status' | 'owner' | 'missing' | 'sharesUsed'>;
 
 /** The state of most devices: not written down. */
 const FREE: DeviceState = { status: 'available', owner: null, missing: false };
@@ -45,29 +37,33 @@ const FREE: DeviceState = { status: 'available', owner: null, missing: false };
  * @throws BerthError `internal.error` when it holds something that JSON cannot carry
  */
 export function freezeHost(host: HostSnapshot): FrozenHost {
-  const [state, { devices, ...facts }] = split(host, HOST_STATE);
-  const parts = devices.map((device) => split(device, DEVICE_STATE));
-  const notFree = parts.flatMap(([own, { address }]) => (isFree(own) ? [] : [[address, own] as const]));
+  const { generation, status, enabled, disabledReason, used, servers, failedBuilds, devices, ...facts } = host;
+  const own: OwnState = { generation, status, enabled, disabledReason, used, servers, failedBuilds };
+  const parts = devices.map(splitDevice);
+  const notFree = parts.flatMap(([state, { address }]) => (isFree(state) ? [] : [[address, state] as const]));
   return {
     facts: freeze({ ...facts, devices: parts.map(([, known]) => known) }, 'host'),
-    state: freeze({ ...state, devices: Object.fromEntries(notFree) }, 'host'),
+    state: freeze({ ...own, devices: Object.fromEntries(notFree) }, 'host'),
   };
 }
 
-function isFree({ status, owner, missing, ...more }: DeviceState): boolean {
-  const isPlain = status === FREE.status && owner === FREE.owner && missing === FREE.missing;
-  return isPlain && Object.values(more).every((value) => value === undefined);
+function splitDevice(device: SnapshotDevice): [DeviceState, DeviceFacts] {
+  const { status, owner, missing, sharesUsed, ...facts } = device;
+  return [{ status, owner, missing, ...(sharesUsed !== undefined && { sharesUsed }) }, facts];
 }
 
+function isFree({ status, owner, missing, sharesUsed }: DeviceState): boolean {
+  return status === FREE.status && owner === FREE.owner && missing === FREE.missing && sharesUsed === undefined;
+}
+
+type DeviceFacts = Omit<SnapshotDevice, keyof DeviceState>;
+
 /** Facts that were read back, ready to be joined with many states. */
-export type HostFacts = Omit<HostSnapshot, (typeof HOST_STATE)[number] | 'devices'> & {
-  readonly devices: readonly Omit<SnapshotDevice, keyof DeviceState>[];
-};
+export type HostFacts = Omit<HostSnapshot, keyof OwnState | 'devices'> & { readonly devices: readonly DeviceFacts[] };
 
-type HostState = Pick<HostSnapshot, (typeof HOST_STATE)[number]> & {
-  readonly devices: Readonly<Record<string, DeviceState>>;
-};
+type HostState = OwnState & { readonly devices: Readonly<Record<string, DeviceState>> };
 
+/** Facts that were frozen, read back from JSON. */
 export function thawFacts(facts: Frozen): HostFacts {
   return thaw(facts) as HostFacts;
 }
@@ -82,40 +78,47 @@ export function thawHost(facts: HostFacts, state: Frozen): HostSnapshot {
   };
 }
 
-/** The named fields, and all others. */
-function split<T extends object, K extends keyof T>(whole: T, keys: readonly K[]): [Pick<T, K>, Omit<T, K>] {
-  const entries = Object.entries(whole);
-  const isNamed = (key: string): boolean => (keys as readonly string[]).includes(key);
-  return [
-    Object.fromEntries(entries.filter(([key]) => isNamed(key))) as Pick<T, K>,
-    Object.fromEntries(entries.filter(([key]) => !isNamed(key))) as Omit<T, K>,
-  ];
-}
-
 /** `{"$map": [[key, value], …]}` is a Map; an object with such a key of its own is `{"$object": [[key, value], …]}`. */
 const MAP = '$map';
 const OBJECT = '$object';
 
 /** @param name of the field, for people */
 function freeze(value: unknown, name: string): Frozen {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  // most of a host is, and is not copied
+  if (isPlainJson(value)) return value;
   if (Array.isArray(value)) return value.map((item) => freeze(item, name));
   if (value instanceof Map) return { [MAP]: freezeEntries([...value], name) };
-  if (typeof value !== 'object' || !isPlain(value)) {
+  if (typeof value !== 'object' || value === null || !isPlainObject(value)) {
     throw new BerthError('internal.error', `${name} cannot be kept as JSON: ${Object.prototype.toString.call(value)}`);
   }
   const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  if (MAP in value || OBJECT in value) return { [OBJECT]: freezeEntries(entries, name) };
+  if (entries.some(([key]) => isOurs(key))) return { [OBJECT]: freezeEntries(entries, name) };
   return Object.fromEntries(entries.map(([key, item]) => [key, freeze(item, key)]));
 }
 
-function isPlain(value: object): boolean {
+/** Whether JSON carries the value as it is, but for fields that are undefined. */
+function isPlainJson(value: unknown): value is Frozen {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true;
+  if (typeof value !== 'object') return typeof value === 'number' && Number.isFinite(value);
+  if (Array.isArray(value)) return value.every(isPlainJson);
+  if (!isPlainObject(value)) return false;
+  for (const key of Object.keys(value)) {
+    const item: unknown = (value as Record<string, unknown>)[key];
+    if (isOurs(key) || (item !== undefined && !isPlainJson(item))) return false;
+  }
+  return true;
+}
+
+function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
 
-function freezeEntries(entries: readonly (readonly [unknown, unknown])[], name: string): Frozen {
+function isOurs(key: string): boolean {
+  return key === MAP || key === OBJECT;
+}
+
+function freezeEntries(entries: readonly (readonly unknown[])[], name: string): Frozen {
   return entries.map((pair) => pair.map((part) => freeze(part, name)));
 }
 

@@ -51,11 +51,17 @@ function sharedMemory({ memoryMb: total }: NumaCell, { memoryMb: used }: Usage, 
   return Math.min(total, Math.floor(total * ratio) - used);
 }
 
-function usageOf({ servers, numaCells }: HostSnapshot): Map<number, Usage> {
-  const usage = new Map(numaCells.map(({ id }) => [id, { ...NOTHING }]));
-  for (const server of servers) {
-    for (const [index, cell] of (guestCellsOf(server) ?? []).entries()) addCell(usage, server, index, cell);
+const usages = new WeakMap<HostSnapshot, ReadonlyMap<number, Readonly<Usage>>>();
+
+/** By cell; computed once for each snapshot. */
+function usageOf(host: HostSnapshot): ReadonlyMap<number, Readonly<Usage>> {
+  const known = usages.get(host);
+  if (known) return known;
+  const usage = new Map(host.numaCells.map(({ id }) => [id, { ...NOTHING }]));
+  for (const server of host.servers) {
+    guestCellsOf(server)?.forEach((cell, index) => addCell(usage, server, index, cell));
   }
+  usages.set(host, usage);
   return usage;
 }
 

@@ -12,7 +12,7 @@ import { Ranking } from './weighers/ranking.js';
 import { WEIGHERS, type Weigher } from './weighers/weighers.js';
 
 /** How many kinds of requests are remembered for one list of hosts: roughly, one for each flavor in use. */
-const KINDS_MAX = 64;
+const KINDS_MAX = 512;
 /** And how many judgements of single hosts in all, so that memory stays small for very many hosts. */
 const JUDGEMENTS_MAX = 1_000_000;
 const KINDS_MIN = 4;

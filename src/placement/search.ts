@@ -9,7 +9,7 @@ import type { HostSnapshot } from './snapshot.js';
 import { homesOf, type Homes, type Twins } from './twins.js';
 
 /** How many steps one search may take on one host; far above what real hosts need. */
-const SEARCH_STEPS_MAX = 50_000;
+export const SEARCH_STEPS_MAX = 50_000;
 /** How many more it may take to find something better than the first that it found. */
 const BETTER_STEPS_MAX = 2_000;
 /** From so many steps on it is remembered which rests cannot be served. */
@@ -28,8 +28,6 @@ export interface Task {
   /** Of each request, best first. */
   readonly candidates: readonly (readonly Candidate[])[];
   readonly constraints: ConstraintState;
-  /** The order in which requests are looked at where nothing else decides: indexes. */
-  readonly order: readonly number[];
 }
 
 export type SearchResult =
@@ -93,7 +91,9 @@ class Search {
     this.utilityMax = candidates.map((list) => Math.max(0, ...list.map(({ utility }) => utility)));
     const slack = (index: number): number => this.available(index) - (requests[index]?.count ?? 0);
     const { constraints } = task;
-    this.order = [...task.order].sort((a, b) => constraints.turnOf(a) - constraints.turnOf(b) || slack(a) - slack(b));
+    this.order = [...requests.keys()].sort(
+      (a, b) => constraints.turnOf(a) - constraints.turnOf(b) || slack(a) - slack(b),
+    );
   }
 
   run(): SearchResult {

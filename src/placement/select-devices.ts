@@ -1,5 +1,6 @@
 import { bestAlternative, isGraded } from './alternatives.js';
 import { candidatesFor, placesOf, type Wanted } from './candidates.js';
+import { mergeEqual } from './equal-requests.js';
 import { groupChoices, type GroupChoice, type GroupPick } from './choose-groups.js';
 import { findCompetition, type Competition } from './competition.js';
 import { ConstraintState } from './constraint-state.js';
@@ -77,36 +78,40 @@ function withGroups({ picks }: GroupChoice, rest: Feasible, requests: readonly D
 type Feasible = Extract<Selection, { outcome: 'feasible' }>;
 
 /** @param picks groups that were chosen before: constraints count them */
-function selectSingles(host: HostSnapshot, wanted: Wanted, picks: readonly GroupPick[]): Selection {
-  const { requests, constraints } = wanted;
-  const candidates = requests.map((_request, index) => candidatesFor(host, wanted, index));
-  const competition = findCompetition(requests, candidates);
-  if (competition) return { outcome: 'infeasible', competition };
-  const state = new ConstraintState(constraints, candidates);
-  for (const { device, requestIndex } of picks) {
-    const places = placesOf(host, constraints, requestIndex, device);
-    if (state.limit(requestIndex, { places }) < 1) return { outcome: 'infeasible', competition: null };
-    state.take(requestIndex, { places }, 1);
+function selectSingles(host: HostSnapshot, asked: Wanted, picks: readonly GroupPick[]): Selection {
+  const { wanted, origins } = mergeEqual(asked);
+  const candidates = wanted.requests.map((_request, index) => candidatesFor(host, wanted, index));
+  const competition = findCompetition(wanted.requests, candidates);
+  if (competition) {
+    const requests = competition.requests.flatMap((index) => origins[index] ?? []).sort((a, b) => a - b);
+    return { outcome: 'infeasible', competition: { ...competition, requests } };
   }
-  const order = canonicalOrder(requests);
-  const result = searchDevices({ host, requests, candidates, constraints: state, order });
+  const constraints = new ConstraintState(wanted.constraints, candidates);
+  for (const { device, requestIndex } of picks) {
+    const index = origins.findIndex((indexes) => indexes.includes(requestIndex));
+    const places = placesOf(host, wanted.constraints, index, device);
+    if (constraints.limit(index, { places }) < 1) return { outcome: 'infeasible', competition: null };
+    constraints.take(index, { places }, 1);
+  }
+  const result = searchDevices({ host, requests: wanted.requests, candidates, constraints });
   if (result.outcome === 'budget') return { outcome: 'budget' };
   if (result.outcome === 'none') return { outcome: 'infeasible', competition: null };
-  return { outcome: 'feasible', ...materialize(result.takes, requests), isBest: result.isBest };
+  return { outcome: 'feasible', ...materialize(result.takes, asked.requests, origins), isBest: result.isBest };
 }
 
-/** Indexes of the requests in an order that does not depend on the one they came in. */
-function canonicalOrder(requests: readonly DeviceRequest[]): number[] {
-  const keys = requests.map(({ aliasVersion: _version, ...request }) => JSON.stringify(request));
-  const indexes = requests.map((_request, index) => index);
-  return indexes.sort((a, b) => ((keys[a] ?? '') < (keys[b] ?? '') ? -1 : Number(keys[a] !== keys[b])));
-}
-
-/** From counts to devices: units in address order, opened ones first, exactly as the search counted them. */
+/**
+ * From counts to devices: units in address order, opened ones first, exactly as the search counted them.
+ *
+ * @param origins of each request of the search the requests that it is made of: they are served one after another
+ */
 function materialize(
   takes: readonly Take[],
   requests: readonly DeviceRequest[],
+  origins: readonly (readonly number[])[],
 ): { devices: ChosenDevice[]; distance: number; utility: number } {
+  const seats = origins.map((indexes) =>
+    indexes.flatMap((index) => Array.from({ length: requests[index]?.count ?? 0 }, () => index)),
+  );
   const opened = new Map<DeviceClass, (ChosenDevice | null)[][]>();
   let distance = 0;
   let utilities = 0;
@@ -119,7 +124,7 @@ function materialize(
       const device = group.units[unit]?.[position];
       const slots = units[unit];
       if (!device || !slots) throw new Error('the search counted more units than the class has');
-      slots[position] = chosen(device, requests, requestIndex);
+      slots[position] = chosen(device, requests, seats[requestIndex]?.shift() as number);
       distance += rank;
       utilities += utility;
     }

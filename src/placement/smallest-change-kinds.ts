@@ -32,6 +32,20 @@ export function kindsOf(
   return [...kinds.values()];
 }
 
+/** One of each make of machine, whatever is on it now, in the order of the hosts. */
+export function machinesOf(hosts: readonly HostSnapshot[]): readonly HostKind[] {
+  const machines = new Map<string, { host: HostSnapshot; count: number }>();
+  for (const host of hosts) {
+    const { capacity, reserved, allocationRatios, availabilityZone, aggregates, traits, capabilities } = host;
+    const site = [capacity, reserved, allocationRatios, availabilityZone, aggregates, traits, capabilities];
+    const key = JSON.stringify([shapeOf(host).number, site]);
+    const machine = machines.get(key);
+    if (machine) machine.count++;
+    else machines.set(key, { host, count: 1 });
+  }
+  return [...machines.values()];
+}
+
 /**
  * All that filters, weighers and the choice of devices may look at, names and ids left out.
  *

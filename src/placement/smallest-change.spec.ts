@@ -5,8 +5,9 @@ import { aHost, aRequest, POLICY, wants, type DeviceSketch } from '../../test/su
 import { NUMA_POLICIES, type NumaPolicy } from '../pci/alias/numa-policy.js';
 import { withoutServer } from './apply-placement.js';
 import { Fork } from './fork.js';
-import type { PlacementRequest } from './request.js';
+import type { PlacementRequest, TopologyConstraint } from './request.js';
 import { type Change, type ChangeLimits, smallestChanges } from './smallest-change.js';
+import type { Step } from './smallest-change-step.js';
 import type { HostedServer, HostSnapshot, Snapshot } from './snapshot.js';
 
 const GPU = '10de:1bb0';
@@ -229,7 +230,7 @@ function anyPairDoes(hosts: readonly HostSnapshot[], request: PlacementRequest):
 }
 
 function shortOf({ steps }: Change): string {
-  const [step] = steps;
+  const [step] = steps as [Step];
   const {
     to,
     value,
@@ -237,9 +238,9 @@ function shortOf({ steps }: Change): string {
     host,
     address,
     like,
-  } = step?.details as Record<string, string | number | undefined>;
+  } = step.details as Record<string, string | number | undefined>;
   const rest = server ?? [to, value, host, address, like].filter((part) => part !== undefined).join(' ');
-  return `${step?.kind} ${rest}`;
+  return `${step.kind} ${rest}`;
 }
 
 const kindOf = (text: string): string => text.split(' ')[0] as string;
@@ -302,5 +303,70 @@ describe('laws of the smallest change', () => {
       }),
       { numRuns: 40 },
     );
+  });
+});
+
+describe('a topology constraint that is in the way', () => {
+  const board = (...ports: string[]): HostSnapshot =>
+    aHost(
+      'h',
+      ports.map((port, slot) => at(slot, { pciePath: ['pci0000:80', port, `${port}.sw`, `${port}.${slot}`] })),
+    );
+  const together = (weight: number | null): PlacementRequest => ({
+    ...gpu(2),
+    constraints: [{ kind: 'within', level: 'PXB', requests: [0], weight }],
+  });
+
+  it('becomes a wish', () => {
+    const apart = fleet(board('a', 'b'));
+    expect(sentences(apart, together(null), { about: 'request' })).toEqual([
+      'make "gpu within PXB" preferred, not required',
+      'ask for 1 instead of 2 of alias gpu',
+    ]);
+    expect(atOnce(smallestChanges(fleet(board('a', 'a')), together(null), [], ALL)).fitsOn).toBe('h');
+    expect(atOnce(smallestChanges(apart, together(50), [], ALL)).fitsOn).toBe('h');
+  });
+
+  it('is dropped where there are as many wishes as there may be', () => {
+    const wishes = Array.from({ length: 6 }, () => ({ ...(together(10).constraints?.[0] as TopologyConstraint) }));
+    const request = { ...together(null), constraints: [...(together(null).constraints ?? []), ...wishes] };
+    expect(sentences(fleet(board('a', 'b')), request, { about: 'request' })[0]).toBe(
+      'ask for 1 instead of 2 of alias gpu',
+    );
+    expect(sentences(fleet(board('a', 'b')), request, { about: 'request' })[1]).toBe('drop "gpu within PXB"');
+  });
+
+  it('is one of two, both of which have to go', () => {
+    const nodes = board('a', 'b');
+    const devices = nodes.devices.map((device, slot) => ({ ...device, numaNode: slot }));
+    const request: PlacementRequest = {
+      ...aRequest([wants('gpu', 1, GPU), wants('gpu', 1, GPU)]),
+      constraints: [
+        { kind: 'within', level: 'PXB', requests: [0, 1], weight: null },
+        { kind: 'same', attribute: 'numa_node', requests: [0, 1], weight: null },
+      ],
+    };
+    expect(sentences(fleet({ ...nodes, devices }), request, { about: 'request' })[0]).toBe(
+      'make "gpu,gpu within PXB" preferred, not required; and make "gpu,gpu same numa_node" preferred, not required',
+    );
+  });
+});
+
+describe('wishes for hosts', () => {
+  it.each<[string, Partial<HostSnapshot>, PlacementRequest['host'], string]>([
+    ['a zone', {}, { availabilityZone: 'z1' }, 'any availability zone, not only z1'],
+    ['a trait', {}, { requiredTraits: ['CUSTOM_A'] }, 'do not require the host trait CUSTOM_A'],
+    [
+      'a trait that is there',
+      { traits: ['CUSTOM_B'] },
+      { forbiddenTraits: ['CUSTOM_B'] },
+      'do not forbid the host trait CUSTOM_B',
+    ],
+    ['a hint', {}, { sameHost: ['s'] }, 'drop the hint same_host'],
+    ['the other hint', { servers: [aServer('s')] }, { differentHost: ['s'] }, 'drop the hint different_host'],
+  ])('%s is dropped', (_name, more, host, sentence) => {
+    const filters = ['AvailabilityZoneFilter', 'SameHostFilter', 'DifferentHostFilter', ...POLICY.filters];
+    const snapshot = { hosts: [aHost('h', [at(1)], more)], policy: { ...POLICY, filters } };
+    expect(sentences(snapshot, { ...gpu(1), host: host ?? {} }, { about: 'request' })).toEqual([sentence]);
   });
 });

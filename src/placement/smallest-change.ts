@@ -2,7 +2,7 @@ import type { Dialect } from '../pci/dialect.js';
 import type { ExcludedHost, PlacementRequest } from './request.js';
 import { deviceBounds, isHopeless, type DeviceBounds } from './smallest-change-bounds.js';
 import { adding, emptyCopy, hostChangesOf } from './smallest-change-host.js';
-import { kindsOf, type HostKind } from './smallest-change-kinds.js';
+import { kindsOf, machinesOf, type HostKind } from './smallest-change-kinds.js';
 import { relaxationsOf } from './smallest-change-request.js';
 import { NOT_ASKED, type HostChange, type Relaxation, type Step } from './smallest-change-step.js';
 import { SPENT, Trials } from './smallest-change-trials.js';
@@ -142,18 +142,11 @@ class Search {
   }
 
   private sitesToAdd(sites: readonly Site[]): Site[] {
-    const originals = new Map(sites.map(({ host }) => [emptyCopy(host), host]));
-    return kindsOf([...originals.keys()], this.request, []).map(({ host, count }) => {
-      const original = originals.get(host) as HostSnapshot;
+    return machinesOf(sites.map(({ host }) => host)).map(({ host: original, count }) => {
+      const host = emptyCopy(original);
       // whether it does is asked when its turn comes: it costs most
-      return {
-        host,
-        count,
-        turnedDownBy: NOT_ASKED,
-        changes: [],
-        adding: adding(original),
-        bounds: this.boundsOf(host),
-      };
+      const turnedDownBy = NOT_ASKED;
+      return { host, count, turnedDownBy, changes: [], adding: adding(original), bounds: this.boundsOf(host) };
     });
   }
 

@@ -1,6 +1,6 @@
 import { aliasMatches } from '../pci/alias/alias-match.js';
-import { devicesOf, useOf } from './capacity.js';
-import type { Rejection } from './decision.js';
+import { devicesOf, isPlain, passesFilters, useOf } from './capacity.js';
+import type { Decision } from './decision.js';
 import { deviceClasses, isFree, matchingPositions } from './device-classes.js';
 import { withLowerCaseIds } from './nova/fit-host.js';
 import { place } from './place.js';
@@ -126,7 +126,7 @@ export function hostFragments(host: HostSnapshot, policy: PlacementPolicy, { ali
   }, 0);
   const stranded = devices
     .filter(({ address }) => !answers.some(({ usable }) => usable.has(address)))
-    .map((device) => ({ device, ...(ownCause(host, device) ?? (answers[0] as Usable).why) }));
+    .map((device) => ({ device, ...(ownCause(host, device) ?? (answers[0] as Usable).why()) }));
   return { idle: devices.length, free: free.length, unusable, stranded };
 }
 
@@ -139,7 +139,7 @@ interface Usable {
   /** Addresses. */
   readonly usable: ReadonlySet<string>;
   /** What is told of the others. */
-  readonly why: Why;
+  readonly why: () => Why;
 }
 
 const NOT_TOGETHER: Why = {
@@ -154,8 +154,11 @@ function usableBy(
   request: PlacementRequest,
   alias: string | null,
 ): Usable {
-  const whole = place({ hosts: [host], policy }, request, []);
-  if (whole.outcome === 'rejected') return { usable: new Set(), why: whyOf(whole) };
+  const whole = (): Decision => place({ hosts: [host], policy }, request, []);
+  if (!passesFilters(host, policy, request)) return { usable: new Set(), why: () => whyOf(whole()) };
+  if (isCounted(host, policy, request)) return { usable: matchingOn(host, request), why: () => NOT_TOGETHER };
+  const decision = whole();
+  if (decision.outcome === 'rejected') return { usable: new Set(), why: () => whyOf(decision) };
   const usable = new Set<string>();
   for (const group of deviceClasses(host)) {
     for (const [index, wanted] of request.devices.entries()) {
@@ -167,10 +170,29 @@ function usableBy(
       }
     }
   }
-  return { usable, why: NOT_TOGETHER };
+  return { usable, why: () => NOT_TOGETHER };
 }
 
-function whyOf({ rejections }: Rejection): Why {
+/** Whether any free device that matches can be among those that it gets: then a look at each would tell no more. */
+function isCounted(host: HostSnapshot, policy: PlacementPolicy, request: PlacementRequest): boolean {
+  const { devices, guestCells, cpuPolicy = 'shared', constraints = [] } = request;
+  const [wanted, ...others] = devices;
+  if (!wanted || others.length > 0) return false;
+  if (guestCells !== null || cpuPolicy === 'dedicated' || constraints.length > 0) return false;
+  return isPlain(host, policy, wanted);
+}
+
+function matchingOn(host: HostSnapshot, { devices }: PlacementRequest): Set<string> {
+  const usable = new Set<string>();
+  for (const group of deviceClasses(host)) {
+    for (const position of matchingPositions(group, devices[0] as DeviceRequest)) {
+      for (const unit of group.units) usable.add((unit[position] as SnapshotDevice).address);
+    }
+  }
+  return usable;
+}
+
+function whyOf({ rejections }: Decision): Why {
   const [first] = rejections;
   const reason = first?.reasons[0];
   if (reason) return { code: reason.code, message: reason.message };

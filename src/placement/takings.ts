@@ -24,7 +24,23 @@ type Asked = Pick<JudgedRequest, 'vcpus' | 'devices'>;
  * Ways in which a host can serve a request under the request's policy, best first, equal ones by the place of the device.
  * More than one only where a share is wanted. Whole devices are the first that fit: which of equal ones it is makes no difference here.
  */
-export function takingsOf(host: HostSnapshot, request: Asked, policy: PlacementPolicy): Taking[] {
+export function takingsOf(host: HostSnapshot, request: Asked, policy: PlacementPolicy): readonly Taking[] {
+  const known = last.get(host);
+  if (known && known.devices === request.devices && known.vcpus === request.vcpus && known.policy === policy) {
+    return known.takings;
+  }
+  const takings = findTakings(host, request, policy);
+  last.set(host, { devices: request.devices, vcpus: request.vcpus, policy, takings });
+  return takings;
+}
+
+/** Weighers and the choice of the device ask the same, one soon after the other. */
+const last = new WeakMap<
+  HostSnapshot,
+  Asked & { readonly policy: PlacementPolicy; readonly takings: readonly Taking[] }
+>();
+
+function findTakings(host: HostSnapshot, request: Asked, policy: PlacementPolicy): Taking[] {
   const stock = stockOf(host, policy);
   const name = policyNameOf(request.devices, policy.placementPolicies);
   const worth = worthOf(name, policy.mix);

@@ -127,6 +127,13 @@ describe('what if', () => {
     expect(JSON.stringify(snapshot)).toBe(before);
   });
 
+  it('nothing of a new host is given out as shares', () => {
+    const shared = { ...a, devices: a.devices.map((device) => ({ ...device, sharesUsed: 500 })) };
+    const { hosts } = changedFork(world(shared), [{ kind: 'add_hosts', like: 'a', count: 1 }]);
+    expect(hosts[0]?.devices.every(({ sharesUsed }) => sharesUsed === 500)).toBe(true);
+    expect(hosts[1]?.devices.every((device) => device.sharesUsed === undefined)).toBe(true);
+  });
+
   it('new hosts have names and ids of their own, in name order', () => {
     const changes: Change[] = [
       { kind: 'add_hosts', like: 'a', count: 2 },

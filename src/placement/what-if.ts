@@ -76,8 +76,8 @@ function apply(fork: Fork, change: Change, at: number): void {
   switch (change.kind) {
     case 'add_hosts': {
       const like = hostNamed(fork, change.like, 'like');
-      for (let count = 1; count <= change.count; count++) fork.put(newHost(like, `${at + 1}.${count}`));
-      return;
+      const hosts = Array.from({ length: change.count }, (_, count) => newHost(like, `${at + 1}.${count + 1}`));
+      return fork.add(hosts);
     }
     case 'lose_host':
       return fork.drop(hostNamed(fork, change.host, 'host').id);

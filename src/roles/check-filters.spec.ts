@@ -73,7 +73,9 @@ describe("Nova's options", () => {
 
   it('of the load of a host are taken over', () => {
     const conf = '[filter_scheduler]\nmax_instances_per_host = 20\nmax_io_ops_per_host = 3\n';
-    expect(load('load.conf', conf).scheduler).toMatchObject({ maxInstancesPerHost: 20, maxIoOpsPerHost: 3 });
+    for (const text of [conf, conf.replace('filter_scheduler', 'DEFAULT')]) {
+      expect(load('load.conf', text).scheduler).toMatchObject({ maxInstancesPerHost: 20, maxIoOpsPerHost: 3 });
+    }
     expect(() => load('bad.conf', '[filter_scheduler]\nmax_io_ops_per_host = few\n')).toThrow(
       ':2: [filter_scheduler] max_io_ops_per_host: scheduler.max_io_ops_per_host: has to be a whole number',
     );

@@ -17,6 +17,7 @@ export interface BatchRules {
   readonly patienceMs: number;
 }
 
+const SEARCHES_MAX = 10_000;
 const KEPT = 'it is kept for a server that is ahead in the queue';
 
 /**
@@ -40,6 +41,8 @@ export class BatchDecisions {
     private readonly recorder: DecisionRecorder,
     private readonly rules: BatchRules,
     nominations: readonly Nomination[],
+    /** Server id → how long it has to have waited before a host to keep is looked for again; kept from batch to batch. */
+    private readonly nextSearchMs: Map<string, number>,
   ) {
     this.nominations = new Map(nominations.map((nomination) => [nomination.serverId, nomination]));
     this.keptFor = new Map(nominations.map(({ hostId, serverId }) => [hostId, serverId]));
@@ -52,6 +55,7 @@ export class BatchDecisions {
 
   private decideGang(servers: readonly WaitingServer[]): DecidedServer[] {
     const [first] = servers;
+    // who was deleted meanwhile is not missed
     if (first?.gang) return this.decideTogether(servers, Math.min(first.gang.countMin, servers.length));
     return servers.map((server) => this.decideAlone(server));
   }
@@ -112,8 +116,15 @@ export class BatchDecisions {
   }
 
   private hostToKeep({ id, request, excludedHosts, waitedMs }: WaitingServer): string | null {
-    if (waitedMs < this.rules.patienceMs || [...this.keptFor.values()].some((other) => other !== id)) return null;
-    return planPreemption(this.snapshot(), request, excludedHosts, () => true)?.hostId ?? null;
+    const { patienceMs, policy } = this.rules;
+    if (waitedMs < patienceMs || [...this.keptFor.values()].some((other) => other !== id)) return null;
+    const own = this.cache.get(this.nominations.get(id)?.hostId ?? '');
+    if (own && planPreemption({ hosts: [own], policy }, request, excludedHosts, anybody)) return own.id;
+    // the search is long where the fleet is large: it is not made at each change of a host
+    if (waitedMs < (this.nextSearchMs.get(id) ?? 0)) return null;
+    if (this.nextSearchMs.size >= SEARCHES_MAX) this.nextSearchMs.clear();
+    this.nextSearchMs.set(id, waitedMs + patienceMs);
+    return planPreemption(this.snapshot(), request, excludedHosts, anybody)?.hostId ?? null;
   }
 
   /** The server with the hosts left out that are kept for others. */
@@ -150,6 +161,8 @@ function gangsOf(servers: readonly WaitingServer[]): WaitingServer[][] {
   }
   return gangs;
 }
+
+const anybody = (): boolean => true;
 
 function waitOrEnd({ waits }: WaitingServer): Fate {
   return waits ? { kind: 'wait', nominated: null } : { kind: 'error' };

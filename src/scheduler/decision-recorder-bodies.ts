@@ -21,8 +21,8 @@ export interface HostBody {
 }
 
 /**
- * Body of `decision`: one server, or several that were asked for together. Who is placed is on its host from then on, in
- * the order of the members.
+ * Body of `decision`: one server, or several that were asked for together. Who is placed is on its host from then on,
+ * in the order of the members.
  */
 export interface DecisionBody {
   /** At least so many, or none; null: one server by itself. */
@@ -54,7 +54,7 @@ export function chosenOf(decision: Decision): Chosen {
   return chosen;
 }
 
-/** SHA-256 of the decision's JSON as it is, key order and all: equal are only decisions that are equal byte for byte. */
+/** SHA-256 of the decision's JSON as it is, key order and all: equal only for what is equal byte for byte. */
 export function decisionHash(decision: Decision): string {
   return textHash(JSON.stringify(decision));
 }

@@ -23,7 +23,7 @@ import {
 const LINES_PER_WRITE = 250;
 /** With more than so many waiting to be written, beside those of a base, the database is too slow for us. */
 const WAITING_MAX = 20_000;
-/** A base is written again after so many entries: it makes up a small part of the journal, and a replay has little to read. */
+/** A base is written again after so many entries: it is a small part of the journal, and a replay has little to read. */
 const ENTRIES_PER_BASE = 10_000;
 const ENTRIES_PER_BASE_AND_HOST = 20;
 const PAUSE_MS = 5_000;
@@ -50,8 +50,9 @@ interface Stretch {
   readonly sinceMs: number;
   readonly entriesMax: number;
   entries: number;
-  /** JSON of the policy in force; null: not said yet. */
-  policy: string | null;
+  /** In force, and as JSON; null: not said yet. */
+  policy: PlacementPolicy | null;
+  policyText: string | null;
 }
 
 /**
@@ -61,7 +62,7 @@ interface Stretch {
  * A stretch of the journal begins with a base, which is all hosts, and goes on with what changes. A host that changes
  * because a decision is put ahead of its commit is not written: it follows from the decision. What the recorder is told
  * it only remembers, for hosts and decisions are values; it turns them into text when it writes, and nobody waits for
- * that. When a write fails, placing goes on: the stretch ends there, and the next one says how many decisions were lost.
+ * that. When a write fails, placing goes on: the stretch ends, and the next one says how many decisions were lost.
  */
 export class DecisionRecorder {
   private readonly log = new Logger(DecisionRecorder.name);
@@ -99,9 +100,7 @@ export class DecisionRecorder {
       this.lost += answer.decided.length;
       return;
     }
-    const text = JSON.stringify(answer.policy);
-    if (text !== stretch.policy) this.add(stretch, { kind: 'policy', text });
-    stretch.policy = text;
+    this.sayPolicy(stretch, answer.policy);
     this.add(stretch, { kind: 'decision', ...answer });
     this.limit();
   }
@@ -130,13 +129,22 @@ export class DecisionRecorder {
   private begin(nowMs: number): Stretch {
     const hosts = this.cache.list();
     const entriesMax = ENTRIES_PER_BASE + ENTRIES_PER_BASE_AND_HOST * hosts.length;
-    const stretch: Stretch = { sinceMs: nowMs, entriesMax, entries: 0, policy: null };
+    const stretch: Stretch = { sinceMs: nowMs, entriesMax, entries: 0, policy: null, policyText: null };
     this.stretch = stretch;
     this.facts = new Set();
     this.add(stretch, { kind: 'base', body: { engine: ENGINE_VERSION, hosts: hosts.length, lost: this.lost } });
     this.lost = 0;
     for (const host of hosts) this.add(stretch, { kind: 'host', host });
     return stretch;
+  }
+
+  /** A batch is decided by one policy object, and that of the next one mostly says the same. */
+  private sayPolicy(stretch: Stretch, policy: PlacementPolicy): void {
+    if (policy === stretch.policy) return;
+    const text = JSON.stringify(policy);
+    if (text !== stretch.policyText) this.add(stretch, { kind: 'policy', text });
+    stretch.policy = policy;
+    stretch.policyText = text;
   }
 
   private add(stretch: Stretch, content: Content): void {

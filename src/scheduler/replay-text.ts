@@ -12,6 +12,7 @@ export function replayText(report: ReplayReport): string {
   return [
     ...details.map(detailText),
     ...different.map(differenceText),
+    ...(different.length < decisions - equal ? ['… and more that differ; these are the first'] : []),
     ...gaps.map(gapText),
     ...older.map((engine) => `Decided by version ${engine} of the engine; this is version ${ENGINE_VERSION}.`),
     `${decisions} decision${decisions === 1 ? '' : 's'}, ${equal} equal, ${decisions - equal} different`,

@@ -81,8 +81,8 @@ export interface DecisionDetail extends DecisionName {
 }
 
 /**
- * Decides again what schedulers decided in that time, each on the hosts as that scheduler saw them, and compares byte for
- * byte. After each decision it goes on from what was decided then: one difference does not make others.
+ * Decides again what schedulers decided in that time, each on the hosts as that scheduler saw them, and compares byte
+ * for byte. After each decision it goes on from what was decided then: one difference does not make others.
  */
 export async function replay(tx: Tx, query: ReplayQuery): Promise<ReplayReport> {
   const replayed = new Replay(tx, query);

@@ -6,6 +6,7 @@ import type { SchedulerSettings } from '../settings/settings.js';
 import { commitDecisions, readWaitingServers, type DecidedServer } from '../store/claims.store.js';
 import { Ledger } from '../store/ledger.js';
 import { countStillWaiting, readNominations, readQueue, type Nomination } from '../store/queue.store.js';
+import { LiveMix } from '../store/live-mix.js';
 import { SnapshotCache } from '../store/snapshot.store.js';
 import { attachDevices } from './attachments.js';
 import { BatchDecisions } from './batch-decisions.js';
@@ -31,6 +32,8 @@ export class SchedulingService {
   private readonly log = new Logger(SchedulingService.name);
   private readonly intake: BatchIntake;
   private readonly pass = new WaitingPass();
+  private readonly nextSearchMs = new Map<string, number>();
+  private readonly mix = new LiveMix();
 
   constructor(
     private readonly ledger: Ledger,
@@ -92,7 +95,8 @@ export class SchedulingService {
     const { queue, claimTimeoutMs } = this.settings;
     const servers = await readWaitingServers(this.ledger.pool, ids, queue.ageingPerMinute);
     if (servers.length === 0) return [];
-    const decided = this.decisions(await readNominations(this.ledger.pool)).decide(servers);
+    const policy = await this.policyFor(servers.length);
+    const decided = this.decisions(policy, await readNominations(this.ledger.pool)).decide(servers);
     const touched = decided.flatMap(({ decision }) => (decision.outcome === 'placed' ? [decision.hostId] : []));
     try {
       const result = await this.ledger.transaction((tx) => commitDecisions(tx, decided, claimTimeoutMs, queue));
@@ -112,10 +116,15 @@ export class SchedulingService {
     return this.recorder.flush();
   }
 
-  private decisions(nominations: readonly Nomination[]): BatchDecisions {
+  private policyFor(servers: number): Promise<PlacementPolicy> {
+    const snapshot = { hosts: this.cache.list(), policy: placementPolicy(this.settings) };
+    return this.mix.addTo(this.ledger.pool, snapshot, servers);
+  }
+
+  private decisions(policy: PlacementPolicy, nominations: readonly Nomination[]): BatchDecisions {
     const { preemption, queue } = this.settings;
-    const rules = { policy: placementPolicy(this.settings), preemption, patienceMs: queue.patienceMs };
-    return new BatchDecisions(this.cache, this.recorder, rules, nominations);
+    const rules = { policy, preemption, patienceMs: queue.patienceMs };
+    return new BatchDecisions(this.cache, this.recorder, rules, nominations, this.nextSearchMs);
   }
 
   private report(decided: readonly DecidedServer[]): void {
@@ -132,6 +141,7 @@ export function placementPolicy(settings: SchedulerSettings): PlacementPolicy {
     compat: settings.compat,
     filters: settings.filters,
     weigherMultipliers: settings.weigherMultipliers,
+    placementPolicies: settings.placementPolicies,
     cpuAllocationRatio: settings.cpuAllocationRatio,
     ramAllocationRatio: settings.ramAllocationRatio,
     diskAllocationRatio: settings.diskAllocationRatio,

@@ -35,6 +35,7 @@ const DEFAULTS: Settings = {
       'PciPassthroughFilter',
     ],
     weigherMultipliers: {},
+    placementPolicies: { default: 'spread', aliases: {} },
     cpuAllocationRatio: 4,
     ramAllocationRatio: 1,
     diskAllocationRatio: 1,

@@ -2,9 +2,17 @@ import { FieldProblem, readBoolean } from '../pci/device-spec/device-spec-fields
 import { isObject, kindOf, clip } from '../pci/device-spec/device-spec-fields.js';
 import { DIALECTS } from '../pci/dialect.js';
 import { suggestion } from '../pci/suggest.js';
+import type { PlacementPolicyName } from './settings.js';
 
 /** A value as the table has it: plain data. */
-export type SettingValue = string | number | boolean | null | readonly string[] | Readonly<Record<string, number>>;
+export type SettingValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly string[]
+  | Readonly<Record<string, number>>
+  | Readonly<Record<string, string>>;
 
 /** How a setting is read: from YAML (any value) and from an environment variable or a flag (text). */
 export interface SettingKind {
@@ -28,6 +36,8 @@ export interface SettingDefinition {
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const MIB = 1024 * 1024;
+
+const PLACEMENT_POLICIES: readonly PlacementPolicyName[] = ['spread', 'best-fit', 'fragmentation', 'scarcity'];
 
 /** Every setting, once: its key, what it may be, its default. `device_spec`, `alias` and `free_tags` have their own readers. */
 export const SETTINGS: readonly SettingDefinition[] = [
@@ -79,6 +89,18 @@ export const SETTINGS: readonly SettingDefinition[] = [
     multipliers(64),
     {},
     'Weigher: multiplier; one that is not named keeps its own. Example: {PCIWeigher: 2.0}',
+  ),
+  setting(
+    'scheduler.placement_policies.default',
+    oneOf(PLACEMENT_POLICIES),
+    'spread',
+    'How a host is chosen: spread (the weighers), best-fit, fragmentation or scarcity, see docs/decisions/0011.',
+  ),
+  setting(
+    'scheduler.placement_policies.aliases',
+    byAlias(PLACEMENT_POLICIES, 1000),
+    {},
+    'Alias: policy; for servers that ask for it. Example: {gpu: scarcity}',
   ),
   setting('scheduler.cpu_allocation_ratio', ratio(), 4, 'Virtual CPUs that may be given out for each one of a host.'),
   setting('scheduler.ram_allocation_ratio', ratio(), 1, 'The same for memory.'),
@@ -319,6 +341,23 @@ function multipliers(max: number): SettingKind {
       return Object.fromEntries(entries.map(([name, factor]) => [readWeigherName(name), readNumber(factor)]));
     },
     fromText: (given) => Object.fromEntries(given.split(',').map(multiplierFrom)),
+  };
+}
+
+/** One of the words for each of some aliases. */
+function byAlias(words: readonly string[], max: number): SettingKind {
+  const word = oneOf(words);
+  return {
+    read(value) {
+      if (!isObject(value)) throw new FieldProblem(`has to map aliases to ${words.join(' or ')}, not ${shown(value)}`);
+      const entries = Object.entries(value);
+      if (entries.length > max) throw new FieldProblem(`has ${entries.length} aliases; at most ${max}`);
+      return Object.fromEntries(entries.map(([alias, given]) => [readPlainText(alias), word.read(given) as string]));
+    },
+    fromText: (given) =>
+      Object.fromEntries(
+        given.split(',').map((item) => item.split('=').map((part) => part.trim()) as [string, string]),
+      ),
   };
 }
 

@@ -29,6 +29,11 @@ export interface SchedulerSettings {
   readonly filters: readonly string[];
   /** Weigher name → multiplier; a weigher that is not named has its default multiplier. */
   readonly weigherMultipliers: Readonly<Record<string, number>>;
+  /** How a host is chosen: for all, and for servers that ask for one of these aliases. */
+  readonly placementPolicies: {
+    readonly default: PlacementPolicyName;
+    readonly aliases: Readonly<Record<string, PlacementPolicyName>>;
+  };
   readonly cpuAllocationRatio: number;
   readonly ramAllocationRatio: number;
   readonly diskAllocationRatio: number;
@@ -47,6 +52,9 @@ export interface SchedulerSettings {
   readonly preemption: boolean;
   readonly journal: JournalSettings;
 }
+
+/** The words are those of `placement/placement-policies.ts`. */
+export type PlacementPolicyName = 'spread' | 'best-fit' | 'fragmentation' | 'scarcity';
 
 /** How decisions are recorded, for replay. */
 export interface JournalSettings {

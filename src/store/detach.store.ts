@@ -12,13 +12,14 @@ export interface HeldDevice {
   readonly iommu_group: number | null;
   readonly claim_id: string;
   readonly host_id: string;
+  readonly host_name: string;
 }
 
 /** What a server holds and is not giving back, in address order. */
 export async function readHeldDevices(tx: Tx, serverId: string): Promise<HeldDevice[]> {
   return tx.query(
-    `SELECT d.id AS device_id, d.address, a.alias, a.request_index, d.iommu_group, a.claim_id, c.host_id
-       FROM allocations a JOIN claims c ON c.id = a.claim_id JOIN devices d ON d.id = a.device_id
+    `SELECT d.id AS device_id, d.address, a.alias, a.request_index, d.iommu_group, a.claim_id, c.host_id, h.name AS host_name
+       FROM allocations a JOIN claims c ON c.id = a.claim_id JOIN hosts h ON h.id = c.host_id JOIN devices d ON d.id = a.device_id
       WHERE a.server_id = $1 AND a.released_at IS NULL AND c.status = 'allocated'
       ORDER BY length(d.address), d.address`,
     [serverId],
@@ -29,10 +30,14 @@ export async function readHeldDevices(tx: Tx, serverId: string): Promise<HeldDev
  * Parts devices of one claim from it: they are a claim of their own from here on, which is being given back. The server is locked,
  * ACTIVE and at rest.
  *
- * @returns the new claim's id; its release is to be sent
+ * @returns the new claim; its release is to be sent
  */
-export async function splitForDetach(tx: Tx, serverId: string, devices: readonly HeldDevice[]): Promise<string> {
-  const [{ claim_id: from, host_id: hostId } = { claim_id: '', host_id: '' }] = devices;
+export async function splitForDetach(
+  tx: Tx,
+  serverId: string,
+  devices: readonly HeldDevice[],
+): Promise<{ readonly id: string; readonly hostName: string }> {
+  const [{ claim_id: from, host_id: hostId, host_name: hostName }] = devices as [HeldDevice];
   const claimId = randomUUID();
   await tx.query(
     `INSERT INTO claims (id, server_id, host_id, attempt, status, kind, split_from, vcpus, memory_mb, disk_gb)
@@ -54,7 +59,7 @@ export async function splitForDetach(tx: Tx, serverId: string, devices: readonly
   await addServerEvents(tx, [
     { serverId, event: 'detach_requested', message: `Detaching was asked for: ${addresses}.` },
   ]);
-  return claimId;
+  return { id: claimId, hostName };
 }
 
 /** The agent has the devices back: the server is at rest again. */

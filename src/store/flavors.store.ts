@@ -78,7 +78,5 @@ export async function flavorsNaming(tx: Tx, alias: string): Promise<string[]> {
      WHERE strpos(extra_specs ->> '${ALIAS_KEY}', $1) > 0 ORDER BY name`,
     [alias],
   );
-  return rows
-    .filter(({ text }) => aliasesNamedIn(text).includes(alias))
-    .map(({ name }) => name);
+  return rows.filter(({ text }) => aliasesNamedIn(text).includes(alias)).map(({ name }) => name);
 }

@@ -56,8 +56,8 @@ export interface JournalStart {
 }
 
 /**
- * The runs that have something to tell of the time from `from` to before `to`, each with its last base before it; of a run
- * that began later, its first one.
+ * The runs that have something to tell of the time from `from` to before `to`, each with its last base before it; of a
+ * run that began later, its first one.
  *
  * @param run null: all of them
  */
@@ -124,8 +124,8 @@ const PURGES_MAX = 20;
 const FACTS_PER_PURGE = 500;
 
 /**
- * Forgets what is not needed to decide anything again that is younger than `keepMs`. In small steps; what is left over is
- * for the next time.
+ * Forgets what is not needed to decide anything again that is younger than `keepMs`. In small steps; what is left over
+ * is for the next time.
  *
  * @param baseIntervalMs of the schedulers: facts are said to be still named once for each base
  */
@@ -152,12 +152,12 @@ export async function purgeJournal(tx: Tx, keepMs: number, baseIntervalMs: numbe
 /** For each run the entry before which nothing is needed: its last base that is old enough, or its end when that is. */
 async function readPurgeable(tx: Tx, keepMs: number): Promise<{ run: string; before: number }[]> {
   return (await tx.query(
-    `SELECT b.run, CASE WHEN last.at < old.at THEN last.seq + 1 ELSE max(b.seq) FILTER (WHERE b.at < old.at) END AS before
+    `SELECT b.run, CASE WHEN last.at < old.at THEN last.seq + 1 ELSE max(b.seq) END AS before
        FROM (SELECT now() - $1::bigint * interval '1 millisecond' AS at) old, journal_entries b
-      CROSS JOIN LATERAL (SELECT e.seq, e.at FROM journal_entries e WHERE e.run = b.run ORDER BY e.seq DESC LIMIT 1) last
-      WHERE b.kind = 'base'
-      GROUP BY b.run, old.at, last.seq, last.at
-     HAVING min(b.at) < old.at`,
+      CROSS JOIN LATERAL
+            (SELECT e.seq, e.at FROM journal_entries e WHERE e.run = b.run ORDER BY e.seq DESC LIMIT 1) last
+      WHERE b.kind = 'base' AND b.at < old.at
+      GROUP BY b.run, old.at, last.seq, last.at`,
     [keepMs],
   )) as { run: string; before: number }[];
 }

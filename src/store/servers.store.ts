@@ -11,6 +11,7 @@ import type {
   ServerEntity,
   ServerEventEntity,
   ServerStatus,
+  TaskState,
 } from './entities/workload.entities.js';
 
 /** A server with what is shown next to it. */
@@ -210,15 +211,32 @@ export async function lockServerForDelete(
   return { status: server.status, holdsClaim: claims.length > 0 };
 }
 
+/** What a server is doing, with the row locked; null when there is no such server. */
+export async function lockServer(
+  tx: Tx,
+  id: string,
+): Promise<{ readonly name: string; readonly status: ServerStatus; readonly taskState: TaskState | null } | null> {
+  const [server] = await tx.query<{ name: string; status: ServerStatus; taskState: TaskState | null }[]>(
+    `SELECT name, status, task_state AS "taskState" FROM servers WHERE id = $1 FOR UPDATE`,
+    [id],
+  );
+  return server ?? null;
+}
+
+/** Has the scheduler look at a server. */
+export async function nudgeServer(tx: Tx, id: string): Promise<void> {
+  await addToOutbox(tx, [{ queue: QUEUES.requests, message: envelope('server.requested', { server_id: id }) }]);
+}
+
 /** Ends a server that holds nothing. */
 export async function markDeleted(tx: Tx, id: string): Promise<void> {
-  await tx.query(`UPDATE servers SET status = 'DELETED', task_state = NULL, updated_at = now() WHERE id = $1`, [id]);
+  await tx.query(`UPDATE servers SET status = 'DELETED', task_state = NULL, attaching = NULL, updated_at = now() WHERE id = $1`, [id]);
   await insertEvent(tx, id, 'deleted', 'Deleted; it held no devices.');
 }
 
 /** Starts the end of a server that holds something; the scheduler releases it. */
 export async function markDeleting(tx: Tx, id: string): Promise<void> {
-  await tx.query(`UPDATE servers SET status = 'DELETING', task_state = 'releasing', updated_at = now() WHERE id = $1`, [
+  await tx.query(`UPDATE servers SET status = 'DELETING', task_state = 'releasing', attaching = NULL, updated_at = now() WHERE id = $1`, [
     id,
   ]);
   await insertEvent(tx, id, 'delete_requested', 'Deletion was asked for; its devices are given back first.');

@@ -10,6 +10,7 @@ import type { ReportedDevice } from '../pci/device.js';
 import { isolationUnits } from '../pci/iommu.js';
 import { topologyOf } from '../pci/topology.js';
 import { PLAIN_HOST } from '../placement/host-defaults.js';
+import { withSharedFacts } from '../placement/host-shape.js';
 import type {
   AllocationRatios,
   HostCapabilities,
@@ -66,7 +67,10 @@ const VF_OF_PF_IN_USE = `d.parent_address IS NOT NULL AND EXISTS (
    WHERE p.host_id = d.host_id AND p.address = d.parent_address)`;
 
 /** What is offered of the devices that a host reports; in their order. */
-export type Reoffer = (devices: readonly ReportedDevice[], host: { readonly readOnly: boolean }) => readonly ReportedDevice[];
+export type Reoffer = (
+  devices: readonly ReportedDevice[],
+  host: { readonly readOnly: boolean },
+) => readonly ReportedDevice[];
 
 /** As {@link readHosts}, as if something else were offered of what the hosts reported last. Nothing is written. */
 export function readHostsReoffered(tx: Tx, ids: readonly string[], reoffer: Reoffer): Promise<HostSnapshot[]> {
@@ -96,7 +100,7 @@ async function readSomeHosts(tx: Tx, ids: readonly string[], reoffer: Reoffer | 
   for (const device of devices) byHost.get(device.host_id)?.push(device);
   return hosts.map((host) => {
     const reported = reportedBy(host, byHost.get(host.id) ?? [], reoffer);
-    return hostSnapshot(host, sites.get(host.id) ?? NOWHERE, reported);
+    return withSharedFacts(hostSnapshot(host, sites.get(host.id) ?? NOWHERE, reported));
   });
 }
 

@@ -3,6 +3,12 @@ import { QUEUES } from '../messages/routes.js';
 import type { Tx } from './database.js';
 import { addToOutbox } from './outbox.store.js';
 
+/** Each has an index of its own. */
+const UNFINISHED = [
+  `(status = 'BUILD' AND task_state = 'scheduling' OR status = 'DELETING')`,
+  `attaching IS NOT NULL`,
+] as const;
+
 /**
  * Nudges servers that wait for a scheduler for too long: their message may be lost. The message only says "look", so
  * one too many does no harm.
@@ -10,15 +16,8 @@ import { addToOutbox } from './outbox.store.js';
  * @returns how many
  */
 export async function nudgeUnfinished(tx: Tx, afterMs: number, limit: number): Promise<number> {
-  const [rows] = (await tx.query(
-    `UPDATE servers SET updated_at = now() WHERE id IN
-       (SELECT id FROM servers
-         WHERE (status = 'BUILD' AND task_state = 'scheduling' OR status = 'DELETING' OR attaching IS NOT NULL)
-           AND updated_at < now() - $1::int * interval '1 millisecond'
-         ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-     RETURNING id, status`,
-    [afterMs, limit],
-  )) as [{ id: string; status: string }[], number];
+  const rows: TakenRow[] = [];
+  for (const unfinished of UNFINISHED) rows.push(...(await takeUnfinished(tx, unfinished, { afterMs, limit })));
   await addToOutbox(
     tx,
     rows.map((row) => ({
@@ -27,6 +26,26 @@ export async function nudgeUnfinished(tx: Tx, afterMs: number, limit: number): P
     })),
   );
   return rows.length;
+}
+
+interface TakenRow {
+  readonly id: string;
+  readonly status: string;
+}
+
+async function takeUnfinished(
+  tx: Tx,
+  unfinished: (typeof UNFINISHED)[number],
+  { afterMs, limit }: { readonly afterMs: number; readonly limit: number },
+): Promise<TakenRow[]> {
+  const [rows] = (await tx.query(
+    `UPDATE servers SET updated_at = now() WHERE id IN
+       (SELECT id FROM servers WHERE ${unfinished} AND updated_at < now() - $1::int * interval '1 millisecond'
+         ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+     RETURNING id, status`,
+    [afterMs, limit],
+  )) as [TakenRow[], number];
+  return rows;
 }
 
 /** Forgets idempotency keys after a day. */

@@ -56,7 +56,7 @@ describe('compat: nova, each role a process', () => {
     const all = await fleet.rest.place({ name: 'all', devices: 'any:2' });
     const refused = await fleet.rest.place({ name: 'more', devices: 'any:1' });
     expect(refused.status).toBe('ERROR');
-    expect(JSON.stringify(refused.fault)).toContain('both allocated to all');
+    expect(JSON.stringify(refused.fault)).toContain('both in use by all');
     for (const { id } of [none, all, refused]) await fleet.rest.remove(id);
   });
 });

@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Decision } from '../../src/placement/decision.js';
+import type { ExplanationView } from '../../src/api/servers/explanation.dto.js';
 import { place } from '../../src/placement/place.js';
 import type { PlacementRequest } from '../../src/placement/request.js';
+import { PROGRAM } from '../support/berth-process.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 import { aHost, POLICY } from '../support/snapshots.js';
 
@@ -43,7 +46,7 @@ describe('why a server is where it is, over REST', () => {
   afterAll(() => api?.close());
 
   async function newServer(name: string, devices?: string): Promise<string> {
-    const body = { name, ...(devices !== undefined && { devices }) };
+    const body = { name, vcpus: 1, ...(devices !== undefined && { devices }) };
     return ((await api.http.post('/v1/servers').send(body).expect(202)).body as { id: string }).id;
   }
 
@@ -79,38 +82,38 @@ describe('why a server is where it is, over REST', () => {
     );
   }
 
-  async function explain(id: string, query = ''): Promise<Record<string, any>> {
-    return (await api.http.get(`/v1/servers/${id}/explanation${query}`).expect(200)).body as Record<string, any>;
+  async function explain(id: string, query = ''): Promise<ExplanationView> {
+    return (await api.http.get(`/v1/servers/${id}/explanation${query}`).expect(200)).body as ExplanationView;
   }
 
   it('tells an administrator who has the devices, host by host, and what would help', async () => {
     const answer = await explain(refused);
     expect(answer).toMatchObject({ outcome: 'rejected', host: null, view: 'admin', hosts_considered: 3 });
-    expect(answer['filters']).toEqual([
+    expect(answer.filters).toEqual([
       { filter: 'PciPassthroughFilter', host_count: 2 },
       { filter: 'ComputeFilter', host_count: 1 },
     ]);
-    const messages = answer['rejections'].flatMap((entry: any) => entry.reasons.map((reason: any) => reason.message));
+    const messages = answer.rejections.flatMap(({ reasons }) => reasons.map(({ message }) => message));
     expect(messages.toSorted()).toEqual([
-      '1 device of alias gpu: 2 wanted, 1 in use by secret-training-2',
+      '1 device of alias gpu, in use by secret-training-2',
       '2 devices of alias gpu: 2 wanted, 1 free; 1 in use by secret-training-1',
       'the host is disabled: waits for the secret customer',
     ]);
-    const changes = answer['changes'];
+    const changes = answer.changes;
     expect(changes).toMatchObject({ fits_now: false, complete: true });
-    expect(changes.changes.map(({ steps }: any) => steps.map((step: any) => step.sentence))).toEqual([
+    expect(changes?.changes.map(({ steps }) => steps.map(({ sentence }) => sentence))).toEqual([
       ['ask for 1 instead of 2 of alias gpu'],
       [expect.stringMatching(/^delete server secret-training-1 or move it away from host secret-host-1 \(1 device,/)],
       [expect.stringMatching(/^add one host like secret-host-1 \(64 CPUs, 2 × 10de:1bb0\)$/)],
     ]);
-    expect(answer['sentences'].at(-1)).toMatch(/^As of 2.*Z it would fit with this change: ask for 1 instead of 2/);
+    expect(answer.sentences.at(-1)).toMatch(/^As of 2.*Z it would fit with this change: ask for 1 instead of 2/);
   });
 
   it('tells why the winner won', async () => {
     const answer = await explain(placed);
     expect(answer).toMatchObject({ outcome: 'placed', host: 'secret-host-1', changes: null });
-    expect(answer['scores']).toMatchObject([{ rank: 1, host: 'secret-host-1', delta: 0, decided_by: null }]);
-    expect(answer['sentences'][0]).toBe('lucky was placed on host secret-host-1: 1 of 3 hosts could serve.');
+    expect(answer.scores).toMatchObject([{ rank: 1, host: 'secret-host-1', delta: 0, decided_by: null }]);
+    expect(answer.sentences[0]).toBe('lucky was placed on host secret-host-1: 1 of 3 hosts could serve.');
   });
 
   it('tells a project counts, classes, and what it can do itself; and nothing of others', async () => {
@@ -125,7 +128,7 @@ describe('why a server is where it is, over REST', () => {
       ...(await Promise.all(
         ['gpu:1', 'gpu:2', 'gpu:9'].map(async (devices) => {
           const path = '/v1/placements/dry-run?view=project&changes=true';
-          return (await api.http.post(path).send({ devices, copies: 3 }).expect(200)).body;
+          return (await api.http.post(path).send({ devices, vcpus: 1, copies: 3 }).expect(200)).body;
         }),
       )),
     ];
@@ -137,8 +140,8 @@ describe('why a server is where it is, over REST', () => {
       filters: [{ host_count: 2 }, { host_count: 1 }],
       changes: { changes: [{ steps: [{ kind: 'fewer_devices', about: 'request' }], host: null }] },
     });
-    const reasons = answers[0]?.['rejections'].flatMap((entry: any) => entry.reasons);
-    expect(reasons).toContainEqual(
+    const safe = (answers[0] as ExplanationView).rejections.flatMap(({ reasons }) => reasons);
+    expect(safe).toContainEqual(
       expect.objectContaining({
         message: '2 devices of alias gpu: 2 wanted, 1 free; 1 in use',
         details: expect.objectContaining({ classes: [expect.objectContaining({ total: 2, free: 1, in_use: 1 })] }),
@@ -168,7 +171,7 @@ describe('why a server is where it is, over REST', () => {
     const message = 'No valid host: allocated to secret-training-1';
     await record(old, { outcome: 'rejected', message, rejections, hostsConsidered: 2 });
     const answer = await explain(old, '?view=project&changes=false');
-    expect(answer['rejections'].flatMap((entry: any) => entry.reasons)).toEqual([
+    expect(answer.rejections.flatMap(({ reasons }) => reasons)).toEqual([
       { code: 'device.all_in_use', message: 'device.all_in_use', details: {}, named: [] },
       { code: 'host.disabled', message: 'the host is disabled', details: {}, named: [] },
     ]);
@@ -180,5 +183,41 @@ describe('why a server is where it is, over REST', () => {
     expect(await explain(waiting)).toMatchObject({ outcome: null, changes: null, sentences: [expect.any(String)] });
     await api.http.get(`/v1/servers/${waiting}/explanation?view=tenant`).expect(400);
     await api.http.get('/v1/servers/00000000-0000-4000-8000-000000000000/explanation').expect(404);
+  });
+
+  describe('berth explain', () => {
+    const run = (...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
+      const url = ['--url', new URL(api.http.get('/').url).origin];
+      return new Promise((resolve) => {
+        const env = { PATH: process.env['PATH'] ?? '' };
+        execFile(process.execPath, [PROGRAM, 'explain', ...words, ...url], { env }, (error, stdout, stderr) => {
+          resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+        });
+      });
+    };
+
+    it('finds the server by name, says why it is nowhere and what would help', async () => {
+      const { code, stdout, stderr } = await run('wanted');
+      expect([code, stderr]).toEqual([1, '']);
+      expect(stdout).toMatch(/^wanted \(.*\) is BUILD: NO VALID HOST\.\n3 hosts looked at, attempt 1, /);
+      expect(stdout).toContain('1 device of alias gpu, in use by secret-training-2');
+      expect(stdout).toMatch(/^ {2}1\. ask for 1 instead of 2 of alias gpu/m);
+    });
+
+    it('leaves names out for a project, and prints the answer of the REST face as JSON', async () => {
+      expect((await run(refused, '--view', 'project')).stdout).not.toMatch(/secret|0000:8/);
+      const { code, stdout } = await run(placed, '-f', 'json', '--no-changes');
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toEqual(await explain(placed, '?changes=false'));
+    });
+
+    it.each<[string[], string]>([
+      [['nobody'], 'server.unknown: no server is named "nobody"'],
+      [['00000000-0000-4000-8000-000000000000'], 'There is no server with the id 00000000-0000-4000-8000-000000000000'],
+    ])('says what it cannot find: %j', async (words, problem) => {
+      const { code, stderr } = await run(...words);
+      expect(code).toBe(2);
+      expect(stderr).toContain(problem);
+    });
   });
 });

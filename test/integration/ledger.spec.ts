@@ -146,7 +146,7 @@ describe('one device, one owner', () => {
       { status: string; fault: { message: string } },
     ];
     expect(row.status).toBe('ERROR');
-    expect(row.fault.message).toContain('2 devices of alias gpu, both allocated to a');
+    expect(row.fault.message).toContain('2 devices of alias gpu, both in use');
   });
 
   it('holds when sixteen schedulers race for the same devices', async () => {
@@ -227,7 +227,7 @@ describe('claims', () => {
     const [refused] = (await source.query(`SELECT fault->>'message' AS message FROM servers WHERE id = $1`, [c])) as [
       { message: string },
     ];
-    expect(refused.message).toContain('2 of its VFs are allocated to a and b');
+    expect(refused.message).toContain('2 of its VFs are in use');
     for (const id of [a, b]) {
       const claimId = await claimOf(id);
       await source.transaction(async (tx) => {
@@ -250,7 +250,7 @@ describe('claims', () => {
     await cache.refresh();
     const wish = aRequest([wants('vf', 1, vf.ids, { deviceType: 'type-VF' })]);
     const refused = place({ hosts: cache.list(), policy: POLICY }, wish, []);
-    expect(refused).toMatchObject({ message: expect.stringContaining('blocked: its PF is allocated to pf-vm') });
+    expect(refused).toMatchObject({ message: expect.stringContaining('blocked: its PF is in use') });
     const claimId = await claimOf(owner);
     await source.transaction(async (tx) => {
       const claim = await lockClaim(tx, claimId);
@@ -276,11 +276,12 @@ describe('claims', () => {
         await tryElsewhere(tx, claim, { code: 'binding.failed', message: 'EBUSY', details: {} }, 3);
       });
     }
-    const [row] = (await source.query(`SELECT status, fault->>'message' AS message FROM servers`)) as [
-      { status: string; message: string },
+    const [row] = (await source.query(`SELECT status, fault FROM servers`)) as [
+      { status: string; fault: { message: string } },
     ];
     expect(row.status).toBe('ERROR');
-    expect(row.message).toContain('tried before: EBUSY');
+    expect(row.fault.message).toContain('tried before, and failed there');
+    expect(JSON.stringify(row.fault)).toContain('tried before: EBUSY');
     expect(await statuses()).toEqual({ '83:00.0': 'available', '84:00.0': 'available' });
   });
 });

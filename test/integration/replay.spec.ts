@@ -364,7 +364,8 @@ class Fleet {
     const request = this.request(size);
     const servers = Array.from({ length: size }, (_, index) => ({
       ...{ id: `server-${this.decisions + index}`, name: 'vm', attempts: this.random(3), request },
-      excludedHosts: this.random(20) === 0 ? [{ hostId: `id-h${this.random(100)}`, reason: 'EBUSY' }] : [],
+      ...({ taskState: 'scheduling', gang: null, waits: false, rank: 0, waitedMs: 0 } as const),
+      excludedHosts: this.random(50) === 0 ? [{ hostId: `id-h${this.random(100)}`, reason: 'EBUSY' }] : [],
     }));
     const members = servers.map(({ id, name, excludedHosts }) => {
       return { owner: { serverId: id, serverName: name }, request, excluded: excludedHosts };
@@ -410,14 +411,13 @@ class Fleet {
 
   private request(size: number): PlacementRequest {
     const devices = WISHES[this.random(WISHES.length)] ?? [];
-    const vcpus = 2 + 2 * this.random(2);
-    const guestCells = this.random(4) === 0 ? [0, 1].map(() => ({ vcpus, memoryMb: 1024 })) : null;
+    const guestCells = this.random(4) === 0 ? [0, 1].map(() => ({ vcpus: 2, memoryMb: 1024 })) : null;
     const group = { id: 'g', name: 'g', policy: 'anti-affinity', maxServerPerHost: 40 } as const;
     return aRequest(devices, {
-      ...{ vcpus: guestCells ? 2 * vcpus : vcpus, memoryMb: 2048, guestCells },
+      ...{ vcpus: guestCells ? 4 : 2, memoryMb: 2048, guestCells },
       ...(guestCells ? { cpuPolicy: 'dedicated' as const } : {}),
       ...(size > 1 && this.random(2) === 0 ? { host: { group } } : {}),
-      ...(this.random(20) === 0 ? { host: { requiredTraits: ['HW_FAST'] } } : {}),
+      ...(this.random(50) === 0 ? { host: { requiredTraits: ['HW_FAST'] } } : {}),
     });
   }
 }

@@ -111,8 +111,8 @@ describe('the snapshot of what hosts reported', () => {
           reasons: [
             {
               message:
-                '1 device of alias gpu-full: 1 whole slot wanted, 0 free; 1 allocated to vm; ' +
-                'selector: device.link_width >= 16 is false for 1 device (0000:84:00.0): link_width is 8',
+                '1 device of alias gpu-full: 1 whole slot wanted, 0 free; 1 in use; ' +
+                'selector: device.link_width >= 16 is false for 1 device: link_width is 8',
             },
           ],
         },

@@ -3,7 +3,7 @@ import { affinityRank } from '../../src/placement/affinity.js';
 import { aliasMatches } from '../../src/pci/alias/alias-match.js';
 import { utilityOf } from '../../src/placement/alternatives.js';
 import type { Wanted } from '../../src/placement/candidates.js';
-import type { TopologyConstraint } from '../../src/placement/request.js';
+import type { TopologyAttribute, TopologyConstraint } from '../../src/placement/request.js';
 import type { HostSnapshot, SnapshotDevice } from '../../src/placement/snapshot.js';
 
 /** Which devices each request gets, by the request's index. */
@@ -87,7 +87,7 @@ function isKept(host: HostSnapshot, constraint: TopologyConstraint, choice: Choi
 }
 
 function valueOf(
-  attribute: Extract<TopologyConstraint, { kind: 'same' }>['attribute'],
+  attribute: TopologyAttribute,
   { topology, groups }: HostSnapshot,
   device: SnapshotDevice,
 ): string | null {

@@ -8,6 +8,7 @@ export interface Answer<T = Record<string, unknown>> {
 export interface ShownReason {
   readonly code: string;
   readonly message: string;
+  readonly named: readonly { readonly host: string; readonly message: string }[];
 }
 
 export interface ShownRejection {

@@ -5,6 +5,7 @@ import type { Snapshot } from '../../placement/snapshot.js';
 import { type AliasFragmentation, fragmentationByAlias } from '../../placement/stranded.js';
 import { findAliasDefinitions, listAliases, type VersionedAlias } from '../../store/catalog.store.js';
 import { Ledger } from '../../store/ledger.js';
+import { LiveMix } from '../../store/live-mix.js';
 import { SnapshotCache } from '../../store/snapshot.store.js';
 import { HttpLimits } from '../http-limits.js';
 import { inTurns } from '../in-turns.js';
@@ -24,6 +25,8 @@ interface AliasPage {
 /** Gauges of the hosts as they are now. Read only. */
 @Injectable()
 export class CapacityService {
+  private readonly mix = new LiveMix();
+
   constructor(
     private readonly ledger: Ledger,
     private readonly snapshots: SnapshotCache,
@@ -61,7 +64,9 @@ export class CapacityService {
   /** The hosts as they are now; it stays as it is while long work goes on. */
   async snapshot(): Promise<Snapshot> {
     await this.snapshots.refresh();
-    return { hosts: [...this.snapshots.list()], policy: this.scheduling.policy };
+    const hosts = [...this.snapshots.list()];
+    const policy = await this.mix.addTo(this.ledger.pool, { hosts, policy: this.scheduling.policy }, 0);
+    return { hosts, policy };
   }
 
   /** @throws BerthError `alias.unknown` */

@@ -3,6 +3,7 @@ import { howManyMore } from '../../placement/capacity.js';
 import { place } from '../../placement/place.js';
 import type { PlacementPolicy } from '../../placement/snapshot.js';
 import { Ledger } from '../../store/ledger.js';
+import { LiveMix } from '../../store/live-mix.js';
 import { SnapshotCache } from '../../store/snapshot.store.js';
 import { inTurns } from '../in-turns.js';
 import { RequestRules } from '../request-rules.js';
@@ -22,6 +23,8 @@ export class DryRunPolicy {
 
 @Injectable()
 export class PlacementsService {
+  private readonly mix = new LiveMix();
+
   constructor(
     private readonly ledger: Ledger,
     private readonly snapshots: SnapshotCache,
@@ -33,7 +36,9 @@ export class PlacementsService {
   async dryRun(body: CopiesBody, { view = 'admin', changes = false }: DryRunQuery): Promise<DryRunView> {
     const { request } = await resolveRequest(this.ledger.pool, body.name ?? NAME_DEFAULT, body, this.rules);
     await this.snapshots.refresh();
-    const snapshot = { hosts: this.snapshots.list(), policy: this.scheduling.policy };
+    const hosts = this.snapshots.list();
+    const policy = await this.mix.addTo(this.ledger.pool, { hosts, policy: this.scheduling.policy }, 0);
+    const snapshot = { hosts, policy };
     const audience = { view, own: NOTHING_OWN };
     const decision = decisionView(place(snapshot, request, []), audience);
     const isAsked = changes && decision.outcome === 'rejected';

@@ -7,6 +7,7 @@ import type { HostSnapshot, Snapshot } from '../../placement/snapshot.js';
 import { type Asked, type Change, changedFork, whatIf } from '../../placement/what-if.js';
 import { listScannedHosts, type ScannedHostRow } from '../../store/device-scans.store.js';
 import { Ledger } from '../../store/ledger.js';
+import { LiveMix } from '../../store/live-mix.js';
 import { readHostsReoffered, type Reoffer, SnapshotCache } from '../../store/snapshot.store.js';
 import { assertWork, readEntries } from '../device-specs/device-specs.service.js';
 import { inTurns } from '../in-turns.js';
@@ -24,6 +25,8 @@ const COPIES_TOGETHER_MAX = 10_000;
 /** Decides on a fork of the hosts as they are now. Writes nothing, here or in the ledger. */
 @Injectable()
 export class WhatIfService {
+  private readonly mix = new LiveMix();
+
   constructor(
     private readonly ledger: Ledger,
     private readonly snapshots: SnapshotCache,
@@ -40,7 +43,9 @@ export class WhatIfService {
     const changes = readChanges(body.changes ?? []);
     const asked = await this.askedIn(body.requests);
     await this.snapshots.refresh();
-    const snapshot: Snapshot = { hosts: [...this.snapshots.list()], policy: this.scheduling.policy };
+    const hosts = [...this.snapshots.list()];
+    const policy = await this.mix.addTo(this.ledger.pool, { hosts, policy: this.scheduling.policy }, 0);
+    const snapshot: Snapshot = { hosts, policy };
     const all = [...(body.whitelist ? await this.whitelisted(snapshot, body.whitelist) : []), ...changes];
     const then = inFields(snapshot, all.length - changes.length, () => changedFork(snapshot, all));
     const differences = await inTurns(whatIf(snapshot, then, asked));

@@ -108,6 +108,6 @@ export class ServersService {
   }
 }
 
-function unknownServer(id: string): BerthError {
+export function unknownServer(id: string): BerthError {
   return new BerthError('server.unknown', `There is no server with the id ${id}`);
 }

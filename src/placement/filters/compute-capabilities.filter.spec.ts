@@ -17,6 +17,7 @@ const can = (name: string, requirement: string): HostWishes => ({
 table('ComputeCapabilitiesFilter', [
   ['no extra specs', {}, {}, null],
   ['of another scope, or of no capability', {}, { extraSpecs: { 'hw:cpu_policy': 'x', ssd: 'true' } }, null],
+  ['of another scope that is called as part of one', {}, { extraSpecs: { 'cpu_info:arch': 'x' } }, null],
   ['the hypervisor', { capabilities: QEMU }, can('hypervisor_type', 's== QEMU'), null],
   ['its version', { capabilities: QEMU }, can('hypervisor_version', '>= 8000000'), null],
   ['a CPU feature', { capabilities: QEMU }, can('cpu_info:features', '<all-in> aes avx2'), null],

@@ -36,6 +36,14 @@ describe('vCPUs, memory and disk', () => {
     ['CoreFilter', { ...half, ...pinned }, ask(5), ratios, ['vcpus.not_enough: 5 vCPUs wanted, 4 of 4 free']],
     // 4 shared vCPUs need 2 of 6 CPUs
     ['CoreFilter', half, { ...ask(4), cpuPolicy: 'dedicated' }, ratios, null],
+    // and 5 need 3
+    [
+      'CoreFilter',
+      { ...half, used: { vcpus: 5, memoryMb: 0, diskGb: 0 } },
+      { ...ask(4), cpuPolicy: 'dedicated' },
+      ratios,
+      ['vcpus.not_enough: 4 vCPUs wanted, 3 of 6 free'],
+    ],
     [
       'CoreFilter',
       half,

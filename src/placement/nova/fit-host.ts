@@ -3,6 +3,7 @@ import { novaSpecOf, saysMoreThanNova } from '../../pci/nova/nova-alias.js';
 import type { Address } from '../../pci/address.js';
 import type { ChosenDevice, Reason } from '../decision.js';
 import { isFree } from '../device-classes.js';
+import { classesFor } from '../explain-devices-states.js';
 import { explainDevices } from '../explain-devices.js';
 import type { Fit } from '../fit-host.js';
 import { guestCellsOf, type HostCell } from '../guest-cells.js';
@@ -59,7 +60,7 @@ const COUNTS = new WeakMap<HostSnapshot, NovaPools>();
 /** Why the counts do not serve them: what is the matter with the devices, if that explains it. */
 export function explainAsNova(host: HostSnapshot, requests: readonly DeviceRequest[]): readonly Reason[] {
   const ofDevices = explainDevices(host, requests.map(withLowerCaseIds), null);
-  return ofDevices.length > 0 ? ofDevices : [tooFew(requests)];
+  return ofDevices.length > 0 ? ofDevices : [tooFew(host, requests)];
 }
 
 /** Ids match in either case in Nova; the facts of devices are in lower case. */
@@ -157,11 +158,11 @@ function notNova(request: DeviceRequest): Reason {
   };
 }
 
-function tooFew(requests: readonly DeviceRequest[]): Reason {
+function tooFew(host: HostSnapshot, requests: readonly DeviceRequest[]): Reason {
   return {
     code: 'device.too_few_in_pools',
     message: `too few free devices in the pools that match ${labels(requests)}`,
-    details: { requests: requests.map(requestLabel) },
+    details: { requests: requests.map(requestLabel), classes: classesFor(host, requests.map(withLowerCaseIds)) },
   };
 }
 

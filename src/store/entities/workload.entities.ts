@@ -35,6 +35,7 @@ export interface FlavorSnapshot {
   `task_state IN ('scheduling', 'preparing', 'releasing', 'waiting', 'attaching', 'detaching')`,
 )
 @Index('servers_gang_id_idx', ['gang_id'], { where: `gang_id IS NOT NULL` })
+@Index('servers_attaching_idx', ['updated_at'], { where: `attaching IS NOT NULL` })
 @Index('servers_queue_idx', ['queue_rank', 'queued_at', 'id'], { where: `task_state = 'waiting'` })
 @Index('servers_unfinished_idx', ['updated_at'], { where: `status IN ('BUILD', 'DELETING')` })
 @Index('servers_created_at_idx', ['created_at', 'id'])

@@ -1,0 +1,95 @@
+import { Injectable } from '@nestjs/common';
+import { BerthError } from '../../errors.js';
+import { DEVICES_PER_SERVER_MAX } from '../../placement/request.js';
+import { askToAttach } from '../../store/attach.store.js';
+import { sendRelease } from '../../store/claim-outcomes.store.js';
+import type { Tx } from '../../store/database.js';
+import { type HeldDevice, readHeldDevices, splitForDetach } from '../../store/detach.store.js';
+import { Ledger } from '../../store/ledger.js';
+import { lockServer, nudgeServer } from '../../store/servers.store.js';
+import { RequestRules } from '../request-rules.js';
+import { invalidFields } from '../request-validation.pipe.js';
+import { resolveRequest } from './resolve-request.js';
+import type { AttachBody, DetachView } from './server-devices.dto.js';
+import { unknownServer } from './servers.service.js';
+
+/** Devices that come to a running server, or leave it. */
+@Injectable()
+export class ServerDevicesService {
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly rules: RequestRules,
+  ) {}
+
+  /**
+   * Writes the wish; the scheduler finds the devices, on the server's own host.
+   *
+   * @throws BerthError `server.unknown`, `server.invalid_status`, `server.invalid`, `alias.unknown`
+   */
+  async attach(id: string, body: AttachBody): Promise<void> {
+    const { devices: wanted } = body;
+    if (wanted === undefined || wanted === null || wanted.length === 0) {
+      throw invalidFields([{ field: 'devices', problem: 'has to name devices, like "gpu:1"' }]);
+    }
+    await this.ledger.transaction(async (tx) => {
+      const { request } = await resolveRequest(tx, 'attach', { devices: wanted }, this.rules);
+      await assertAtRest(tx, id);
+      const held = (await readHeldDevices(tx, id)).length;
+      const more = request.devices.reduce((sum, { count, countMax = count }) => sum + countMax, 0);
+      if (held + more > DEVICES_PER_SERVER_MAX) {
+        const problem = `it has ${held} devices, and ${more} more would be above ${DEVICES_PER_SERVER_MAX}`;
+        throw new BerthError('server.invalid', `Server ${id}: ${problem}`);
+      }
+      await askToAttach(tx, id, request.devices);
+      await nudgeServer(tx, id);
+    });
+  }
+
+  /**
+   * Has the agent take the device back, with all that shares its IOMMU group.
+   *
+   * @param force also when something else that was asked for goes along
+   * @throws BerthError `server.unknown`, `server.invalid_status`, `server.device_unknown`, `device.wanted`
+   */
+  detach(id: string, deviceId: string, force: boolean): Promise<DetachView> {
+    return this.ledger.transaction(async (tx) => {
+      await assertAtRest(tx, id);
+      const held = await readHeldDevices(tx, id);
+      const device = held.find((one) => one.device_id === deviceId);
+      if (!device) throw new BerthError('server.device_unknown', `Server ${id} has no device with the id ${deviceId}`);
+      const unit = held.filter((one) => one === device || sharesGroup(one, device));
+      if (!force) assertUnwanted(device, unit);
+      const claim = await splitForDetach(tx, id, unit);
+      await sendRelease(tx, { id: claim.id, serverId: id, hostName: claim.hostName });
+      return {
+        detaching: unit.map(({ device_id, address, request_index }) => ({
+          device_id,
+          address,
+          companion: request_index === null,
+        })),
+      };
+    });
+  }
+}
+
+async function assertAtRest(tx: Tx, id: string): Promise<void> {
+  const server = await lockServer(tx, id);
+  if (!server || server.status === 'DELETED') throw unknownServer(id);
+  if (server.status === 'ACTIVE' && server.taskState === null) return;
+  const doing = server.taskState === null ? server.status : `${server.status} (${server.taskState})`;
+  throw new BerthError('server.invalid_status', `Server ${id} is ${doing}; it has to be ACTIVE and at rest`);
+}
+
+function sharesGroup(a: HeldDevice, b: HeldDevice): boolean {
+  return a.claim_id === b.claim_id && a.iommu_group !== null && a.iommu_group === b.iommu_group;
+}
+
+function assertUnwanted(device: HeldDevice, unit: readonly HeldDevice[]): void {
+  const wanted = unit.filter((one) => one !== device && one.request_index !== null);
+  if (wanted.length === 0) return;
+  const named = wanted.map(({ address, alias }) => (alias === null ? address : `${address} (${alias})`)).join(', ');
+  throw new BerthError(
+    'device.wanted',
+    `${device.address} shares its IOMMU group with ${named}, which the server asked for too; force=true takes all of them`,
+  );
+}
