@@ -10,7 +10,7 @@ export default defineConfig({
           ...shared,
           name: 'unit',
           sequence: { groupOrder: 0 },
-          include: ['src/**/*.spec.ts', 'conformance/**/*.spec.ts'],
+          include: ['src/**/*.spec.ts', 'conformance/**/*.spec.ts', 'bench/**/*.spec.ts'],
           isolate: false,
           testTimeout: 20_000,
         },

@@ -52,9 +52,10 @@ function main(words: readonly string[]): void {
     `until ${100 * FILL} % of the GPUs are out, then as many with a server given back before each. A time has all of it.`,
   );
   const cases: Figures[] = [];
-  let hosts: HostSnapshot[] = [];
+  const fresh = Array.from({ length: size }, (_unused, index) => gpuHost(index));
+  let hosts: HostSnapshot[] = fresh;
   for (const { name, request } of CASES) {
-    hosts = Array.from({ length: size }, (_unused, index) => gpuHost(index));
+    hosts = [...fresh];
     cases.push({ name, ...measure(hosts, request) });
   }
   const whyNot = Math.max(...REFUSED.map((request) => timeOf(() => place({ hosts, policy: POLICY }, request, []))));

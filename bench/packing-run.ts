@@ -16,8 +16,8 @@ export type PackingPolicy = (typeof PACKING_POLICIES)[number];
 
 /** Requests arrive until they ask for so much of all GPUs. */
 const LOAD = 1.3;
-/** After how many decisions it is looked anew at what has become scarce. */
-const LEARN_EVERY = 250;
+/** When so much of what was idle is left, it is looked anew at what has become scarce. */
+const LEARN_AT = 0.9;
 /** Source: the experiment of the FGD paper; its mix covers 95 % of the requests, those without GPUs among them. */
 const PUBLISHED_MIX = { coverage: 0.95, withPlain: true } as const;
 const PODS_MAX = 1001;
@@ -96,7 +96,9 @@ class Chooser {
   private policy: PlacementPolicy;
   private readonly places: ReadonlyMap<string, number>;
   private readonly random: () => number;
-  private decisions = 0;
+  /** Thousandths of GPUs. */
+  private idle: number;
+  private idleWhenLearnt = Infinity;
 
   constructor(
     private readonly hosts: HostSnapshot[],
@@ -106,6 +108,7 @@ class Chooser {
   ) {
     this.places = new Map(hosts.map(({ id }, place) => [id, place]));
     this.random = randomFrom(seed + 1000);
+    this.idle = hosts.reduce((sum, { devices }) => sum + 1000 * devices.length, 0);
     const ours: PlacementPolicyName =
       name === 'fgd' ? 'fragmentation' : name === 'scarcity' || name === 'spread' ? name : 'best-fit';
     this.policy = {
@@ -124,8 +127,9 @@ class Chooser {
   }
 
   choose(request: PlacementRequest): Placement | null {
-    if (this.name === 'scarcity' && this.decisions++ % LEARN_EVERY === 0) {
+    if (this.name === 'scarcity' && this.idle <= LEARN_AT * this.idleWhenLearnt) {
       const { policy, hosts } = this;
+      this.idleWhenLearnt = this.idle;
       this.policy = { ...policy, mix: underPressure(policy.mix ?? { shapes: [] }, hosts, policy) };
     }
     const decision = place({ hosts: this.hosts, policy: this.policy }, request, []);
@@ -138,6 +142,7 @@ class Chooser {
   apply(placement: Placement, request: PlacementRequest, serverId: string): void {
     const place = this.places.get(placement.hostId) as number;
     const owner = { serverId, serverName: serverId };
+    for (const { count, share = 1000 } of request.devices) this.idle -= count * share;
     this.hosts[place] = applyPlacement(this.hosts[place] as HostSnapshot, placement, request, owner);
   }
 

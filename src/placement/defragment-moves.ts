@@ -1,5 +1,6 @@
 import { applyPlacement, withoutServer } from './apply-placement.js';
 import { arrived } from './capacity.js';
+import type { Placement } from './decision.js';
 import type { Worth } from './defragment-goal.js';
 import { Fork } from './fork.js';
 import { place } from './place.js';
@@ -141,13 +142,20 @@ export class Yard {
   /** The best hosts as the scheduler ranks them; not all of them have to fit. */
   private targetsOf(request: PlacementRequest, shut: ReadonlySet<string>): HostSnapshot[] {
     this.trials++;
-    const excluded = [...shut].map((hostId) => ({ hostId, reason: 'the server must not go there' }));
-    const decision = this.fork.decide(request, excluded);
+    const decision = this.fork.decide(request);
     if (decision.outcome === 'rejected') return [];
-    const names = decision.scores.slice(0, TARGETS_MAX).map(({ host }) => host);
-    const byName = new Map(names.map((name, at) => [name, at]));
-    const hosts = this.fork.hosts.filter(({ name }) => byName.has(name));
-    return hosts.sort((a, b) => (byName.get(a.name) as number) - (byName.get(b.name) as number));
+    const open = this.rankedIn(decision, shut);
+    if (open.length > 0) return open;
+    // only now: what is judged is not remembered where hosts are excluded
+    const excluded = [...shut].map((hostId) => ({ hostId, reason: 'the server must not go there' }));
+    const elsewhere = this.fork.decide(request, excluded);
+    return elsewhere.outcome === 'rejected' ? [] : this.rankedIn(elsewhere, shut);
+  }
+
+  private rankedIn({ scores }: Placement, shut: ReadonlySet<string>): HostSnapshot[] {
+    const byName = new Map(scores.map(({ host }, at) => [host, at]));
+    const hosts = this.fork.hosts.filter(({ id, name }) => byName.has(name) && !shut.has(id));
+    return hosts.sort((a, b) => (byName.get(a.name) as number) - (byName.get(b.name) as number)).slice(0, TARGETS_MAX);
   }
 
   private withServer(host: HostSnapshot, { id, name }: HostedServer, request: PlacementRequest): HostSnapshot | null {

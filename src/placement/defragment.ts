@@ -52,7 +52,7 @@ export function* planDefragmentation(snapshot: Snapshot, options: DefragmentOpti
   const before = yard.total;
   const potentials = yield* surveyed(yard, leavings);
   const steps: Move[][] = [];
-  while (yard.total < worth.wanted - TINY && !yard.isSpent) {
+  while (yard.total < worth.wanted - TINY && yard.moves.length < options.movesMax && !yard.isSpent) {
     const sets = yield* leavingSets(yard, leavings);
     const step = yield* nextStep(yard, sets, options.movesMax - yard.moves.length);
     if (!step) break;
@@ -133,6 +133,7 @@ function bestFirst(a: LeavingSet, b: LeavingSet, need: number): number {
 function* nextStep(yard: Yard, sets: readonly LeavingSet[], movesMax: number): Steps<Move[] | null> {
   for (const set of sets) {
     if (yard.isSpent) return null;
+    if (set.servers.length > movesMax) continue;
     const { mark, total } = yard;
     for (const closedOf of [noHosts, hostsOfWorth]) {
       const isDone = allMoveAway(yard, set, closedOf(yard));

@@ -65,9 +65,12 @@ describe('the mix of requests', () => {
     const mix = mixOf([asked(1, wants('gpu', 1, P5000)), asked(1, wants('gpu', 1, A100))]);
     const hosts = [host('a', gpus(3), 64), host('b', gpus(1, A100), 64)];
     // three quarters and one quarter of the idle devices
-    expect(underPressure(mix, hosts, POLICY).shapes.map(({ pressure }) => pressure)).toEqual([0.5 / 0.75, 0.5 / 0.25]);
+    expect(underPressure(mix, hosts, POLICY).shapes.map(({ pressure }) => pressure)).toEqual([
+      0.5 / 0.75 ** 1.4,
+      0.5 / 0.25 ** 1.4,
+    ]);
     const withoutVcpus = [hosts[0] as HostSnapshot, host('b', gpus(1, A100), 0)];
-    expect(underPressure(mix, withoutVcpus, POLICY).shapes[1]?.pressure).toBe(0.5 / 0.001);
+    expect(underPressure(mix, withoutVcpus, POLICY).shapes[1]?.pressure).toBe(0.5 / 0.001 ** 1.4);
   });
 });
 

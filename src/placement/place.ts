@@ -8,10 +8,12 @@ import type { ExcludedHost, PlacementRequest } from './request.js';
 import type { HostSnapshot, Snapshot } from './snapshot.js';
 
 const SCORES_KEPT = 10;
-/** Distinct causes told in full; hosts beyond are counted by the codes of their causes, so that a record stays small. */
-const CAUSES_MAX = 50;
-/** The same of a placement: it is not what people come to ask about. */
-const CAUSES_MAX_WHEN_PLACED = 10;
+/**
+ * Distinct causes told in full, and of how many hosts of each what is named there; hosts beyond are counted by the codes of
+ * their causes, so that a record stays small. Of a placement less: it is not what people come to ask about.
+ */
+const TOLD = { causes: 50, named: 5 } as const;
+const TOLD_WHEN_PLACED = { causes: 10, named: 1 } as const;
 
 /**
  * Decides: filters drop hosts and keep the reason, weighers order the rest, and the first host on which the devices fit
@@ -30,7 +32,7 @@ export function place(snapshot: Snapshot, request: PlacementRequest, excluded: r
     if (fit.fits) return placement(snapshot, judgements, index, fit, failed);
     failed.set(index, fit);
   }
-  const rejections = rejectionsOf(hosts, judgements, failed, CAUSES_MAX);
+  const rejections = rejectionsOf(hosts, judgements, failed, TOLD);
   return {
     outcome: 'rejected',
     message: summary(rejections, hosts.length),
@@ -54,7 +56,7 @@ function placement(
     generation,
     ...given,
     scores: scoresOf(hosts, judgements, failed),
-    rejections: rejectionsOf(hosts, judgements, failed, CAUSES_MAX_WHEN_PLACED),
+    rejections: rejectionsOf(hosts, judgements, failed, TOLD_WHEN_PLACED),
     hostsConsidered: hosts.length,
   };
 }
@@ -79,10 +81,10 @@ function rejectionsOf(
   hosts: readonly HostSnapshot[],
   { refusals, explain }: Judgements,
   failed: ReadonlyMap<number, Refusal>,
-  causesMax: number,
+  limits: Parameters<Judgements['refusals']['told']>[1],
 ): readonly HostRejection[] {
   for (const [index, refusal] of failed) refusals.put(index, refusal);
-  const told = refusals.told(hosts, causesMax, (index) => failed.get(index) ?? explain(hosts[index] as HostSnapshot));
+  const told = refusals.told(hosts, limits, (index) => failed.get(index) ?? explain(hosts[index] as HostSnapshot));
   for (const index of failed.keys()) refusals.remove(index);
   return told;
 }

@@ -16,13 +16,13 @@ interface Group {
   readonly short: string;
   /** Ascending. */
   readonly indexes: number[];
-  /** What was last told of it; null when its hosts have changed since. */
-  told: { readonly host: HostSnapshot; readonly rejection: HostRejection } | null;
+  /** What was last told of it, with the names of so many hosts; null when one of its hosts has changed since. */
+  told: { readonly named: number; readonly rejection: HostRejection } | null;
 }
 
 /**
  * The hosts that cannot serve, with equal reasons counted together; kept while single hosts change. Of a group the reasons
- * are told as they are of its first host: messages are equal, details may name what is on that host.
+ * are told as they are of its first host, and the names of the first few.
  */
 export class Refusals {
   private readonly groupOf = new Map<number, Group>();
@@ -53,18 +53,21 @@ export class Refusals {
   /**
    * What is told of it: the largest groups in full, the others counted by filter and codes, largest first.
    *
-   * @param causesMax how many groups are told in full
-   * @param explain   the reasons of one host that is among them, as they are now
+   * @param limits  how many groups are told in full, and of how many hosts of each the names
+   * @param explain the reasons of one host that is among them, as they are now
    */
   told(
     hosts: readonly HostSnapshot[],
-    causesMax: number,
+    limits: { readonly causes: number; readonly named: number },
     explain: (index: number) => Refusal,
   ): readonly HostRejection[] {
-    const full = largest(this.groups.values(), causesMax);
+    const full = largest(this.groups.values(), limits.causes);
     const inFull = new Set(full);
     const rest = [...this.groups.values()].filter((group) => !inFull.has(group));
-    const entries = full.map((group) => ({ first: firstOf(group), rejection: tell(group, hosts, explain) }));
+    const entries = full.map((group) => ({
+      first: firstOf(group),
+      rejection: tell(group, hosts, limits.named, explain),
+    }));
     return [...entries, ...merged(rest, hosts)]
       .sort((a, b) => b.rejection.hostCount - a.rejection.hostCount || a.first - b.first)
       .map(({ rejection }) => rejection);
@@ -102,13 +105,21 @@ function isLarger(a: Group, b: Group): boolean {
   return a.indexes.length - b.indexes.length > 0 || (a.indexes.length === b.indexes.length && firstOf(a) < firstOf(b));
 }
 
-function tell(group: Group, hosts: readonly HostSnapshot[], explain: (index: number) => Refusal): HostRejection {
-  const index = firstOf(group);
-  const host = hosts[index] as HostSnapshot;
-  if (group.told?.host === host) return group.told.rejection;
-  const { filter, reasons } = explain(index);
-  const rejection = { filter, hosts: namesOf(group.indexes, hosts), hostCount: group.indexes.length, reasons };
-  group.told = { host, rejection };
+function tell(
+  group: Group,
+  hosts: readonly HostSnapshot[],
+  named: number,
+  explain: (index: number) => Refusal,
+): HostRejection {
+  if (group.told?.named === named) return group.told.rejection;
+  const [first, ...others] = group.indexes.slice(0, named).map(explain) as [Refusal, ...Refusal[]];
+  const reasons = first.reasons.map((reason, at) => {
+    const names = [reason, ...others.map((other) => other.reasons[at])].flatMap((one) => one?.names ?? []);
+    return names.length > 0 ? { ...reason, names } : reason;
+  });
+  const { indexes } = group;
+  const rejection = { filter: first.filter, hosts: namesOf(indexes, hosts), hostCount: indexes.length, reasons };
+  group.told = { named, rejection };
   return rejection;
 }
 

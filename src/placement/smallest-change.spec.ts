@@ -301,7 +301,7 @@ describe('laws of the smallest change', () => {
         expect(changes.every(({ steps }) => steps.length === 2)).toBe(true);
         expect(changes.length > 0).toBe(anyPairDoes(hosts, request));
       }),
-      { numRuns: 40 },
+      { numRuns: 100 },
     );
   });
 });

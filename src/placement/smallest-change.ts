@@ -172,7 +172,12 @@ class Search {
   private *firstThatFits(sites: readonly Site[], steps: readonly Candidate[]): Steps<Change | null> {
     const request = this.relaxedBy(steps);
     for (const site of sites) {
-      if (!steps.some((step) => step.touches(site.turnedDownBy)) || isVain(site, steps, request)) continue;
+      if (!steps.some((step) => step.touches(site.turnedDownBy))) continue;
+      if (isVain(site, steps, request)) {
+        // it may still have cleared what was in the way before the devices
+        if (steps.length === 1) this.remember(steps[0] as Candidate, site, NOT_ASKED);
+        continue;
+      }
       yield;
       const host = steps.reduce((changed, step) => ('change' in step ? step.change(changed) : changed), site.host);
       const turnedDownBy = this.trials.turnedDownBy(host, request);

@@ -7,7 +7,7 @@ import type { DeviceRequest } from './request.js';
 import type { HostSnapshot, PlacementPolicy } from './snapshot.js';
 
 /** How much idle devices without vCPUs count, against such that are of no use to typical requests. */
-const STRANDED_WEIGHT = 0.5;
+const STRANDED_WEIGHT = 0.6;
 
 /** What a host would have left after serving a request, and which device would give the share, if one is wanted. */
 export interface Taking {
@@ -17,6 +17,9 @@ export interface Taking {
   /** 0 to 100, more is better; of policies that look at the mix. Least left: −thousandths left on the device. */
   readonly score: number;
 }
+
+/** What sums of fractions may be off by. */
+const ROUNDING = 1e-9;
 
 type Asked = Pick<JudgedRequest, 'vcpus' | 'devices'>;
 
@@ -89,7 +92,7 @@ function scoreOf(
   worth: ((stock: HostStock) => number) | null,
 ): number {
   if (!worth) return place === null ? 0 : -(after.rests[place] as number);
-  return Math.floor(100 / (1 + Math.exp((worth(after) - before) / WHOLE)));
+  return Math.floor(ROUNDING + 100 / (1 + Math.exp((worth(after) - before) / WHOLE)));
 }
 
 function withoutWhole(stock: HostStock, { vcpus, devices }: Asked): HostStock {

@@ -63,7 +63,7 @@ export class ClaimsService {
         // the command came twice (a crash before its acknowledgement), and the second time the devices were not there
         await beginRelease(tx, claim);
         if (claim.kind === 'attach') await failAttach(tx, claim, faultOf(outcome));
-        else await loseDevices(tx, claim, faultOf(outcome));
+        else await loseServer(tx, claim, faultOf(outcome));
       }
     });
   }
@@ -119,6 +119,15 @@ function isAwaited({ kind, serverStatus, taskState }: LockedClaim): boolean {
 
 function isLive(claim: LockedClaim): boolean {
   return claim.status === 'claimed' || claim.status === 'allocated';
+}
+
+/** The server has nothing any more: what was attached to it goes with what it was placed with. */
+async function loseServer(tx: Tx, claim: LockedClaim, fault: Fault): Promise<void> {
+  await loseDevices(tx, claim, fault);
+  for (const id of await readUnreleasedClaims(tx, claim.serverId)) {
+    const other = await lockClaim(tx, id);
+    if (other?.kind === 'attach' && isLive(other)) await beginRelease(tx, other);
+  }
 }
 
 function faultOf({ code, message, address, step, errno, host }: PrepareFailed): Fault {

@@ -126,6 +126,7 @@ describe('settings', () => {
       BERTH_HTTP_HOST: '0.0.0.0',
       BERTH_SCHEDULER_FILTERS: 'A, B',
       BERTH_SCHEDULER_WEIGHER_MULTIPLIERS: 'PCIWeigher=2.5,RAMWeigher=-1',
+      BERTH_SCHEDULER_PLACEMENT_POLICIES_ALIASES: 'gpu=scarcity, nic=best-fit',
       BERTH_SCHEDULER_CPU_ALLOCATION_RATIO: '1.5',
       BERTH_AGENT_RESOURCES_MEMORY_MB: '4096',
       BERTH_TEST_ANYTHING: 'x',
@@ -145,6 +146,7 @@ describe('settings', () => {
     expect(settings.scheduler).toMatchObject({
       filters: ['A', 'B'],
       weigherMultipliers: { PCIWeigher: 2.5, RAMWeigher: -1 },
+      placementPolicies: { default: 'spread', aliases: { gpu: 'scarcity', nic: 'best-fit' } },
       cpuAllocationRatio: 1.5,
     });
   });
@@ -328,6 +330,21 @@ describe('malformed settings are told with file, line, key and fix', () => {
       'a weigher named oddly',
       'scheduler:\n  weigher_multipliers: { pci-weigher: 1 }',
       '"pci-weigher" is not the name of a weigher',
+    ],
+    [
+      'a policy that there is not',
+      'scheduler:\n  placement_policies: { default: scarce }',
+      ':2: scheduler.placement_policies.default: has to be spread or best-fit or fragmentation or scarcity, not "scarce"',
+    ],
+    [
+      'the same of an alias',
+      'scheduler:\n  placement_policies: { aliases: { gpu: 1 } }',
+      ':2: scheduler.placement_policies.aliases: has to be spread or',
+    ],
+    [
+      'a policy where aliases go',
+      'scheduler:\n  placement_policies: { aliases: scarcity }',
+      ':2: scheduler.placement_policies.aliases: has to map aliases to spread or',
     ],
     ['a URL that is none', 'database:\n  url: localhost', ':2: database.url: has to be a URL like postgres://'],
     ['a URL of another kind', 'database:\n  url: mysql://h/d', ':2: database.url: has to begin with postgres://'],

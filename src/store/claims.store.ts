@@ -31,8 +31,9 @@ export async function readWaitingServers(
                             ELSE 0 END AS "waitedMs"
        FROM servers
       WHERE status = 'BUILD' AND task_state IN ('scheduling', 'waiting')
-        AND (id = ANY($1) OR gang_min IS NOT NULL AND gang_id IN
-              (SELECT gang_id FROM servers WHERE id = ANY($1) AND gang_min IS NOT NULL))
+        AND id IN (SELECT unnest($1::uuid[])
+                   UNION SELECT m.id FROM servers g JOIN servers m ON m.gang_id = g.gang_id
+                          WHERE g.id = ANY($1) AND g.gang_min IS NOT NULL AND m.gang_min IS NOT NULL)
       ORDER BY (nominated_host_id IS NULL), rank, coalesce(queued_at, created_at), gang_id, gang_place, id`,
     [ids, ageingPerMinute],
   )) as WaitingServer[];

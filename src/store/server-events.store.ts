@@ -3,7 +3,10 @@ import type { Tx } from './database.js';
 /** One line of a server's history, for people. */
 export interface ServerEvent {
   readonly serverId: string;
-  /** `requested`, `placed`, `rejected`, `prepared`, `failed`, `expired`, `releasing`, `released`, `deleted`. */
+  /**
+   * `requested`, `placed`, `rejected`, `waiting`, `prepared`, `failed`, `preempting`, `preempted`, `delete_requested`, `deleted`;
+   * of devices that come and go: `attach_requested`, `attaching`, `attach_refused`, `attach_failed`, `detach_requested`, `detached`.
+   */
   readonly event: string;
   readonly message: string;
 }

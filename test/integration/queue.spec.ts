@@ -25,8 +25,7 @@ const SETTINGS: SchedulerSettings = {
   ...POLICY,
   maxInstancesPerHost: 50,
   maxIoOpsPerHost: 8,
-  placementPolicy: 'spread',
-  aliasPlacementPolicies: {},
+  placementPolicies: { default: 'spread', aliases: {} },
   attemptsMax: 3,
   claimTimeoutMs: 60_000,
   hostSilentAfterMs: 60_000,
@@ -483,6 +482,22 @@ describe('devices for a server that runs', () => {
     expect(await show(id)).toMatchObject({ status: 'ACTIVE', task_state: null, host: 'node-1', fault: null });
     expect((await deviceStates()).toSorted()).toEqual(['allocated', 'available']);
     expect((await events(id)).at(-1)).toBe('attach_failed');
+  });
+
+  it('go with the others when the agent has lost these', async () => {
+    await hostWithGpus('node-1', 2);
+    const own = scheduler();
+    const id = await running(own);
+    await attach(own, id, 1);
+    await agentsAnswer();
+    const [claim] = (await source.query(`SELECT id FROM claims WHERE kind = 'server'`)) as [{ id: string }];
+    await new ClaimsService(ledger, SETTINGS).prepareFailed({
+      ...{ host: 'node-1', epoch: 1, claim_id: claim.id, server_id: id },
+      ...{ code: 'device.missing', message: 'gone', address: null, step: 'check', errno: null },
+    });
+    expect(await states([id])).toEqual(['ERROR']);
+    await agentsAnswer();
+    expect(await deviceStates()).toEqual(['available', 'available']);
   });
 
   it('go again with all that shares their IOMMU group, as a claim of their own', async () => {
