@@ -8,7 +8,7 @@ import { gpuHost, serverWith, wanted } from './gpu-fleet.js';
 import { sayMachine } from './machine.js';
 import { figure, say, sayTable } from './print.js';
 import { quantile } from './statistics.js';
-import { WORST_CASES } from './worst-cases.js';
+import { WORST_CASES } from '../test/support/worst-cases.js';
 
 /** Of all GPUs so many are given out in the first stream; then as many decisions with a server given back before each. */
 const FILL = 0.6;

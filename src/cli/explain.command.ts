@@ -6,7 +6,7 @@ import { ask, tell } from './rest-question.js';
 interface ExplainOptions {
   readonly url: string;
   readonly view: string;
-  readonly format: string;
+  readonly json: boolean;
   readonly changes: boolean;
 }
 
@@ -31,13 +31,13 @@ export function addExplainCommand(program: Command): void {
         .choices(['admin', 'project'])
         .default('admin'),
     )
-    .addOption(new Option('-f, --format <format>', 'how to print it').choices(['table', 'json']).default('table'))
+    .option('--json', 'the answer as JSON', false)
     .option('--no-changes', 'do not look for what would make it fit')
     .addHelpText('after', HELP)
     .action(async (server: string, options: ExplainOptions) => {
       process.exitCode = await tell(
         () => explanationOf(server, options),
-        options.format === 'json',
+        options.json,
         explanationText,
         ({ outcome }) => (outcome === 'placed' ? 0 : 1),
       );

@@ -22,6 +22,7 @@ export class Fragmentation {
   private readonly demands: readonly Demand[];
   private readonly shapes: readonly Shape[];
   private readonly takers = new WeakMap<DeviceKind, readonly number[]>();
+  private readonly losses = new WeakMap<HostStock, number>();
   /** By demand: thousandths that it could use, and on how many devices. Made once, filled for each question. */
   private readonly usable: Float64Array;
   private readonly places: Float64Array;
@@ -65,6 +66,15 @@ export class Fragmentation {
     if (idle === 0) return 0;
     let loss = 0;
     for (const shape of this.shapes) loss += shape.weight * (idle - this.usedBy(shape, vcpus, idle));
+    return loss;
+  }
+
+  /** The same, remembered: for what a host has, which is asked about for each kind of request. */
+  lossNow(stock: HostStock): number {
+    const known = this.losses.get(stock);
+    if (known !== undefined) return known;
+    const loss = this.lossOf(stock);
+    this.losses.set(stock, loss);
     return loss;
   }
 

@@ -23,11 +23,18 @@ export interface DeviceKind {
   readonly device: SnapshotDevice;
 }
 
-/** What a host has left. */
+/** What a host has left. The same object as long as it is asked of the same host. */
 export function stockOf(host: HostSnapshot, policy: PlacementPolicy): HostStock {
-  const vcpus = (host.capacity.vcpus - host.reserved.vcpus) * ratiosOf(host, policy).cpu - host.used.vcpus;
-  return { vcpus, rests: host.devices.map((device) => restOf(host, device)), kinds: kindsOf(host) };
+  const { cpu } = ratiosOf(host, policy);
+  const known = stocks.get(host);
+  if (known?.cpu === cpu) return known.stock;
+  const vcpus = (host.capacity.vcpus - host.reserved.vcpus) * cpu - host.used.vcpus;
+  const stock = { vcpus, rests: host.devices.map((device) => restOf(host, device)), kinds: kindsOf(host) };
+  stocks.set(host, { cpu, stock });
+  return stock;
 }
+
+const stocks = new WeakMap<HostSnapshot, { readonly cpu: number; readonly stock: HostStock }>();
 
 /** What can be given of a device: all of it, what other shares leave, or nothing. */
 export function restOf({ units }: HostSnapshot, { address, status, missing, sharesUsed = 0 }: SnapshotDevice): number {

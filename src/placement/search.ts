@@ -263,13 +263,8 @@ class Search {
     const [first, ...others] = this.takes.map(({ candidate: { group, positions } }) =>
       topology.get(group.members[positions[0] as number]?.address ?? ''),
     );
-    let level = 0;
-    for (const near of others) {
-      while (level < LEVELS.length && !(near && first?.[LEVELS[level] ?? 'NODE'] === near[LEVELS[level] ?? 'NODE'])) {
-        level++;
-      }
-    }
-    return level;
+    const levels = others.map((near) => LEVELS.findIndex((level) => near && first && first[level] === near[level]));
+    return levels.reduce((farthest, level) => Math.max(farthest, level < 0 ? LEVELS.length : level), 0);
   }
 }
 

@@ -21,6 +21,9 @@ export interface Taking {
 /** What sums of fractions may be off by. */
 const ROUNDING = 1e-9;
 
+/** What of a host is lost to typical requests. `isNow`: of the host as it is, not as it would be. */
+type Worth = (stock: HostStock, isNow: boolean) => number;
+
 type Asked = Pick<JudgedRequest, 'vcpus' | 'devices'>;
 
 /**
@@ -47,7 +50,7 @@ function findTakings(host: HostSnapshot, request: Asked, policy: PlacementPolicy
   const stock = stockOf(host, policy);
   const name = policyNameOf(request.devices, policy.placementPolicies);
   const worth = worthOf(name, policy.mix);
-  const before = worth?.(stock) ?? 0;
+  const before = worth?.(stock, true) ?? 0;
   const whole = withoutWhole(stock, request);
   const share = request.devices.find((asked) => asked.share !== undefined);
   const afters = share
@@ -59,15 +62,19 @@ function findTakings(host: HostSnapshot, request: Asked, policy: PlacementPolicy
 }
 
 /** What of a host is lost to typical requests, as the policy sees it; null: it does not look at them. */
-function worthOf(name: PlacementPolicyName, mix: RequestMix | undefined): ((stock: HostStock) => number) | null {
+function worthOf(name: PlacementPolicyName, mix: RequestMix | undefined): Worth | null {
   if (!mix || mix.shapes.length === 0) return null;
   if (name === 'fragmentation') {
     const measure = measureOf(mix, 'popularity');
-    return (stock) => measure.lossOf(stock);
+    return (stock, isNow) => lossOf(measure, stock, isNow);
   }
   if (name !== 'scarcity') return null;
   const measure = measureOf(mix, 'pressure');
-  return (stock) => measure.lossOf(stock) + STRANDED_WEIGHT * measure.strandedOf(stock);
+  return (stock, isNow) => lossOf(measure, stock, isNow) + STRANDED_WEIGHT * measure.strandedOf(stock);
+}
+
+function lossOf(measure: Fragmentation, stock: HostStock, isNow: boolean): number {
+  return isNow ? measure.lossNow(stock) : measure.lossOf(stock);
 }
 
 const measures: Readonly<Record<MixWeight, WeakMap<RequestMix, Fragmentation>>> = {
@@ -85,14 +92,9 @@ function measureOf(mix: RequestMix, weight: MixWeight): Fragmentation {
  * 100 · sigmoid of the loss that is avoided, in whole devices, cut to an integer. The coarse steps are part of it: hosts that
  * are nearly as good count as equal and are filled in their order. Source: FGD, see `fragmentation.ts`.
  */
-function scoreOf(
-  before: number,
-  after: HostStock,
-  place: number | null,
-  worth: ((stock: HostStock) => number) | null,
-): number {
+function scoreOf(before: number, after: HostStock, place: number | null, worth: Worth | null): number {
   if (!worth) return place === null ? 0 : -(after.rests[place] as number);
-  return Math.floor(ROUNDING + 100 / (1 + Math.exp((worth(after) - before) / WHOLE)));
+  return Math.floor(ROUNDING + 100 / (1 + Math.exp((worth(after, false) - before) / WHOLE)));
 }
 
 function withoutWhole(stock: HostStock, { vcpus, devices }: Asked): HostStock {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { WORST_CASES } from '../../bench/worst-cases.js';
+import { WORST_CASES } from '../../test/support/worst-cases.js';
 import { POLICY } from '../../test/support/snapshots.js';
 import { place } from './place.js';
 

@@ -230,15 +230,19 @@ export async function nudgeServer(tx: Tx, id: string): Promise<void> {
 
 /** Ends a server that holds nothing. */
 export async function markDeleted(tx: Tx, id: string): Promise<void> {
-  await tx.query(`UPDATE servers SET status = 'DELETED', task_state = NULL, attaching = NULL, updated_at = now() WHERE id = $1`, [id]);
+  await tx.query(
+    `UPDATE servers SET status = 'DELETED', task_state = NULL, attaching = NULL, updated_at = now() WHERE id = $1`,
+    [id],
+  );
   await insertEvent(tx, id, 'deleted', 'Deleted; it held no devices.');
 }
 
 /** Starts the end of a server that holds something; the scheduler releases it. */
 export async function markDeleting(tx: Tx, id: string): Promise<void> {
-  await tx.query(`UPDATE servers SET status = 'DELETING', task_state = 'releasing', attaching = NULL, updated_at = now() WHERE id = $1`, [
-    id,
-  ]);
+  await tx.query(
+    `UPDATE servers SET status = 'DELETING', task_state = 'releasing', attaching = NULL, updated_at = now() WHERE id = $1`,
+    [id],
+  );
   await insertEvent(tx, id, 'delete_requested', 'Deletion was asked for; its devices are given back first.');
   await insertNudge(tx, 'server.deleted', id);
 }

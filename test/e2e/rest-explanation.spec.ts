@@ -206,7 +206,7 @@ describe('why a server is where it is, over REST', () => {
 
     it('leaves names out for a project, and prints the answer of the REST face as JSON', async () => {
       expect((await run(refused, '--view', 'project')).stdout).not.toMatch(/secret|0000:8/);
-      const { code, stdout } = await run(placed, '-f', 'json', '--no-changes');
+      const { code, stdout } = await run(placed, '--json', '--no-changes');
       expect(code).toBe(0);
       expect(JSON.parse(stdout)).toEqual(await explain(placed, '?changes=false'));
     });

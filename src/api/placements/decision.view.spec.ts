@@ -132,7 +132,10 @@ describe('what a project sees of a decision', () => {
         reasons: [
           {
             message: '1 device of alias gpu, in use',
-            named: [{ host: 'secret-host-0', message: '1 device of alias gpu, in use by secret-server-0' }],
+            named: [0, 1].map((host) => ({
+              host: `secret-host-${host}`,
+              message: `1 device of alias gpu, in use by secret-server-${host}`,
+            })),
           },
         ],
       },

@@ -1,6 +1,6 @@
-import { aHost, aRequest, wants, type DeviceSketch } from '../test/support/snapshots.js';
-import type { DeviceRequest, PlacementRequest, TopologyConstraint } from '../src/placement/request.js';
-import type { HostSnapshot } from '../src/placement/snapshot.js';
+import { aHost, aRequest, wants, type DeviceSketch } from './snapshots.js';
+import type { DeviceRequest, PlacementRequest, TopologyConstraint } from '../../src/placement/request.js';
+import type { HostSnapshot } from '../../src/placement/snapshot.js';
 
 const GPU = '10de:2330';
 const NIC = '15b3:1021';
