@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import { BerthError, messageOf } from '../errors.js';
+import { BerthError } from '../errors.js';
 import { loadSettings } from '../settings/load-settings.js';
 import { askForPreview, type Preview } from './preview-request.js';
 import { previewText } from './preview-text.js';
+import { tell } from './rest-question.js';
 
 interface PreviewOptions {
   readonly url: string;
@@ -14,7 +15,6 @@ interface PreviewOptions {
 /** Exit codes. A script that is about to change a whitelist goes on at 0 only. */
 const UNHARMED = 0;
 const SERVER_AFFECTED = 1;
-const NOT_KNOWN = 2;
 
 const HELP = `
 Nothing is changed, here or there. Exit code:
@@ -40,20 +40,21 @@ export function addDeviceSpecsCommand(program: Command, env: NodeJS.ProcessEnv):
     });
 }
 
-async function preview({ url, config, host, json }: PreviewOptions, env: NodeJS.ProcessEnv): Promise<number> {
-  try {
+function preview({ url, config, host, json }: PreviewOptions, env: NodeJS.ProcessEnv): Promise<number> {
+  let places: readonly string[] = [];
+  const question = (): Promise<Preview> => {
     if (config.length === 0) throw new BerthError('settings.invalid', '--config: name the file with the whitelist');
     const { settings, whitelist, warnings } = loadSettings({ files: config, env });
     for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
-    const places = settings.agent.deviceSpecs.map(({ where }) => where);
-    const answer = await askForPreview(url, { ...whitelist, compat: settings.compat, hosts: host, places });
-    process.stdout.write(json ? `${JSON.stringify(answer, null, 2)}\n` : previewText(answer, places));
-    return affectsServers(answer) ? SERVER_AFFECTED : UNHARMED;
-  } catch (error) {
-    const code = error instanceof BerthError ? `${error.code}: ` : '';
-    process.stderr.write(`berth: ${code}${messageOf(error)}\n`);
-    return NOT_KNOWN;
-  }
+    places = settings.agent.deviceSpecs.map(({ where }) => where);
+    return askForPreview(url, { ...whitelist, compat: settings.compat, hosts: host, places });
+  };
+  return tell(
+    question,
+    json,
+    (answer) => previewText(answer, places),
+    (answer) => (affectsServers(answer) ? SERVER_AFFECTED : UNHARMED),
+  );
 }
 
 function affectsServers({ hosts }: Preview): boolean {

@@ -1,4 +1,5 @@
-import { BerthError, messageOf } from '../errors.js';
+import { BerthError } from '../errors.js';
+import { ask } from './rest-question.js';
 
 /** What is read of the answers of `POST /v1/device-specs/preview`. */
 export interface Preview {
@@ -55,7 +56,6 @@ export interface Wanted {
 }
 
 const PATH = '/v1/device-specs/preview';
-const ANSWER_MS_MAX = 60_000;
 const PAGES_MAX = 10_000;
 
 /**
@@ -65,7 +65,6 @@ const PAGES_MAX = 10_000;
  *   Error when there is no answer
  */
 export async function askForPreview(url: string, wanted: Wanted): Promise<Preview> {
-  const target = targetOf(url);
   let sum: Preview | null = null;
   let marker: string | null = null;
   for (let page = 0; page < PAGES_MAX; page++) {
@@ -76,7 +75,7 @@ export async function askForPreview(url: string, wanted: Wanted): Promise<Previe
       ...(wanted.hosts.length > 0 && { hosts: wanted.hosts }),
       ...(marker !== null && { marker }),
     };
-    const answer: Preview & { readonly next: string | null } = await post(target, body, wanted.places);
+    const answer: Preview & { readonly next: string | null } = await post(url, body, wanted.places);
     sum = sum ? added(sum, answer) : { hosts: answer.hosts, entries: answer.entries, findings: answer.findings };
     marker = answer.next;
     if (marker === null) return sum;
@@ -84,45 +83,12 @@ export async function askForPreview(url: string, wanted: Wanted): Promise<Previe
   throw new Error(`more than ${PAGES_MAX} pages of hosts; name hosts with --host`);
 }
 
-function targetOf(url: string): URL {
+async function post<T>(url: string, body: object, places: readonly string[]): Promise<T> {
   try {
-    return new URL(PATH, url);
-  } catch (cause) {
-    throw new BerthError('settings.invalid', `--url: "${url}" is not a URL like http://127.0.0.1:8790`, { cause });
-  }
-}
-
-async function post<T>(target: URL, body: object, places: readonly string[]): Promise<T> {
-  const [status, text] = await exchange(target, JSON.stringify(body));
-  const json = parsed(text);
-  if (status === 200 && json !== null) return withPlaces(json, places) as T;
-  const { detail, errors } = (json ?? {}) as { detail?: string; errors?: { field: string; problem: string }[] };
-  const lines = (errors ?? []).map(({ field, problem }) => `${field}: ${problem}`);
-  const told = lines.length > 0 ? lines.join('\n') : (detail ?? `${target.href} answered ${status}`);
-  throw new BerthError('request.invalid', withPlaces(told, places) as string);
-}
-
-async function exchange(target: URL, body: string): Promise<[number, string]> {
-  try {
-    const response = await fetch(target, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body,
-      redirect: 'error',
-      signal: AbortSignal.timeout(ANSWER_MS_MAX),
-    });
-    return [response.status, await response.text()];
+    return withPlaces(await ask(url, PATH, body), places) as T;
   } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? `: ${messageOf(error.cause)}` : '';
-    throw new Error(`${target.origin} does not answer: ${messageOf(error)}${cause}`, { cause: error });
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
+    if (!(error instanceof BerthError) || error.code !== 'request.invalid') throw error;
+    throw new BerthError(error.code, withPlaces(error.message, places) as string, { cause: error });
   }
 }
 

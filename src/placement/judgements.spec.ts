@@ -56,6 +56,23 @@ describe('judgements', () => {
     );
   });
 
+  it('reasons of a host are in its own words, also when a host like it was asked before', () => {
+    const together = { kind: 'same', attribute: 'numa_node', requests: [0], weight: null } as const;
+    const near = aRequest([wants('gpu', 2, '10de:1bb0')], { constraints: [together] });
+    const apart = (name: string): HostSnapshot =>
+      aHost(name, [
+        { address: '0000:81:00.0', numaNode: 0 },
+        { address: '0000:82:00.0', numaNode: 1 },
+      ]);
+    const hosts = [apart('a'), apart('b')];
+    place({ hosts, policy: POLICY }, near, []);
+    hosts[0] = { ...apart('a'), status: 'down' };
+    const decision = place({ hosts, policy: POLICY }, near, []);
+    expect(decision).toEqual(place({ hosts: [...hosts], policy: POLICY }, near, []));
+    const named = decision.rejections.flatMap(({ reasons }) => reasons.flatMap(({ names = [] }) => names));
+    expect(named.map(({ host }) => host)).toEqual(['b']);
+  });
+
   it('a host that failed one server is asked again for another of the same kind', () => {
     const hosts = [gpuHost('a', 1)];
     const request = REQUESTS[1] ?? aRequest([]);

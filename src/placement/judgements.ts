@@ -1,6 +1,7 @@
 import { filterChain } from './filters/filters.js';
 import type { Filter, FilterContext } from './filters/filter.js';
 import { pciPassthroughFilter } from './filters/pci-passthrough.filter.js';
+import { fitHost } from './fit-host.js';
 import { Fits } from './fits.js';
 import { conditionOf, shapeOf } from './host-shape.js';
 import { policyNameOf } from './placement-policies.js';
@@ -156,11 +157,9 @@ function emptyMemo(context: FilterContext, hosts: number): Memo {
     ...{ chain, weighers, fits, seen: -1, deviceReasons: new Map() },
     ranking: new Ranking(columns, hosts),
     refusals: new Refusals(),
-    explain: (host) => refusalOf(chain, fits, host, context) ?? NO_REFUSAL,
+    explain: (host) => refusalOf(chain, host, context),
   };
 }
-
-const NO_REFUSAL: Refusal = { filter: '', reasons: [] };
 
 function judgeHost(memo: Memo, index: number, host: HostSnapshot, context: FilterContext): void {
   const { ranking, refusals, weighers } = memo;
@@ -194,9 +193,12 @@ function likeRefusalOf(
   return known;
 }
 
-function refusalOf(chain: readonly Filter[], fits: Fits, host: HostSnapshot, context: FilterContext): Refusal | null {
+/** Why a host that is refused is refused, in its own words: nothing is taken from another host. */
+function refusalOf(chain: readonly Filter[], host: HostSnapshot, context: FilterContext): Refusal {
   const filter = chain.find((one) => !one.passes(host, context));
-  return filter ? refusedBy(filter, host, context) : misfitOf(fits, host, context);
+  if (filter) return refusedBy(filter, host, context);
+  const fit = fitHost(host, { ...context.request, serverName: '' }, context.policy);
+  return fit.fits ? { filter: '', reasons: [] } : fit;
 }
 
 function refusedBy(filter: Filter, host: HostSnapshot, context: FilterContext): Refusal {
