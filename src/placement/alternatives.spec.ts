@@ -58,7 +58,12 @@ describe('AlternativeWeigher', () => {
     const { hostName, scores } = placed(same, hosts);
     expect(hostName).toBe('a');
     expect(Object.keys(scores[0]?.parts ?? {})).toEqual([
-      ...['RAMWeigher', 'CPUWeigher', 'DiskWeigher', 'PCIWeigher', 'IoOpsWeigher', 'BuildFailureWeigher'],
+      'RAMWeigher',
+      'CPUWeigher',
+      'DiskWeigher',
+      'IoOpsWeigher',
+      'BuildFailureWeigher',
+      'PCIWeigher',
     ]);
   });
 

@@ -14,7 +14,7 @@ const ANSWERS_MAX = 20_000;
  * ten thousand equal hosts one is looked at.
  */
 export class Fits {
-  private readonly answers = new Map<string, { readonly host: HostSnapshot; readonly fit: Fit }>();
+  private readonly answers = new Map<string, Answer>();
   private readonly needsCells: boolean;
 
   constructor(
@@ -29,10 +29,10 @@ export class Fits {
     if (shareRequestOf(this.request)) return fitHost(host, this.request, this.policy);
     const key = this.keyOf(host);
     const known = this.answers.get(key);
-    if (known) return known.fit.fits ? moved(known.fit, known.host, host) : known.fit;
+    if (known) return known.fit.fits ? moved(known.fit, known.places, host) : known.fit;
     const fit = fitHost(host, this.request, this.policy);
     if (this.answers.size >= ANSWERS_MAX) this.answers.clear();
-    this.answers.set(key, { host, fit });
+    this.answers.set(key, { fit, places: fit.fits ? placesOf(fit, host) : [] });
     return fit;
   }
 
@@ -43,12 +43,18 @@ export class Fits {
   }
 }
 
+/** What a host gave, and where among its devices those are that it gave. */
+interface Answer {
+  readonly fit: Fit;
+  readonly places: readonly number[];
+}
+
+function placesOf({ devices }: HostFit, host: HostSnapshot): number[] {
+  return devices.map(({ deviceId }) => host.devices.findIndex(({ id }) => id === deviceId));
+}
+
 /** The same devices of another host of the shape. */
-function moved(fit: HostFit, from: HostSnapshot, to: HostSnapshot): HostFit {
-  if (from === to || fit.devices.length === 0) return fit;
-  const ids = new Map(from.devices.map(({ id }, at) => [id, (to.devices[at] as SnapshotDevice).id]));
-  return {
-    ...fit,
-    devices: fit.devices.map((device) => ({ ...device, deviceId: ids.get(device.deviceId) as string })),
-  };
+function moved(fit: HostFit, places: readonly number[], { devices }: HostSnapshot): HostFit {
+  const own = (at: number): string => (devices[places[at] as number] as SnapshotDevice).id;
+  return { ...fit, devices: fit.devices.map((device, at) => ({ ...device, deviceId: own(at) })) };
 }

@@ -77,22 +77,17 @@ const alike = new Map<string, HostSnapshot>();
 
 /** A host of the same shape with the same devices free: what is true of the ones is true of the others, but for ids and owners. */
 export function hostLike(host: HostSnapshot): HostSnapshot {
+  const before = likes.get(host);
+  if (before) return before;
   const key = `${shapeOf(host).number} ${stateOf(host)}`;
-  const known = alike.get(key);
-  if (known) return known;
+  const like = alike.get(key) ?? host;
   if (alike.size >= ALIKE_MAX) alike.clear();
-  alike.set(key, host);
-  return host;
+  alike.set(key, like);
+  likes.set(host, like);
+  return like;
 }
 
-/** How each device of a host is: equal texts on hosts of one shape, equal reasons why devices cannot be had. */
-export function conditionOf({ devices }: HostSnapshot): string {
-  let text = '';
-  for (const { status, missing, owner, sharesUsed } of devices) {
-    text += `${status}${missing ? ' missing' : ''}${owner ? ' owned' : ''}${sharesUsed ?? ''},`;
-  }
-  return text;
-}
+const likes = new WeakMap<HostSnapshot, HostSnapshot>();
 
 /** Whether the host's facts are the very objects and texts of the model. */
 function isLike(host: HostSnapshot, model: HostSnapshot): boolean {

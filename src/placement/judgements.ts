@@ -3,7 +3,7 @@ import type { Filter, FilterContext } from './filters/filter.js';
 import { pciPassthroughFilter } from './filters/pci-passthrough.filter.js';
 import { fitHost } from './fit-host.js';
 import { Fits } from './fits.js';
-import { conditionOf, shapeOf } from './host-shape.js';
+import { Conditions } from './conditions.js';
 import { policyNameOf } from './placement-policies.js';
 import { Refusals, type Refusal } from './refusals.js';
 import type { PlacementRequest } from './request.js';
@@ -48,8 +48,9 @@ export function judge(hosts: readonly HostSnapshot[], context: FilterContext): J
 interface Memo extends Judgements {
   readonly chain: readonly Filter[];
   readonly weighers: readonly Weigher[];
-  /** Why devices cannot be had, by shape and condition of the host: to tell which hosts have equal reasons. */
+  /** Why devices cannot be had, by the condition of the host's: to tell which hosts have equal reasons. */
   readonly deviceReasons: Map<string, Refusal>;
+  readonly conditions: Conditions;
   seen: number;
 }
 
@@ -59,7 +60,7 @@ const DEVICE_REASONS_MAX = 20_000;
 class Census {
   /** By kind of request, the one used longest ago first. */
   readonly memos = new Map<string, Memo>();
-  private readonly hosts: HostSnapshot[] = [];
+  private hosts: (HostSnapshot | null)[] = [];
   /** Places that have changed, in the order in which it was seen; the first is change number `firstChange`. */
   private changes: number[] = [];
   private firstChange = 0;
@@ -70,9 +71,10 @@ class Census {
 
   look(hosts: readonly HostSnapshot[]): void {
     if (this.hosts.length !== hosts.length) this.restart(hosts.length);
+    const known = this.hosts;
     for (let index = 0; index < hosts.length; index++) {
-      if (this.hosts[index] === hosts[index]) continue;
-      this.hosts[index] = hosts[index] as HostSnapshot;
+      if (known[index] === hosts[index]) continue;
+      known[index] = hosts[index] as HostSnapshot;
       this.changes.push(index);
     }
     if (this.changes.length > 4 * hosts.length + 1000) {
@@ -91,8 +93,7 @@ class Census {
 
   private restart(length: number): void {
     this.memos.clear();
-    this.hosts.length = 0;
-    this.hosts.length = length;
+    this.hosts = Array.from({ length }, () => null);
     this.firstChange += this.changes.length;
     this.changes = [];
   }
@@ -154,7 +155,7 @@ function emptyMemo(context: FilterContext, hosts: number): Memo {
     multiplier: multiplierOf({ aggregates: [] }, weigher, policy),
   }));
   return {
-    ...{ chain, weighers, fits, seen: -1, deviceReasons: new Map() },
+    ...{ chain, weighers, fits, seen: -1, deviceReasons: new Map(), conditions: new Conditions(request.devices) },
     ranking: new Ranking(columns, hosts),
     refusals: new Refusals(),
     explain: (host) => refusalOf(chain, host, context),
@@ -180,13 +181,13 @@ function judgeHost(memo: Memo, index: number, host: HostSnapshot, context: Filte
 
 /** As {@link refusalOf}, but what the reasons tell in detail may be of another host with the same reasons. */
 function likeRefusalOf(
-  { chain, fits, deviceReasons }: Memo,
+  { chain, fits, deviceReasons, conditions }: Memo,
   host: HostSnapshot,
   context: FilterContext,
 ): Refusal | null {
   const filter = chain.find((one) => !one.passes(host, context));
   if (filter !== pciPassthroughFilter) return filter ? refusedBy(filter, host, context) : misfitOf(fits, host, context);
-  const key = `${shapeOf(host).number} ${conditionOf(host)}`;
+  const key = conditions.of(host);
   const known = deviceReasons.get(key) ?? refusedBy(filter, host, context);
   if (deviceReasons.size >= DEVICE_REASONS_MAX) deviceReasons.clear();
   deviceReasons.set(key, known);

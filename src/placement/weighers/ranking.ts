@@ -1,5 +1,5 @@
 import type { HostScore } from '../decision.js';
-import { ValueRange } from './value-range.js';
+import { BlockExtremes } from './block-extremes.js';
 
 /** So many of the best are found at once. */
 const BEST_MAX = 10;
@@ -9,7 +9,7 @@ interface Column {
   readonly name: string;
   /** By host; NaN for one that does not take part. */
   readonly raw: Float64Array;
-  readonly range: ValueRange;
+  readonly extremes: BlockExtremes;
   /** The range that the totals were made with. */
   low: number;
   high: number;
@@ -29,21 +29,27 @@ export class Ranking {
   private readonly columns: readonly Column[];
   /** NaN for one that does not take part. */
   private readonly totals: Float64Array;
+  /** The totals without the last column, whose range changes most often: that of what is asked for. */
+  private readonly subtotals: Float64Array;
+  private readonly best: BlockExtremes;
   private changed: number[] = [];
 
   /** @param hosts how many there are */
   constructor(weighers: readonly { readonly name: string; readonly multiplier: number }[], hosts: number) {
     this.columns = weighers.map(({ name, multiplier }) => {
       const raw = new Float64Array(hosts).fill(NaN);
-      return { name, multiplier, otherwise: new Map(), raw, range: new ValueRange(raw), low: NaN, high: NaN };
+      return { name, multiplier, otherwise: new Map(), raw, extremes: new BlockExtremes(raw), low: NaN, high: NaN };
     });
     this.totals = new Float64Array(hosts).fill(NaN);
+    this.subtotals = new Float64Array(hosts);
+    this.best = new BlockExtremes(this.totals);
   }
 
   /** The host does not take part any more. */
   drop(index: number): void {
     for (const column of this.columns) change(column, index, NaN, column.multiplier);
     this.totals[index] = NaN;
+    this.best.touch(index);
   }
 
   /**
@@ -63,7 +69,7 @@ export class Ranking {
   /** Best first; equal ones in the order of their indexes. */
   *ranked(): Generator<number> {
     this.settle();
-    const best = this.best();
+    const best = this.best.greatest(BEST_MAX);
     yield* best;
     if (best.length < BEST_MAX) return;
     const others = [...this.totals.keys()].filter((index) => !Number.isNaN(this.totals[index]));
@@ -83,62 +89,62 @@ export class Ranking {
   }
 
   private settle(): void {
-    let isOld = false;
-    for (const column of this.columns) {
-      column.range.settle();
-      const { low, high } = column.range;
+    const last = this.columns.length - 1;
+    let firstOld = Infinity;
+    for (const [at, column] of this.columns.entries()) {
+      const { low, high } = column.extremes.range();
       if (low === column.low && high === column.high) continue;
-      [column.low, column.high, isOld] = [low, high, true];
+      [column.low, column.high, firstOld] = [low, high, Math.min(firstOld, at)];
     }
-    if (isOld) this.addAllUp();
-    else for (const index of this.changed) this.addUp(index);
+    for (const index of this.changed) this.addUp(index);
     this.changed = [];
-  }
-
-  private addUp(index: number): void {
-    if (Number.isNaN(this.totals[index])) return;
-    let total = 0;
-    for (const column of this.columns) if (column.high !== column.low) total += weightedOf(column, index);
-    this.totals[index] = total;
-  }
-
-  private addAllUp(): void {
-    const { totals } = this;
-    for (let index = 0; index < totals.length; index++) if (!Number.isNaN(totals[index])) totals[index] = 0;
-    for (const column of this.columns) {
-      if (column.high === column.low) continue;
-      const { raw, low } = column;
-      const scale = scaleOf(column, column.multiplier);
-      for (let index = 0; index < totals.length; index++) {
-        totals[index] = (totals[index] as number) + ((raw[index] as number) - low) * scale;
-      }
-    }
+    if (firstOld > last) return;
+    if (firstOld < last) this.addSubtotals();
+    this.addLast();
+    this.best.touchAll();
     // hosts with multipliers of their own were added up with the common ones
     for (const { otherwise } of this.columns) for (const index of otherwise.keys()) this.addUp(index);
   }
 
-  private best(): number[] {
-    const { totals } = this;
-    const best: number[] = [];
-    let worst = -Infinity;
-    for (let index = 0; index < totals.length; index++) {
-      const total = totals[index] as number;
-      // of equal ones the first stays ahead; NaN is not greater than anything
-      if (!(total > worst)) continue;
-      let at = best.length;
-      while (at > 0 && total > (totals[best[at - 1] as number] as number)) at--;
-      best.splice(at, 0, index);
-      if (best.length > BEST_MAX) best.pop();
-      if (best.length === BEST_MAX) worst = totals[best[BEST_MAX - 1] as number] as number;
+  private addUp(index: number): void {
+    if (Number.isNaN(this.totals[index])) return;
+    const last = this.columns.at(-1);
+    let total = 0;
+    for (const column of this.columns) {
+      if (column === last) this.subtotals[index] = total;
+      total += weightedOf(column, index);
     }
-    return best;
+    this.totals[index] = total;
+    this.best.touch(index);
+  }
+
+  private addSubtotals(): void {
+    const { subtotals } = this;
+    subtotals.fill(0);
+    for (const column of this.columns.slice(0, -1)) {
+      if (column.high === column.low) continue;
+      const { raw, low } = column;
+      const scale = scaleOf(column, column.multiplier);
+      for (let index = 0; index < subtotals.length; index++) {
+        subtotals[index] = (subtotals[index] as number) + ((raw[index] as number) - low) * scale;
+      }
+    }
+  }
+
+  private addLast(): void {
+    const { subtotals, totals } = this;
+    const column = this.columns.at(-1) as Column;
+    const { raw, low, high } = column;
+    const scale = high === low ? 0 : scaleOf(column, column.multiplier);
+    for (let index = 0; index < totals.length; index++) {
+      totals[index] = (subtotals[index] as number) + ((raw[index] as number) - low) * scale;
+    }
   }
 }
 
-function change({ raw, range, multiplier, otherwise }: Column, index: number, value: number, own: number): void {
-  const before = raw[index] as number;
+function change({ raw, extremes, multiplier, otherwise }: Column, index: number, value: number, own: number): void {
   raw[index] = value;
-  range.change(before, value);
+  extremes.touch(index);
   if (own !== multiplier) otherwise.set(index, own);
   else if (otherwise.size > 0) otherwise.delete(index);
 }

@@ -7,19 +7,22 @@ import type { Weigher } from './weigher.js';
 
 export type { Weigher } from './weigher.js';
 
-/** Every weigher there is, Nova's by Nova's names; adding one is a file and a line here. */
+/**
+ * Every weigher there is, Nova's by Nova's names; adding one is a file and a line here. What looks at free devices is last: its
+ * range changes most often, and `ranking.ts` adds the last one up by itself.
+ */
 export const WEIGHERS: readonly Weigher[] = [
   ramWeigher,
   cpuWeigher,
   diskWeigher,
-  pciWeigher,
-  bestFitWeigher,
-  fragmentationWeigher,
   ioOpsWeigher,
   buildFailureWeigher,
   softAffinityWeigher,
   softAntiAffinityWeigher,
   alternativeWeigher,
+  bestFitWeigher,
+  fragmentationWeigher,
+  pciWeigher,
 ];
 
 export const WEIGHER_NAMES: readonly string[] = WEIGHERS.map((weigher) => weigher.name);
