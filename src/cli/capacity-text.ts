@@ -46,7 +46,7 @@ function strandedLines({ alias, idle, stranded, fragmentation, causes }: Fragmen
   const share = `${(fragmentation * 100).toFixed(1)} %`;
   return [
     '',
-    `${alias}: ${stranded} of ${counted(idle, 'idle device', 'idle devices')} can be had by nobody; the next server cannot use ${share} of the free ones`,
+    `${alias}: ${stranded} of ${counted(idle, 'idle device is', 'idle devices are')} of no use to any flavor or server that asks for it; the next server cannot use ${share} of the free ones`,
     ...causes.map(({ code, vendor_id, product_id, count, host_count, example }) => {
       const where = `on ${counted(host_count, 'host', 'hosts')}`;
       return `  ${count} × ${vendor_id}:${product_id} ${where}: ${code}; ${example}`;

@@ -367,7 +367,7 @@ describe('berth capacity, what-if and defragment plan', () => {
     );
     expect(capacity.stdout).toMatch(/^gpu +8 +4 +0 +0 +0 +4 +4 +2 \(a\)$/m);
     expect(capacity.stdout).toContain(
-      'gpu: 0 of 4 idle devices can be had by nobody; the next server cannot use 0.0 %',
+      'gpu: 0 of 4 idle devices are of no use to any flavor or server that asks for it; the next server cannot use 0.0 %',
     );
     const file = 'changes:\n  - {kind: lose_host, host: b}\nrequests:\n  - {name: pairs, flavor: two, copies: 9}\n';
     const whatIf = await run(['what-if', '-'], file);
