@@ -22,7 +22,7 @@ const gpuHost = (name: string, gpus: number): HostSnapshot =>
 /** What happens to a list of hosts between decisions. */
 const events = fc.array(
   fc.oneof(
-    { weight: 6, arbitrary: fc.record({ ask: fc.nat(REQUESTS.length - 1) }) },
+    { weight: 6, arbitrary: fc.record({ ask: fc.nat(REQUESTS.length - 1), tried: fc.boolean() }) },
     fc.record({ goesDown: fc.nat(9) }),
     fc.record({ arrives: fc.nat(3) }),
     fc.record({ leaves: fc.nat(9) }),
@@ -43,8 +43,10 @@ describe('judgements', () => {
           else if ('leaves' in event) hosts.splice(event.leaves % Math.max(1, hosts.length), 1);
           else {
             const request = { ...(REQUESTS[event.ask] ?? aRequest([])), serverName: `server-${step}` };
-            const decision = place({ hosts, policy: POLICY }, request, []);
-            expect(decision).toEqual(place({ hosts: [...hosts], policy: POLICY }, request, []));
+            const excluded = event.tried ? [{ hostId: hosts[0]?.id ?? '', reason: 'EBUSY' }] : [];
+            const decision = place({ hosts, policy: POLICY }, request, excluded);
+            expect(decision).toEqual(place({ hosts: [...hosts], policy: POLICY }, request, excluded));
+            expect(decision).not.toMatchObject({ hostId: excluded[0]?.hostId ?? 'nobody' });
             if (decision.outcome === 'rejected') continue;
             const at = hosts.findIndex((host) => host.id === decision.hostId);
             const owner = { serverId: `server-${step}`, serverName: `server-${step}` };

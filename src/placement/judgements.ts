@@ -27,10 +27,12 @@ export interface Judgements {
   readonly fits: Fits;
   /** Why a host of the refused ones is refused, as it is now. */
   readonly explain: (host: HostSnapshot) => Refusal;
+  /** Forgets what was put among the refusals for one server only. */
+  readonly judgeAgain: (index: number, host: HostSnapshot) => void;
 }
 
 /**
- * Asks filters and weighers about each host, and whether the devices fit.
+ * Asks filters and weighers about each host, and whether the devices fit; of no server in particular.
  *
  * What they say of a host is remembered as long as the list has that very object at that place, for each kind of
  * request: a flavor is asked for again and again, and between two decisions one host of thousands has changed. Only
@@ -109,8 +111,6 @@ function censusOf(hosts: readonly HostSnapshot[]): Census {
 }
 
 function memoFor({ memos }: Census, context: FilterContext, hosts: number): Memo {
-  // a server that has failed on a host is alone of its kind
-  if (context.excluded.length > 0) return emptyMemo(context, hosts);
   const kind = JSON.stringify([context.request, context.groupHosts]) + policyText(context.policy);
   const memo = memos.get(kind) ?? emptyMemo(context, hosts);
   memos.delete(kind);
@@ -154,12 +154,14 @@ function emptyMemo(context: FilterContext, hosts: number): Memo {
     name: weigher.name,
     multiplier: multiplierOf({ aggregates: [] }, weigher, policy),
   }));
-  return {
+  const memo: Memo = {
     ...{ chain, weighers, fits, seen: -1, deviceReasons: new Map(), conditions: new Conditions(request.devices) },
     ranking: new Ranking(columns, hosts),
     refusals: new Refusals(),
     explain: (host) => refusalOf(chain, host, context),
+    judgeAgain: (index, host) => judgeHost(memo, index, host, context),
   };
+  return memo;
 }
 
 function judgeHost(memo: Memo, index: number, host: HostSnapshot, context: FilterContext): void {

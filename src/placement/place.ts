@@ -1,5 +1,7 @@
 import type { Decision, HostRejection, HostScore } from './decision.js';
 import type { HostFit } from './fit-host.js';
+import type { FilterContext } from './filters/filter.js';
+import { retryFilter } from './filters/retry.filter.js';
 import { groupHostsOf } from './filters/server-group.filters.js';
 import { judge, type Judgements } from './judgements.js';
 import { fitHostAsNova } from './nova/fit-host.js';
@@ -24,15 +26,17 @@ const TOLD_WHEN_PLACED = { causes: 10, named: 1 } as const;
 export function place(snapshot: Snapshot, request: PlacementRequest, excluded: readonly ExcludedHost[]): Decision {
   const { hosts, policy } = snapshot;
   const { serverName: _hidden, ...judged } = request;
-  const judgements = judge(hosts, { request: judged, policy, excluded, groupHosts: groupHostsOf(hosts, judged) });
-  const failed = new Map<number, Refusal>();
+  const context = { request: judged, policy, groupHosts: groupHostsOf(hosts, judged) };
+  const judgements = judge(hosts, { ...context, excluded: [] });
+  const out = leftOut(hosts, { ...context, excluded });
   for (const index of judgements.ranking.ranked()) {
+    if (out.has(index)) continue;
     const host = hosts[index] as HostSnapshot;
     const fit = policy.compat === 'nova' ? fitHostAsNova(host, request, policy) : judgements.fits.of(host);
-    if (fit.fits) return placement(snapshot, judgements, index, fit, failed);
-    failed.set(index, fit);
+    if (fit.fits) return placement(snapshot, judgements, index, fit, out);
+    out.set(index, fit);
   }
-  const rejections = rejectionsOf(hosts, judgements, failed, TOLD);
+  const rejections = rejectionsOf(hosts, judgements, out, TOLD);
   return {
     outcome: 'rejected',
     message: summary(rejections, hosts.length),
@@ -41,12 +45,26 @@ export function place(snapshot: Snapshot, request: PlacementRequest, excluded: r
   };
 }
 
+/**
+ * The hosts that this one server is kept from, by index. They are judged, and weighed against, like all others: what is known
+ * for a kind of request serves all servers of the kind, also those that have failed somewhere.
+ */
+function leftOut(hosts: readonly HostSnapshot[], context: FilterContext): Map<number, Refusal> {
+  const out = new Map<number, Refusal>();
+  for (const { hostId } of context.excluded) {
+    const index = hosts.findIndex(({ id }) => id === hostId);
+    const host = hosts[index];
+    if (host) out.set(index, { filter: retryFilter.name, reasons: retryFilter.explain(host, context) });
+  }
+  return out;
+}
+
 function placement(
   { hosts }: Snapshot,
   judgements: Judgements,
   index: number,
   { fits: _fits, ...given }: HostFit,
-  failed: ReadonlyMap<number, Refusal>,
+  out: ReadonlyMap<number, Refusal>,
 ): Decision {
   const { id, name, generation } = hosts[index] as HostSnapshot;
   return {
@@ -55,8 +73,8 @@ function placement(
     hostName: name,
     generation,
     ...given,
-    scores: scoresOf(hosts, judgements, failed),
-    rejections: rejectionsOf(hosts, judgements, failed, TOLD_WHEN_PLACED),
+    scores: scoresOf(hosts, judgements, out),
+    rejections: rejectionsOf(hosts, judgements, out, TOLD_WHEN_PLACED),
     hostsConsidered: hosts.length,
   };
 }
@@ -65,27 +83,27 @@ function placement(
 function scoresOf(
   hosts: readonly HostSnapshot[],
   { ranking }: Judgements,
-  failed: ReadonlyMap<number, Refusal>,
+  out: ReadonlyMap<number, Refusal>,
 ): HostScore[] {
   const scores: HostScore[] = [];
   for (const index of ranking.ranked()) {
-    if (failed.has(index)) continue;
+    if (out.has(index)) continue;
     scores.push(ranking.scoreOf(index, hosts[index]?.name ?? ''));
     if (scores.length === SCORES_KEPT) break;
   }
   return scores;
 }
 
-/** @param failed hosts of the ranking on which the devices turned out not to fit */
+/** @param out hosts that turned out not to serve, or that the server is kept from */
 function rejectionsOf(
   hosts: readonly HostSnapshot[],
-  { refusals, explain }: Judgements,
-  failed: ReadonlyMap<number, Refusal>,
+  { refusals, explain, judgeAgain }: Judgements,
+  out: ReadonlyMap<number, Refusal>,
   limits: Parameters<Judgements['refusals']['told']>[1],
 ): readonly HostRejection[] {
-  for (const [index, refusal] of failed) refusals.put(index, refusal);
-  const told = refusals.told(hosts, limits, (index) => failed.get(index) ?? explain(hosts[index] as HostSnapshot));
-  for (const index of failed.keys()) refusals.remove(index);
+  for (const [index, refusal] of out) refusals.put(index, refusal);
+  const told = refusals.told(hosts, limits, (index) => out.get(index) ?? explain(hosts[index] as HostSnapshot));
+  for (const index of out.keys()) judgeAgain(index, hosts[index] as HostSnapshot);
   return told;
 }
 
