@@ -37,11 +37,10 @@ export function candidatesFor(host: HostSnapshot, wanted: Wanted, index: number)
       const member = group.members[position] as SnapshotDevice;
       const rank = affinityRank(member.numaNode, request.numaPolicy, cells, host.numaCells);
       if (rank === null) continue;
-      // members that the same requests want are one choice, so that a unit is used up before the next is opened
       const utility = graded ? utilityOf(request, member) : 0;
       const places = placesOf(host, constraints, index, member);
-      const wantedBy = requests.map((other) => matchingPositions(group, other).includes(position));
-      const key = JSON.stringify([rank, utility, places, wantedBy, host.topology.get(member.address)?.PIX]);
+      // members that are as good to every request are one choice, so that a unit is used up before the next is opened
+      const key = lookOf(host, wanted, group, position);
       const merged = alike.get(key);
       if (merged) merged.positions.push(position);
       else alike.set(key, { positions: [position], rank, utility, places });
@@ -49,6 +48,16 @@ export function candidatesFor(host: HostSnapshot, wanted: Wanted, index: number)
     for (const choice of alike.values()) candidates.push({ group, ...choice });
   }
   return candidates.sort((a, b) => bestFirst(a, b, request.count));
+}
+
+/** What any of the requests could look at in a member of a class. */
+function lookOf(host: HostSnapshot, { requests, constraints }: Wanted, group: DeviceClass, position: number): string {
+  const member = group.members[position] as SnapshotDevice;
+  const wantedBy = requests.map((other) =>
+    matchingPositions(group, other).includes(position) ? utilityOf(other, member) : null,
+  );
+  const places = constraints.map((constraint) => placeFor(constraint, host, member));
+  return JSON.stringify([member.numaNode, host.topology.get(member.address)?.PIX, places, wantedBy]);
 }
 
 /** Where a device is, for each constraint that the request is part of. */

@@ -86,6 +86,25 @@ describe('selectDevices', () => {
     expect(chosen(host, [wants('gpu', 3, '10de:1bb0')])).toEqual(['25:00.0', '26:00.0', '26:00.1', '25:00.1+']);
   });
 
+  it('leaves to another request what that can use better', () => {
+    const both = [{ address: '0000:25:00.0' }, { address: '0000:25:00.1', ids: '10de:10f0' }];
+    const host = aHost(
+      'h',
+      both.map((device) => ({ ...device, group: 1 })),
+    );
+    const either = (utility: number): DeviceRequest => {
+      const specs = [...wants('x', 1, '10de:10f0').specs, ...wants('x', 1, '10de:1bb0', { utility }).specs];
+      return { ...wants('x', 1, '10de:1bb0'), specs };
+    };
+    for (const requests of [
+      [either(0), either(10)],
+      [either(10), either(0)],
+    ]) {
+      const selection = selectDevices(host, { requests, cells: null, constraints: [] });
+      expect(selection).toMatchObject({ outcome: 'feasible', utility: 10, devices: { length: 2 } });
+    }
+  });
+
   it('proves what requests compete for', () => {
     const host = aHost('h', [
       { address: '0000:01:00.0' },
