@@ -221,7 +221,8 @@ describe('RabbitMQ that cannot be reached', () => {
 
     await harness.proxy.listen();
     await isReady(harness);
-    await harness.bus.publish(queue, aMessage());
+    // a queue that was just declared may have no leader yet, and then takes nothing: the relay tries again, and so do we
+    await vi.waitFor(() => harness.bus.publish(queue, aMessage()), SOON);
     await vi.waitFor(() => expect(got).toHaveLength(1), SOON);
     await harness.close();
   });
