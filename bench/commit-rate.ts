@@ -35,6 +35,22 @@ export async function measureCommits(url: string): Promise<CommitRate> {
   }
 }
 
+/** Bare commits of one row a second by so many connections, over so many seconds. */
+export async function commitsPerSecond(url: string, connections: number, seconds: number): Promise<number> {
+  const clients = await Promise.all(Array.from({ length: connections }, () => connect(url)));
+  try {
+    await clients[0]?.query(
+      `CREATE TABLE IF NOT EXISTS bench_commits (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text)`,
+    );
+    await commitsWithin(clients, ROUND_MS / 4);
+    const start = performance.now();
+    const commits = await commitsWithin(clients, 1000 * seconds);
+    return (1000 * commits) / (performance.now() - start);
+  } finally {
+    await Promise.all(clients.map((client) => client.end()));
+  }
+}
+
 async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -66,9 +82,9 @@ async function commitsWithin(clients: readonly pg.Client[], ms: number): Promise
   return counts.reduce((a, b) => a + b, 0);
 }
 
-async function durability(client: pg.Client): Promise<string> {
+export async function durability(client: pg.Client): Promise<string> {
   const { rows } = await client.query<{ name: string; setting: string }>(
-    `SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'wal_sync_method') ORDER BY name`,
+    `SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'wal_sync_method') ORDER BY name`,
   );
   return rows.map(({ name, setting }) => `${name} ${setting}`).join(', ');
 }

@@ -3,7 +3,7 @@ import { place } from '../src/placement/place.js';
 import type { PlacementRequest } from '../src/placement/request.js';
 import type { HostSnapshot, PlacementPolicy } from '../src/placement/snapshot.js';
 import { loadSettings } from '../src/settings/load-settings.js';
-import { placementPolicy } from '../src/scheduler/scheduling.service.js';
+import { placementPolicy } from '../src/batches/deciding.js';
 import { gpuHost, serverWith, wanted } from './gpu-fleet.js';
 import { sayMachine } from './machine.js';
 import { figure, say, sayTable } from './print.js';

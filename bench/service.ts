@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { createApi } from '../src/api/create-api.js';
+import { BatchesModule } from '../src/batches/batches.module.js';
 import { BusModule } from '../src/bus/bus.module.js';
 import { Bus } from '../src/bus/bus.js';
 import { envelope } from '../src/messages/envelope.js';
@@ -32,8 +33,9 @@ async function serve(databaseUrl: string): Promise<void> {
   await migrate(databaseUrl);
   const store = StoreModule.register({ url: databaseUrl, poolMax: settings.database.poolMax });
   const bus = BusModule.register(settings.bus);
-  const rooms = [bus, SchedulerModule.register(settings.scheduler, [store, bus])];
-  const app = await createApi(settings, { role: 'all', store, rooms, logger: ['error', 'fatal'] });
+  const batches = BatchesModule.register(settings.scheduler, store);
+  const rooms = [bus, SchedulerModule.register(settings.scheduler, [store, batches, bus])];
+  const app = await createApi(settings, { role: 'all', store, batches, rooms, logger: ['error', 'fatal'] });
   const aliases = parseAliases(ALIASES.map((value, index) => ({ value, where: `alias ${index + 1}` })));
   await app.get(Ledger, { strict: false }).transaction((tx) => syncFileAliases(tx, 'bench', aliases));
   await app.listen(0, '127.0.0.1');

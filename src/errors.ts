@@ -49,6 +49,9 @@ export const ERROR_CODES = {
   'device.not_pooled': 'The device is not among the free ones.',
   'request.no_devices': 'There are too few free devices.',
   'claim.conflict': 'The devices changed hands meanwhile.',
+  // placements of orchestrators
+  'placement.unknown': 'There is no such placement.',
+  'placement.too_many_waiting': 'Too many placements wait for their decision.',
   // the bus
   'message.invalid': 'A message is not well formed.',
   'message.too_large': 'A message is larger than the limit.',

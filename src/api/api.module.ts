@@ -23,6 +23,9 @@ import { FlavorsService } from './flavors/flavors.service.js';
 import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
 import { HttpLimits } from './http-limits.js';
+import { NativePlacementsController } from './placements/native-placements.controller.js';
+import { NativePlacementsService } from './placements/native-placements.service.js';
+import { PlacementWishes } from './placements/placement-wishes.js';
 import { PlacementsController } from './placements/placements.controller.js';
 import { DryRunPolicy, PlacementsService } from './placements/placements.service.js';
 import { WhatIfService } from './placements/placements.what-if.service.js';
@@ -46,6 +49,7 @@ export interface ApiOptions {
   /** What `StoreModule.register` answered; a process with more roles shares it with them. */
   readonly store: DynamicModule;
   /** Further rooms of the process. */
+  readonly batches: DynamicModule;
   readonly rooms: readonly DynamicModule[];
   readonly http: HttpSettings;
   readonly scheduler: PlacementPolicy;
@@ -62,7 +66,7 @@ export class ApiModule {
     const { bodyBytesMax, pageSizeMax } = options.http;
     return {
       module: ApiModule,
-      imports: [options.store, HealthModule.register(options.health), ...options.rooms],
+      imports: [options.store, options.batches, HealthModule.register(options.health), ...options.rooms],
       controllers: [
         HostsController,
         HostTopologyController,
@@ -80,6 +84,7 @@ export class ApiModule {
         ServerDevicesController,
         ExplanationController,
         PlacementsController,
+        NativePlacementsController,
         PreemptionController,
         QueueController,
         CapacityController,
@@ -95,6 +100,8 @@ export class ApiModule {
         ServerDevicesService,
         ExplanationService,
         PlacementsService,
+        NativePlacementsService,
+        PlacementWishes,
         WhatIfService,
         CapacityService,
         DefragmentationService,

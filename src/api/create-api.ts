@@ -1,9 +1,9 @@
 import { Logger, type DynamicModule, type INestApplication, type LoggerService, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { BatchesModule } from '../batches/batches.module.js';
 import { BerthError, messageOf } from '../errors.js';
 import type { Check, Checks } from '../health/health.module.js';
-import type { PlacementPolicy } from '../placement/snapshot.js';
 import type { ReloadOutcome } from '../settings/live-configuration.js';
 import type { HttpSettings, Settings } from '../settings/settings.js';
 import { Ledger } from '../store/ledger.js';
@@ -20,7 +20,7 @@ const REQUEST_TIMEOUT_MS = 60_000;
 export interface ApiSettings {
   readonly database: Settings['database'];
   readonly http: HttpSettings;
-  readonly scheduler: PlacementPolicy;
+  readonly scheduler: Settings['scheduler'];
   readonly pci: Pick<Settings['pci'], 'exclusiveTags'>;
 }
 
@@ -31,6 +31,8 @@ export interface ApiStart {
   readonly checks?: (app: INestApplication) => Readonly<Record<string, Check>>;
   /** Shared with other rooms of the process; by default one of its own. */
   readonly store?: DynamicModule;
+  /** What decides, shared with other rooms of the process; by default its own. */
+  readonly batches?: DynamicModule;
   /** Further rooms of the process. */
   readonly rooms?: readonly DynamicModule[];
   /** `false` leaves the database alone: only the shape of the program is wanted. */
@@ -60,8 +62,10 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     ...(await app?.get(Ledger, { strict: false }).check()),
     ...(app && start.checks?.(app)),
   });
+  const store = start.store ?? StoreModule.register({ url, poolMax, connect: start.connect !== false });
   const module = ApiModule.register({
-    store: start.store ?? StoreModule.register({ url, poolMax, connect: start.connect !== false }),
+    store,
+    batches: start.batches ?? BatchesModule.register(settings.scheduler, store),
     rooms: start.rooms ?? [],
     http: settings.http,
     scheduler: settings.scheduler,

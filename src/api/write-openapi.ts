@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import type { PlacementPolicy } from '../placement/snapshot.js';
-import type { HttpSettings } from '../settings/settings.js';
+import { loadSettings } from '../settings/load-settings.js';
 import { createApi } from './create-api.js';
 import { openApiText } from './openapi.js';
 
@@ -10,8 +9,10 @@ import { openApiText } from './openapi.js';
  * @param target a file, or `-` for standard output
  */
 export async function writeOpenApi(target: string): Promise<void> {
+  // the document does not depend on settings
+  const { settings } = loadSettings({ files: [], env: {} });
   const app = await createApi(
-    { database: { url: 'postgres://none', poolMax: 1 }, http: HTTP, scheduler: SCHEDULER, pci: { exclusiveTags: [] } },
+    { ...settings, database: { url: 'postgres://none', poolMax: 1 } },
     { connect: false, logger: false },
   );
   await app.init();
@@ -20,14 +21,3 @@ export async function writeOpenApi(target: string): Promise<void> {
   if (target === '-') process.stdout.write(text);
   else await writeFile(target, text);
 }
-
-/** The document does not depend on settings. */
-const HTTP: HttpSettings = { host: '127.0.0.1', port: 0, bodyBytesMax: 1_048_576, pageSizeMax: 1_000 };
-const SCHEDULER: PlacementPolicy = {
-  compat: 'strict',
-  filters: [],
-  weigherMultipliers: {},
-  cpuAllocationRatio: 1,
-  ramAllocationRatio: 1,
-  diskAllocationRatio: 1,
-};

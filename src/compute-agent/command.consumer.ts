@@ -1,10 +1,10 @@
 import type { Bus } from '../bus/bus.js';
 import { messageOf } from '../errors.js';
-import type { PrepareDevices, ReleaseDevices } from '../messages/bodies.js';
+import type { AgentCommand, PrepareDevices, ReleaseDevices } from '../messages/bodies.js';
 import { envelope, type Envelope } from '../messages/envelope.js';
-import { QUEUES } from '../messages/routes.js';
 import { BindingError } from './binding-error.js';
 import { KeyedQueue } from './keyed-queue.js';
+import { OutcomeSender } from './outcome-sender.js';
 import { prepareDevices, releaseDevices, resumeReleases, type BinderHost } from './vfio-binder.js';
 
 export interface CommandContext {
@@ -34,7 +34,11 @@ export class CommandConsumer {
   /** Devices of claims whose prepare is under way, which the journal may not know yet. */
   private readonly preparing = new Map<string, readonly string[]>();
 
-  constructor(private readonly context: CommandContext) {}
+  private readonly outcomes: OutcomeSender;
+
+  constructor(private readonly context: CommandContext) {
+    this.outcomes = new OutcomeSender(context.bus);
+  }
 
   /** Begins to finish releases that a crash interrupted; does not wait for them, as a device may still be held open. */
   resume(): void {
@@ -57,6 +61,8 @@ export class CommandConsumer {
         return this.prepare(message.body);
       case 'devices.release':
         return this.release(message.body);
+      case 'agent.commands':
+        return this.carryOut(message.body.commands);
       case 'report.request':
         return this.context.reportFully();
       case 'agent.reload':
@@ -64,6 +70,18 @@ export class CommandConsumer {
       default:
         this.context.binder.log('warn', 'A message that is no command was dropped', { type: message.type });
     }
+  }
+
+  /** All of them are carried out, whatever becomes of the others; when one has to come again, they all do. */
+  private async carryOut(commands: readonly AgentCommand[]): Promise<void> {
+    const ends = await Promise.allSettled(
+      commands.map(async ({ prepare, release }) => {
+        if (prepare) await this.prepare(prepare);
+        if (release) await this.release(release);
+      }),
+    );
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (failed) throw failed.reason;
   }
 
   private async prepare(order: PrepareDevices): Promise<void> {
@@ -79,7 +97,9 @@ export class CommandConsumer {
 
   private async prepareAndAnswer(order: PrepareDevices): Promise<void> {
     const answer = await this.prepared(order);
-    await this.context.bus.publish(QUEUES.outcomes, answer);
+    await this.outcomes.send(
+      answer.type === 'devices.prepared' ? { prepared: answer.body } : { prepare_failed: answer.body },
+    );
     const { log } = this.context.binder;
     const fields = { host: this.context.host, claimId: order.claim_id, serverId: order.server_id };
     if (answer.type === 'devices.prepared') log('info', 'Devices are prepared', fields);
@@ -114,11 +134,11 @@ export class CommandConsumer {
     const split = order.split_from ?? null;
     const whole = split === null ? [] : [split.claim_id, ...split.addresses];
     await this.queue.run([...new Set([...this.keysOf(order.claim_id), ...whole])], async () => {
-      const { binder, bus, host } = this.context;
+      const { binder, host } = this.context;
       if (split) await binder.journal.split(split.claim_id, order.claim_id, split.addresses);
       if (binder.journal.claim(order.claim_id)) this.assertMayBind();
       const devices = await releaseDevices(binder, order.claim_id);
-      await bus.publish(QUEUES.outcomes, envelope('devices.released', { ...this.signature(order), devices }));
+      await this.outcomes.send({ released: { ...this.signature(order), devices } });
       const outcomes = devices.map(({ address, outcome }) => `${address} ${outcome}`);
       binder.log('info', 'Devices are released', { host, claimId: order.claim_id, outcomes });
     });

@@ -19,7 +19,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { DEVICE_TYPES, type DeviceType } from '../pci/device.js';
-import { HOST_NAME } from './routes.js';
+import { COMMANDS_PER_MESSAGE_MAX, HOST_NAME } from './routes.js';
 
 /** The most PCI functions one host may report (64 SR-IOV ports with 256 VFs each). */
 export const DEVICES_PER_HOST_MAX = 16_384;
@@ -217,6 +217,21 @@ export class ReleaseDevices {
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireSplit) split_from?: WireSplit | null;
 }
 
+/** One of several commands: exactly one of the two. */
+export class AgentCommand {
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => PrepareDevices) prepare?: PrepareDevices;
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => ReleaseDevices) release?: ReleaseDevices;
+}
+
+/** Commands that were given at the same time. Each is carried out, and answered, as if it had come alone. */
+export class AgentCommands {
+  @IsArray()
+  @ArrayMaxSize(COMMANDS_PER_MESSAGE_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => AgentCommand)
+  commands: AgentCommand[];
+}
+
 /** Ask for a full report now. */
 export class RequestReport {
   @IsOptional() @IsString() @MaxLength(500) reason?: string;
@@ -270,6 +285,22 @@ export class DevicesReleased {
   @IsUUID() server_id: string;
   /** One line for each device: how it ended (`restored`, `restored-other-driver`, `driverless`, `missing`). */
   @IsArray() @ArrayMaxSize(1024) @ValidateNested({ each: true }) @Type(() => ReleasedDevice) devices: ReleasedDevice[];
+}
+
+/** One of several outcomes: exactly one of the three. */
+export class AgentOutcome {
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => DevicesPrepared) prepared?: DevicesPrepared;
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => PrepareFailed) prepare_failed?: PrepareFailed;
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => DevicesReleased) released?: DevicesReleased;
+}
+
+/** What an agent has carried out at about the same time. */
+export class AgentOutcomes {
+  @IsArray()
+  @ArrayMaxSize(COMMANDS_PER_MESSAGE_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => AgentOutcome)
+  outcomes: AgentOutcome[];
 }
 
 export type ReleaseOutcome = 'restored' | 'restored-other-driver' | 'driverless' | 'missing';

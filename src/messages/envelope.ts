@@ -5,7 +5,9 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync, type ValidationError } from 'class-validator';
 import { BerthError } from '../errors.js';
 import {
+  AgentCommands,
   AgentHeartbeat,
+  AgentOutcomes,
   AgentReport,
   DevicesPrepared,
   DevicesReleased,
@@ -34,6 +36,8 @@ const BODIES = {
   'devices.prepared': DevicesPrepared,
   'devices.prepare_failed': PrepareFailed,
   'devices.released': DevicesReleased,
+  'agent.commands': AgentCommands,
+  'agent.outcomes': AgentOutcomes,
 } as const;
 
 export type MessageType = keyof typeof BODIES;

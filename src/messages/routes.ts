@@ -4,8 +4,9 @@
  *   scheduler ◄── berth.requests    server.requested, server.deleted        (relay, from the outbox)
  *   scheduler ◄── berth.reports     agent.report                            (agents; large)
  *   scheduler ◄── berth.heartbeats  agent.heartbeat                         (agents; small and many)
- *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released   (agents)
- *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, report.request, agent.reload  (relay)
+ *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.outcomes (several)   (agents)
+ *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, agent.commands (several), report.request,
+ *                                   agent.reload  (relay)
  */
 export const QUEUES = {
   requests: 'berth.requests',
@@ -13,6 +14,9 @@ export const QUEUES = {
   heartbeats: 'berth.heartbeats',
   outcomes: 'berth.outcomes',
 } as const;
+
+/** So many commands travel to an agent in one message, and so many of its outcomes back. */
+export const COMMANDS_PER_MESSAGE_MAX = 256;
 
 /** The command queue of one host's agent. */
 export function agentQueue(hostName: string): string {

@@ -4,6 +4,7 @@ import { Logger, Module, type DynamicModule, type INestApplication } from '@nest
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApi } from '../api/create-api.js';
+import { BatchesModule } from '../batches/batches.module.js';
 import { Bus } from '../bus/bus.js';
 import { BusModule } from '../bus/bus.module.js';
 import { ComputeAgentModule } from '../compute-agent/compute-agent.module.js';
@@ -40,6 +41,7 @@ export async function startApi(configuration: LiveConfiguration): Promise<Runnin
   const app = await createApi(settings, {
     role: 'api',
     store,
+    batches: BatchesModule.register(settings.scheduler, store),
     checks: () => ({ broker, ...configurationCheck(configuration) }),
     logger,
     reload: () => configuration.reload('rest'),
@@ -58,7 +60,9 @@ export async function startScheduler(configuration: LiveConfiguration): Promise<
   const logger = new RoleLogger(settings.logLevel);
   const store = storeOf(settings, 'berth scheduler');
   const bus = busOf(settings, 'berth scheduler');
-  const app = await createRole([store, bus, SchedulerModule.register(settings.scheduler, [store, bus])], {
+  const batches = BatchesModule.register(settings.scheduler, store);
+  const rooms = [store, bus, SchedulerModule.register(settings.scheduler, [store, batches, bus])];
+  const app = await createRole(rooms, {
     role: 'scheduler',
     logger,
     checks: async (running) => ({
@@ -173,11 +177,13 @@ function createAll(
 ): Promise<NestFastifyApplication> {
   const store = storeOf(settings, 'berth all');
   const bus = BusModule.register(settings.bus);
+  const batches = BatchesModule.register(settings.scheduler, store);
   return createApi(settings, {
     role: 'all',
     store,
+    batches,
     rooms: [
-      SchedulerModule.register(settings.scheduler, [store, bus]),
+      SchedulerModule.register(settings.scheduler, [store, batches, bus]),
       ComputeAgentModule.register(agents, bus, demo ? null : agentSource(configuration)),
     ],
     checks: (app) => ({ ...brokerCheck(app), ...agentChecks(app), ...configurationCheck(configuration) }),

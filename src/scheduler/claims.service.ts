@@ -1,15 +1,19 @@
 import { Injectable, Logger } from '@nestjs/common';
-import type { DevicesPrepared, DevicesReleased, PrepareFailed } from '../messages/bodies.js';
+import { BatchIntake } from '../batches/batch-intake.js';
+import type { AgentOutcome, DevicesPrepared, DevicesReleased, PrepareFailed } from '../messages/bodies.js';
+import { messageOf } from '../errors.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import { failAttach } from '../store/attach.store.js';
 import {
   beginRelease,
-  confirmClaim,
+  confirmClaims,
   deleteWhenReleased,
   finishRelease,
+  finishReleases,
   lockClaim,
+  lockClaims,
   loseDevices,
   readUnreleasedClaims,
   sendRelease,
@@ -21,22 +25,94 @@ import type { Fault } from '../store/entities/workload.entities.js';
 import { Ledger } from '../store/ledger.js';
 import { addToOutbox } from '../store/outbox.store.js';
 
+/** Outcomes that come within so many milliseconds are written together, so many at most. */
+const BATCH_DELAY_MS = 4;
+const BATCH_SIZE_MAX = 512;
+
 /** Carries claims on when their agent answers, when it does not, and when their server is deleted. Every step is idempotent. */
 @Injectable()
 export class ClaimsService {
   private readonly log = new Logger(ClaimsService.name);
+  private readonly intake = new BatchIntake<AgentOutcome, unknown>((outcomes) => this.takeTogether(outcomes), {
+    sizeMax: BATCH_SIZE_MAX,
+    delayMs: BATCH_DELAY_MS,
+  });
 
   constructor(
     private readonly ledger: Ledger,
     private readonly settings: SchedulerSettings,
   ) {}
 
+  /** Resolves when what the agent has done is in the ledger. */
+  async take(outcome: AgentOutcome): Promise<void> {
+    const problem = await this.intake.add(outcome);
+    if (problem !== null) throw problem;
+  }
+
+  /** Most outcomes are as awaited, and these are written in one transaction. @returns for each what went wrong, or null */
+  private async takeTogether(outcomes: readonly AgentOutcome[]): Promise<unknown[]> {
+    const taken = outcomes.length === 1 ? new Set<AgentOutcome>() : await this.takeAwaited(outcomes);
+    const problems: unknown[] = [];
+    for (const outcome of outcomes) {
+      problems.push(taken.has(outcome) ? null : await this.takeAlone(outcome).then(() => null, asProblem));
+    }
+    return problems;
+  }
+
+  /** @returns those that are written; when something is wrong with one, none are: then each is taken alone */
+  private async takeAwaited(outcomes: readonly AgentOutcome[]): Promise<ReadonlySet<AgentOutcome>> {
+    const byClaim = new Map<string, AgentOutcome[]>();
+    for (const outcome of outcomes) {
+      const id = claimIdOf(outcome);
+      byClaim.set(id, [...(byClaim.get(id) ?? []), outcome]);
+    }
+    const single = [...byClaim].flatMap(([id, [outcome, ...others]]) =>
+      outcome && others.length === 0 && !outcome.prepare_failed ? [[id, outcome] as const] : [],
+    );
+    try {
+      return await this.ledger.transaction(async (tx) => {
+        const claims = new Map(
+          (
+            await lockClaims(
+              tx,
+              single.map(([id]) => id),
+            )
+          ).map((claim) => [claim.id, claim]),
+        );
+        const known = single.flatMap(([id, outcome]) => {
+          const claim = claims.get(id);
+          return claim ? [{ claim, outcome }] : [];
+        });
+        const confirmed = known.filter(({ claim, outcome }) => outcome.prepared && isExpected(claim));
+        const released = known.filter(({ claim, outcome }) => outcome.released && claim.status === 'releasing');
+        await confirmClaims(
+          tx,
+          confirmed.map(({ claim, outcome }) => ({ claim, bindings: outcome.prepared?.bindings ?? [] })),
+        );
+        await finishReleases(
+          tx,
+          released.map(({ claim }) => claim),
+        );
+        return new Set([...confirmed, ...released].map(({ outcome }) => outcome));
+      });
+    } catch (error) {
+      this.log.warn({ message: 'outcomes are taken one by one', problem: messageOf(error) });
+      return new Set();
+    }
+  }
+
+  private async takeAlone({ prepared, prepare_failed, released }: AgentOutcome): Promise<void> {
+    if (prepared) await this.prepared(prepared);
+    if (prepare_failed) await this.prepareFailed(prepare_failed);
+    if (released) await this.released(released);
+  }
+
   async prepared(outcome: DevicesPrepared): Promise<void> {
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
       if (claim?.status === 'allocated') return;
-      if (claim?.status === 'claimed' && isAwaited(claim)) {
-        await confirmClaim(tx, claim, outcome.bindings);
+      if (claim && isExpected(claim)) {
+        await confirmClaims(tx, [{ claim, bindings: outcome.bindings }]);
       } else if (claim?.status === 'claimed') {
         await beginRelease(tx, claim);
       } else {
@@ -79,7 +155,7 @@ export class ClaimsService {
   /** A server was deleted: everything that it holds is given back; it is gone when that is done. */
   async serverDeleted(serverId: string): Promise<void> {
     const claimIds = await readUnreleasedClaims(this.ledger.pool, serverId);
-    await this.ledger.transaction((tx) => deleteWhenReleased(tx, serverId));
+    await this.ledger.transaction((tx) => deleteWhenReleased(tx, [serverId]));
     for (const claimId of claimIds) {
       await this.ledger.transaction(async (tx) => {
         const claim = await lockClaim(tx, claimId);
@@ -110,6 +186,19 @@ export class ClaimsService {
       if (claim?.status === 'releasing') await sendRelease(tx, claim);
     });
   }
+}
+
+function claimIdOf({ prepared, prepare_failed, released }: AgentOutcome): string {
+  return (prepared ?? prepare_failed ?? released)?.claim_id ?? '';
+}
+
+function asProblem(error: unknown): unknown {
+  return error ?? new Error('failed');
+}
+
+/** The claim waits for just this. */
+function isExpected(claim: LockedClaim): boolean {
+  return claim.status === 'claimed' && isAwaited(claim);
 }
 
 /** The server is still where the devices were to make it. */

@@ -4,7 +4,7 @@ import { thawHost, type HostFacts } from '../placement/frozen-snapshot.js';
 import { place } from '../placement/place.js';
 import { placeTogether } from '../placement/place-together.js';
 import type { HostSnapshot, PlacementPolicy } from '../placement/snapshot.js';
-import type { DecisionBody, DecisionMember, HostBody } from './decision-recorder-bodies.js';
+import type { DecisionBody, DecisionMember, HostBody } from '../batches/decision-recorder-bodies.js';
 
 /** All hosts as a scheduler saw them at one moment of its journal. */
 export class ReplayWorld {

@@ -20,7 +20,7 @@ import {
   type DecisionBody,
   type DecisionMember,
   type HostBody,
-} from './decision-recorder-bodies.js';
+} from '../batches/decision-recorder-bodies.js';
 import { ReplayWorld } from './replay-world.js';
 
 /** How many of each kind a report tells; all are counted. */

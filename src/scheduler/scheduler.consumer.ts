@@ -15,6 +15,7 @@ const MAKES_ROOM: ReadonlySet<string> = new Set<MessageType>([
   'agent.report',
   'devices.released',
   'devices.prepare_failed',
+  'agent.outcomes',
   'server.deleted',
 ]);
 
@@ -65,16 +66,25 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
       case 'agent.heartbeat':
         return this.inventory.heartbeat(message.body);
       case 'devices.prepared':
-        return this.claims.prepared(message.body);
+        return this.claims.take({ prepared: message.body });
       case 'devices.prepare_failed':
-        return this.claims.prepareFailed(message.body);
+        return this.claims.take({ prepare_failed: message.body });
       case 'devices.released':
-        return this.claims.released(message.body);
+        return this.claims.take({ released: message.body });
+      case 'agent.outcomes':
+        return all(message.body.outcomes.map((outcome) => this.claims.take(outcome)));
       case 'devices.prepare':
       case 'devices.release':
+      case 'agent.commands':
       case 'report.request':
       case 'agent.reload':
         throw new Error(`${message.type} is for agents`);
     }
   }
+}
+
+/** One that fails has the message come again, once the others are done: each may come twice. */
+async function all(works: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((end) => end.status === 'rejected');
+  if (failed) throw failed.reason;
 }

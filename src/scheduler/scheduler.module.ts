@@ -1,17 +1,16 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { Deciding } from '../batches/deciding.js';
 import { Bus } from '../bus/bus.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import { Ledger } from '../store/ledger.js';
-import { SnapshotCache } from '../store/snapshot.store.js';
 import { ClaimsService } from './claims.service.js';
-import { DecisionRecorder } from './decision-recorder.js';
 import { InventoryService } from './inventory.service.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { SchedulerConsumer } from './scheduler.consumer.js';
 import { SchedulingService } from './scheduling.service.js';
 import { SweepsService } from './sweeps.service.js';
 
-/** The scheduler's room. `rooms` are the registered store and bus that it shares with the process. */
+/** The scheduler's room. `rooms` are the registered store, batches and bus that it shares with the process. */
 @Module({})
 export class SchedulerModule {
   static register(settings: SchedulerSettings, rooms: readonly DynamicModule[]): DynamicModule {
@@ -21,9 +20,8 @@ export class SchedulerModule {
       providers: [
         {
           provide: SchedulingService,
-          useFactory: (ledger: Ledger, cache: SnapshotCache) =>
-            new SchedulingService(ledger, cache, settings, new DecisionRecorder(ledger, cache, settings.journal)),
-          inject: [Ledger, SnapshotCache],
+          useFactory: (deciding: Deciding) => new SchedulingService(deciding),
+          inject: [Deciding],
         },
         {
           provide: ClaimsService,

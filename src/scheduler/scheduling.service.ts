@@ -1,17 +1,13 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { BatchIntake } from '../batches/batch-intake.js';
+import { type Deciding, placementPolicy } from '../batches/deciding.js';
 import { BerthError } from '../errors.js';
 import type { Decision } from '../placement/decision.js';
-import type { PlacementPolicy } from '../placement/snapshot.js';
-import type { SchedulerSettings } from '../settings/settings.js';
-import { commitDecisions, readWaitingServers, type DecidedServer } from '../store/claims.store.js';
-import { Ledger } from '../store/ledger.js';
-import { countStillWaiting, readNominations, readQueue, type Nomination } from '../store/queue.store.js';
-import { LiveMix } from '../store/live-mix.js';
-import { SnapshotCache } from '../store/snapshot.store.js';
+import { readWaitingServers, type DecidedServer } from '../store/claims.store.js';
+import type { Ledger } from '../store/ledger.js';
+import { countStillWaiting, readQueue } from '../store/queue.store.js';
+import type { SnapshotCache } from '../store/snapshot.store.js';
 import { attachDevices } from './attachments.js';
-import { BatchDecisions } from './batch-decisions.js';
-import { BatchIntake } from './batch-intake.js';
-import { DecisionRecorder } from './decision-recorder.js';
 import { WaitingPass } from './waiting-pass.js';
 
 /** How often a batch is decided anew because hosts changed under it, before its messages go back to the queue. */
@@ -30,21 +26,18 @@ const QUEUE = 'queue';
 @Injectable()
 export class SchedulingService {
   private readonly log = new Logger(SchedulingService.name);
-  private readonly intake: BatchIntake;
+  private readonly intake: BatchIntake<string>;
   private readonly pass = new WaitingPass();
-  private readonly nextSearchMs = new Map<string, number>();
-  private readonly mix = new LiveMix();
 
-  constructor(
-    private readonly ledger: Ledger,
-    private readonly cache: SnapshotCache,
-    private readonly settings: SchedulerSettings,
-    private readonly recorder: DecisionRecorder,
-  ) {
-    this.intake = new BatchIntake((ids) => this.scheduleBatch(ids), {
-      sizeMax: settings.batchSizeMax,
-      delayMs: settings.batchDelayMs,
-    });
+  constructor(private readonly deciding: Deciding) {
+    const { batchSizeMax, batchDelayMs } = deciding.settings;
+    this.intake = new BatchIntake<string>(
+      async (ids) => {
+        await this.scheduleBatch([...new Set(ids)]);
+        return ids.map(() => undefined);
+      },
+      { sizeMax: batchSizeMax, delayMs: batchDelayMs },
+    );
   }
 
   /** Resolves when the server's decision is in the ledger. Idempotent: a server that does not wait is left alone. */
@@ -75,8 +68,9 @@ export class SchedulingService {
 
   private async attach(ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
-    const { claimTimeoutMs } = this.settings;
-    await attachDevices(ids, this.ledger, this.cache, { policy: placementPolicy(this.settings), claimTimeoutMs });
+    const { settings } = this.deciding;
+    const { claimTimeoutMs } = settings;
+    await attachDevices(ids, this.ledger, this.cache, { policy: placementPolicy(settings), claimTimeoutMs });
   }
 
   /** Ids of those in the queue who are to be tried now. */
@@ -92,39 +86,25 @@ export class SchedulingService {
 
   /** @returns the servers to decide again */
   private async scheduleOnce(ids: readonly string[]): Promise<readonly string[]> {
-    const { queue, claimTimeoutMs } = this.settings;
-    const servers = await readWaitingServers(this.ledger.pool, ids, queue.ageingPerMinute);
+    const servers = await readWaitingServers(this.ledger.pool, ids, this.deciding.settings.queue.ageingPerMinute);
     if (servers.length === 0) return [];
-    const policy = await this.policyFor(servers.length);
-    const decided = this.decisions(policy, await readNominations(this.ledger.pool)).decide(servers);
-    const touched = decided.flatMap(({ decision }) => (decision.outcome === 'placed' ? [decision.hostId] : []));
-    try {
-      const result = await this.ledger.transaction((tx) => commitDecisions(tx, decided, claimTimeoutMs, queue));
-      if (result.staleHosts.length > 0) await this.cache.revert([...new Set(result.staleHosts)]);
-      this.report(decided.filter((entry) => result.committed.includes(entry.server.id)));
-      return result.conflicts;
-    } catch (error) {
-      await this.cache.revert([...new Set(touched)]);
-      throw error;
-    } finally {
-      void this.recorder.flush();
-    }
+    const { decided, committed, conflicts } = await this.deciding.decideAndCommit(servers);
+    const written = new Set(committed);
+    this.report(decided.filter((entry) => written.has(entry.server.id)));
+    return conflicts;
   }
 
   /** Resolves when what was decided is recorded. */
   recorded(): Promise<void> {
-    return this.recorder.flush();
+    return this.deciding.recorded();
   }
 
-  private policyFor(servers: number): Promise<PlacementPolicy> {
-    const snapshot = { hosts: this.cache.list(), policy: placementPolicy(this.settings) };
-    return this.mix.addTo(this.ledger.pool, snapshot, servers);
+  private get ledger(): Ledger {
+    return this.deciding.ledger;
   }
 
-  private decisions(policy: PlacementPolicy, nominations: readonly Nomination[]): BatchDecisions {
-    const { preemption, queue } = this.settings;
-    const rules = { policy, preemption, patienceMs: queue.patienceMs };
-    return new BatchDecisions(this.cache, this.recorder, rules, nominations, this.nextSearchMs);
+  private get cache(): SnapshotCache {
+    return this.deciding.cache;
   }
 
   private report(decided: readonly DecidedServer[]): void {
@@ -133,21 +113,6 @@ export class SchedulingService {
       this.log.log({ message: 'decided', server_id: server.id, ...summary(decision) });
     }
   }
-}
-
-/** The part of the settings that a decision may look at. */
-export function placementPolicy(settings: SchedulerSettings): PlacementPolicy {
-  return {
-    compat: settings.compat,
-    filters: settings.filters,
-    weigherMultipliers: settings.weigherMultipliers,
-    placementPolicies: settings.placementPolicies,
-    cpuAllocationRatio: settings.cpuAllocationRatio,
-    ramAllocationRatio: settings.ramAllocationRatio,
-    diskAllocationRatio: settings.diskAllocationRatio,
-    maxInstancesPerHost: settings.maxInstancesPerHost,
-    maxIoOpsPerHost: settings.maxIoOpsPerHost,
-  };
 }
 
 function summary(decision: Decision): Record<string, unknown> {

@@ -1,9 +1,17 @@
 import type { WireBinding } from '../messages/bodies.js';
 import { envelope } from '../messages/envelope.js';
-import { agentQueue, QUEUES } from '../messages/routes.js';
+import { QUEUES } from '../messages/routes.js';
+import { sendCommands } from './commands.store.js';
 import type { Tx } from './database.js';
-import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
-import type { ClaimKind, ClaimStatus, Fault, ServerStatus, TaskState } from './entities/workload.entities.js';
+import { readStatesAround, touchHosts, writeDeviceStates } from './device-states.store.js';
+import type {
+  ClaimKind,
+  ClaimStatus,
+  Fault,
+  ServerKind,
+  ServerStatus,
+  TaskState,
+} from './entities/workload.entities.js';
 import { addToOutbox } from './outbox.store.js';
 import { endDetach } from './detach.store.js';
 import { addServerEvents } from './server-events.store.js';
@@ -28,6 +36,7 @@ export interface LockedClaim {
   readonly status: ClaimStatus;
   /** `attach`: of devices that come to a running server, which is none the worse when they do not. */
   readonly kind: ClaimKind;
+  readonly serverKind: ServerKind;
   readonly serverStatus: ServerStatus;
   readonly taskState: TaskState | null;
   readonly attempts: number;
@@ -35,67 +44,139 @@ export interface LockedClaim {
 
 /** Locks a claim with its server and host, in that order; null when there is no such claim. */
 export async function lockClaim(tx: Tx, claimId: string): Promise<LockedClaim | null> {
-  await tx.query(`SELECT 1 FROM servers WHERE id = (SELECT server_id FROM claims WHERE id = $1) FOR UPDATE`, [claimId]);
-  await tx.query(`SELECT 1 FROM hosts WHERE id = (SELECT host_id FROM claims WHERE id = $1) FOR UPDATE`, [claimId]);
-  const [claim] = (await tx.query(
-    `SELECT c.id, c.server_id AS "serverId", c.host_id AS "hostId", h.name AS "hostName", c.status, c.kind,
-            s.status AS "serverStatus", s.task_state AS "taskState", s.attempts
-       FROM claims c JOIN servers s ON s.id = c.server_id JOIN hosts h ON h.id = c.host_id
-      WHERE c.id = $1 FOR UPDATE OF c`,
-    [claimId],
-  )) as LockedClaim[];
+  const [claim] = await lockClaims(tx, [claimId]);
   return claim ?? null;
 }
 
-/** The agent has bound the devices: the claim becomes an allocation, the server ACTIVE. */
-export async function confirmClaim(tx: Tx, claim: LockedClaim, bindings: readonly WireBinding[]): Promise<void> {
-  const states = await readDeviceStates(tx, [claim.hostId]);
-  for (const address of await claimedAddresses(tx, claim.id)) {
-    states.get(claim.hostId)?.apply('allocate', address, claim.serverId);
-  }
+/** {@link lockClaim} of several: all servers, then all hosts, then the claims. */
+export async function lockClaims(tx: Tx, claimIds: readonly string[]): Promise<LockedClaim[]> {
+  await tx.query(
+    `SELECT 1 FROM servers WHERE id IN (SELECT server_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR UPDATE`,
+    [claimIds],
+  );
+  await tx.query(
+    `SELECT 1 FROM hosts WHERE id IN (SELECT host_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR UPDATE`,
+    [claimIds],
+  );
+  return tx.query(
+    `SELECT c.id, c.server_id AS "serverId", c.host_id AS "hostId", h.name AS "hostName", c.status, c.kind,
+            s.kind AS "serverKind", s.status AS "serverStatus", s.task_state AS "taskState", s.attempts
+       FROM claims c JOIN servers s ON s.id = c.server_id JOIN hosts h ON h.id = c.host_id
+      WHERE c.id = ANY($1) ORDER BY c.id FOR UPDATE OF c`,
+    [claimIds],
+  );
+}
+
+/** A claim whose devices the agent has bound. */
+export interface Confirmed {
+  readonly claim: LockedClaim;
+  readonly bindings: readonly WireBinding[];
+}
+
+/**
+ * The agents have bound the devices: claims become allocations, servers ACTIVE. Nothing changes for decisions, a device is as
+ * taken as before: the hosts' generations stay.
+ */
+export async function confirmClaims(tx: Tx, confirmed: readonly Confirmed[]): Promise<void> {
+  if (confirmed.length === 0) return;
+  const claimIds = confirmed.map(({ claim }) => claim.id);
+  const held = await readHeld(tx, claimIds);
+  const states = await readStatesAround(tx, held.map(deviceId));
+  for (const { host_id, address, server_id } of held) states.get(host_id)?.apply('allocate', address, server_id);
   await writeDeviceStates(tx, states.values());
-  await tx.query(
-    `UPDATE allocations a SET binding = b.binding FROM devices d, unnest($2::text[], $3::jsonb[]) AS b(address, binding)
-      WHERE a.claim_id = $1 AND d.id = a.device_id AND d.address = b.address`,
-    [claim.id, bindings.map((binding) => binding.address), bindings.map((binding) => JSON.stringify(binding))],
+  const bindings = confirmed.flatMap(({ claim, bindings: of }) =>
+    of.map((binding) => ({ claimId: claim.id, binding })),
   );
-  await tx.query(`UPDATE claims SET status = 'allocated', expires_at = NULL, updated_at = now() WHERE id = $1`, [
-    claim.id,
+  await tx.query(
+    `UPDATE allocations a SET binding = b.binding
+       FROM unnest($1::uuid[], $2::text[], $3::jsonb[]) AS b(claim_id, address, binding), devices d
+      WHERE a.claim_id = b.claim_id AND d.id = a.device_id AND d.address = b.address`,
+    [
+      bindings.map(({ claimId }) => claimId),
+      bindings.map(({ binding }) => binding.address),
+      bindings.map(({ binding }) => JSON.stringify(binding)),
+    ],
+  );
+  await tx.query(`UPDATE claims SET status = 'allocated', expires_at = NULL, updated_at = now() WHERE id = ANY($1)`, [
+    claimIds,
   ]);
   await tx.query(
-    `UPDATE servers SET status = 'ACTIVE', task_state = NULL, fault = NULL, updated_at = now() WHERE id = $1`,
-    [claim.serverId],
+    `UPDATE servers SET status = 'ACTIVE', task_state = NULL, fault = NULL, updated_at = now() WHERE id = ANY($1)`,
+    [confirmed.map(({ claim }) => claim.serverId)],
   );
-  await tx.query(`UPDATE hosts SET failed_builds = 0 WHERE id = $1 AND failed_builds > 0`, [claim.hostId]);
-  await touchHosts(tx, [{ id: claim.hostId, by: 1 }]);
-  const bound = bindings.map((binding) => `${binding.address} → ${binding.driver}`).join(', ');
-  await addServerEvents(tx, [
-    { serverId: claim.serverId, event: 'prepared', message: `Host ${claim.hostName}: ${bound}.` },
-  ]);
+  await reviseHosts(
+    tx,
+    confirmed.map(({ claim }) => claim.hostId),
+  );
+  await addServerEvents(
+    tx,
+    confirmed
+      .filter(({ claim }) => claim.serverKind === 'server')
+      .map(({ claim, bindings: of }) => ({
+        serverId: claim.serverId,
+        event: 'prepared',
+        message: `Host ${claim.hostName}: ${of.map(({ address, driver }) => `${address} → ${driver}`).join(', ')}.`,
+      })),
+  );
+}
+
+/** A build has succeeded there. That matters to weighers only where builds had failed. */
+async function reviseHosts(tx: Tx, hostIds: readonly string[]): Promise<void> {
+  await tx.query(
+    `UPDATE hosts SET revision = revision + 1, generation = generation + (failed_builds > 0)::int, failed_builds = 0,
+            changed_xid = (pg_current_xact_id()::text)::bigint
+      WHERE id = ANY($1)`,
+    [[...new Set(hostIds)]],
+  );
 }
 
 /** Asks the agent to give the claim's devices back. The devices stay taken until it says so. */
 export async function beginRelease(tx: Tx, claim: LockedClaim): Promise<void> {
-  await tx.query(`UPDATE claims SET status = 'releasing', expires_at = NULL, updated_at = now() WHERE id = $1`, [
-    claim.id,
-  ]);
-  if ((await claimedAddresses(tx, claim.id)).length === 0) {
-    await finishRelease(tx, { ...claim, status: 'releasing' });
-    return;
-  }
-  await sendRelease(tx, claim);
+  await beginReleases(tx, [claim]);
 }
 
+/** {@link beginRelease} of several; who holds nothing is released at once. */
+export async function beginReleases(tx: Tx, claims: readonly LockedClaim[]): Promise<void> {
+  if (claims.length === 0) return;
+  const claimIds = claims.map((claim) => claim.id);
+  await tx.query(`UPDATE claims SET status = 'releasing', expires_at = NULL, updated_at = now() WHERE id = ANY($1)`, [
+    claimIds,
+  ]);
+  const holding = new Set((await readHeld(tx, claimIds)).map((held) => held.claim_id));
+  await finishReleases(
+    tx,
+    claims.filter(({ id }) => !holding.has(id)).map((claim) => ({ ...claim, status: 'releasing' })),
+  );
+  await sendReleases(
+    tx,
+    claims.filter(({ id }) => holding.has(id)),
+  );
+}
+
+type ToRelease = Pick<LockedClaim, 'id' | 'serverId' | 'hostName'>;
+
 /** Writes the release command to the outbox: once at the start, again by the sweep while no answer came. */
-export async function sendRelease(tx: Tx, claim: Pick<LockedClaim, 'id' | 'serverId' | 'hostName'>): Promise<void> {
-  const [row] = (await tx.query(`SELECT split_from FROM claims WHERE id = $1`, [claim.id])) as {
-    split_from: string | null;
-  }[];
-  const from = row?.split_from ?? null;
-  const split =
-    from === null ? {} : { split_from: { claim_id: from, addresses: await claimedAddresses(tx, claim.id) } };
-  const body = { claim_id: claim.id, server_id: claim.serverId, ...split };
-  await addToOutbox(tx, [{ queue: agentQueue(claim.hostName), message: envelope('devices.release', body) }]);
+export async function sendRelease(tx: Tx, claim: ToRelease): Promise<void> {
+  await sendReleases(tx, [claim]);
+}
+
+async function sendReleases(tx: Tx, claims: readonly ToRelease[]): Promise<void> {
+  if (claims.length === 0) return;
+  const rows = (await tx.query(
+    `SELECT c.id, c.split_from, array_agg(d.address ORDER BY d.address) AS addresses
+       FROM claims c JOIN allocations a ON a.claim_id = c.id AND a.released_at IS NULL JOIN devices d ON d.id = a.device_id
+      WHERE c.id = ANY($1) AND c.split_from IS NOT NULL GROUP BY c.id`,
+    [claims.map((claim) => claim.id)],
+  )) as { id: string; split_from: string; addresses: string[] }[];
+  const splits = new Map(rows.map((row) => [row.id, { claim_id: row.split_from, addresses: row.addresses }]));
+  await sendCommands(
+    tx,
+    'devices.release',
+    claims.map(({ id, serverId, hostName }) => {
+      const split = splits.get(id);
+      return { host: hostName, body: { claim_id: id, server_id: serverId, ...(split && { split_from: split }) } };
+    }),
+  );
 }
 
 /**
@@ -103,30 +184,55 @@ export async function sendRelease(tx: Tx, claim: Pick<LockedClaim, 'id' | 'serve
  * removed, one that changed while it was in use takes its new facts. A server that waited for this to be deleted is.
  */
 export async function finishRelease(tx: Tx, claim: LockedClaim): Promise<void> {
-  const states = await readDeviceStates(tx, [claim.hostId]);
-  const host = states.get(claim.hostId);
-  for (const address of await claimedAddresses(tx, claim.id)) host?.apply('free', address, claim.serverId);
-  for (const address of await missingAddresses(tx, claim.id)) host?.apply('remove', address, null);
-  await writeDeviceStates(tx, states.values());
-  await applyPendingFacts(tx, claim.id);
-  await tx.query(`UPDATE allocations SET released_at = now() WHERE claim_id = $1 AND released_at IS NULL`, [claim.id]);
-  await tx.query(`UPDATE claims SET status = 'released', expires_at = NULL, updated_at = now() WHERE id = $1`, [
-    claim.id,
-  ]);
-  await touchHosts(tx, [{ id: claim.hostId, by: 1 }]);
-  await endDetach(tx, claim);
-  await deleteWhenReleased(tx, claim.serverId);
+  await finishReleases(tx, [claim]);
 }
 
-/** A server that is being deleted and holds nothing any more is gone. */
-export async function deleteWhenReleased(tx: Tx, serverId: string): Promise<void> {
-  const [, deleted] = (await tx.query(
-    `UPDATE servers SET status = 'DELETED', task_state = NULL, updated_at = now()
-      WHERE id = $1 AND status = 'DELETING'
-        AND NOT EXISTS (SELECT 1 FROM claims WHERE server_id = $1 AND status <> 'released')`,
-    [serverId],
-  )) as [unknown, number];
-  if (deleted > 0) await addServerEvents(tx, [{ serverId, event: 'deleted', message: 'All devices are released.' }]);
+/** {@link finishRelease} of several. */
+export async function finishReleases(tx: Tx, claims: readonly LockedClaim[]): Promise<void> {
+  if (claims.length === 0) return;
+  const claimIds = claims.map((claim) => claim.id);
+  const held = await readHeld(tx, claimIds);
+  const states = await readStatesAround(tx, held.map(deviceId));
+  for (const { host_id, address, server_id } of held) states.get(host_id)?.apply('free', address, server_id);
+  for (const { host_id, address } of held.filter(({ missing }) => missing)) {
+    states.get(host_id)?.apply('remove', address, null);
+  }
+  await writeDeviceStates(tx, states.values());
+  if (held.some(({ missing, pending }) => missing || pending)) await applyPendingFacts(tx, claimIds);
+  await tx.query(`UPDATE allocations SET released_at = now() WHERE claim_id = ANY($1) AND released_at IS NULL`, [
+    claimIds,
+  ]);
+  await tx.query(`UPDATE claims SET status = 'released', expires_at = NULL, updated_at = now() WHERE id = ANY($1)`, [
+    claimIds,
+  ]);
+  const counts = new Map<string, number>();
+  for (const { hostId } of claims) counts.set(hostId, (counts.get(hostId) ?? 0) + 1);
+  await touchHosts(
+    tx,
+    [...counts].map(([id, by]) => ({ id, by })),
+  );
+  for (const claim of claims) if (claim.taskState === 'detaching') await endDetach(tx, claim);
+  await deleteWhenReleased(
+    tx,
+    claims.map((claim) => claim.serverId),
+  );
+}
+
+/** Servers of these that are being deleted and hold nothing any more are gone. */
+export async function deleteWhenReleased(tx: Tx, serverIds: readonly string[]): Promise<void> {
+  const [deleted] = (await tx.query(
+    `UPDATE servers s SET status = 'DELETED', task_state = NULL, updated_at = now()
+      WHERE id = ANY($1) AND status = 'DELETING'
+        AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.server_id = s.id AND c.status <> 'released')
+      RETURNING id, kind`,
+    [serverIds],
+  )) as [{ id: string; kind: ServerKind }[], number];
+  await addServerEvents(
+    tx,
+    deleted
+      .filter(({ kind }) => kind === 'server')
+      .map(({ id }) => ({ serverId: id, event: 'deleted', message: 'All devices are released.' })),
+  );
 }
 
 /**
@@ -136,7 +242,8 @@ export async function deleteWhenReleased(tx: Tx, serverId: string): Promise<void
 export async function tryElsewhere(tx: Tx, claim: LockedClaim, fault: Fault, attemptsMax: number): Promise<void> {
   await countFailedBuild(tx, claim.hostId);
   if (claim.serverStatus !== 'BUILD') return;
-  const again = claim.attempts < attemptsMax;
+  // where a placement is, its orchestrator was told: it never moves
+  const again = claim.serverKind === 'server' && claim.attempts < attemptsMax;
   await tx.query(
     `UPDATE servers SET status = $2, task_state = $3, host_id = NULL, fault = $4::jsonb, updated_at = now(),
             excluded_hosts = excluded_hosts || $5::jsonb
@@ -179,25 +286,34 @@ export async function loseDevices(tx: Tx, claim: LockedClaim, fault: Fault): Pro
   ]);
 }
 
-async function claimedAddresses(tx: Tx, claimId: string): Promise<string[]> {
-  const rows = (await tx.query(
-    `SELECT d.address FROM allocations a JOIN devices d ON d.id = a.device_id
-      WHERE a.claim_id = $1 AND a.released_at IS NULL ORDER BY d.address`,
-    [claimId],
-  )) as { address: string }[];
-  return rows.map((row) => row.address);
+/** A device that a claim holds. */
+interface Held {
+  readonly claim_id: string;
+  readonly server_id: string;
+  readonly host_id: string;
+  readonly device_id: string;
+  readonly address: string;
+  /** It is not reported any more. */
+  readonly missing: boolean;
+  /** Another card is in its place. */
+  readonly pending: boolean;
 }
 
-async function missingAddresses(tx: Tx, claimId: string): Promise<string[]> {
-  const rows = (await tx.query(
-    `SELECT d.address FROM allocations a JOIN devices d ON d.id = a.device_id
-      WHERE a.claim_id = $1 AND a.released_at IS NULL AND d.missing_since IS NOT NULL`,
-    [claimId],
-  )) as { address: string }[];
-  return rows.map((row) => row.address);
+async function readHeld(tx: Tx, claimIds: readonly string[]): Promise<Held[]> {
+  return tx.query(
+    `SELECT a.claim_id, a.server_id, d.host_id, d.id AS device_id, d.address, d.missing_since IS NOT NULL AS missing,
+            d.pending_facts IS NOT NULL AS pending
+       FROM allocations a JOIN devices d ON d.id = a.device_id
+      WHERE a.claim_id = ANY($1) AND a.released_at IS NULL ORDER BY d.host_id, d.address`,
+    [claimIds],
+  );
 }
 
-async function applyPendingFacts(tx: Tx, claimId: string): Promise<void> {
+function deviceId({ device_id }: Held): string {
+  return device_id;
+}
+
+async function applyPendingFacts(tx: Tx, claimIds: readonly string[]): Promise<void> {
   await tx.query(
     `UPDATE devices d SET missing_since = NULL, facts = coalesce(pending_facts, facts), pending_facts = NULL,
             vendor_id = coalesce(pending_facts, facts)->>'vendor_id',
@@ -207,8 +323,8 @@ async function applyPendingFacts(tx: Tx, claimId: string): Promise<void> {
             numa_node = (coalesce(pending_facts, facts)->>'numa_node')::int,
             iommu_group = (coalesce(pending_facts, facts)->>'iommu_group')::int,
             offered = coalesce(pending_facts, facts)->'offer' <> 'null'
-       FROM allocations a WHERE a.claim_id = $1 AND a.device_id = d.id AND a.released_at IS NULL`,
-    [claimId],
+       FROM allocations a WHERE a.claim_id = ANY($1) AND a.device_id = d.id AND a.released_at IS NULL`,
+    [claimIds],
   );
 }
 

@@ -1,10 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { BerthError } from '../errors.js';
+import type { PrepareTarget } from '../messages/bodies.js';
+import type { Address } from '../pci/address.js';
 import type { Placement } from '../placement/decision.js';
-import { sendPrepare, writeAllocations, writeDecisions } from './claim-rows.store.js';
+import { writeAllocations, writeDecisions } from './claim-rows.store.js';
+import { sendCommands } from './commands.store.js';
 import type { Tx } from './database.js';
 import type { DecidedServer, QueueRules, WaitingServer } from './decided-server.js';
-import { readDeviceStates, touchHosts, writeDeviceStates, type HostDeviceStates } from './device-states.store.js';
+import {
+  readStatesAround,
+  touchHosts,
+  writeDeviceStates,
+  type Card,
+  type HostDeviceStates,
+} from './device-states.store.js';
+import { insertPlacements } from './placements.store.js';
 import { rankOf } from './queue.store.js';
 import { writeRejected } from './rejections.store.js';
 import { addServerEvents, type ServerEvent } from './server-events.store.js';
@@ -66,27 +76,35 @@ export async function commitDecisions(
   decided: readonly DecidedServer[],
   claimTimeoutMs: number,
   queue: QueueRules = NO_QUEUE,
+  isWrongAbout: (hostId: string) => boolean = () => false,
 ): Promise<CommitResult> {
   const { alive, leaving } = await lockServers(tx, decided);
-  const gone = decided.filter((entry) => !alive.includes(entry));
-  const breaking = await lockGroupsAndCheck(tx, alive.flatMap(groupPlacement));
+  const missing = decided.filter((entry) => !alive.has(entry));
+  const breaking = await lockGroupsAndCheck(tx, [...alive].flatMap(groupPlacement));
   const hosts = await lockHosts(tx, decided);
-  const stale = staleIn(decided, { hosts, gone, leaving, breaking });
+  const stale = staleIn(decided, { hosts, gone: missing, leaving, breaking, isWrongAbout });
   const isStale = (entry: DecidedServer): boolean =>
     stale.gangs.has(entry.server.gang?.id ?? '') || stale.hosts.has(hostOf(entry) ?? '');
-  const conflicts = alive.filter(isStale);
-  const sound = alive.filter((entry) => !isStale(entry));
-  const valid = sound.filter((entry): entry is PlacedServer => entry.decision.outcome === 'placed');
+  const conflicts = [...alive].filter(isStale);
+  const sound = [...alive].filter((entry) => !isStale(entry));
+  const placed = sound.filter((entry): entry is PlacedServer => entry.decision.outcome === 'placed');
+  const twice = await insertPlacements(tx, placed);
+  const gone = [...missing, ...twice];
+  const valid = twice.size === 0 ? placed : placed.filter((entry) => !twice.has(entry));
   // a "no" may have counted on devices that a conflicting or vanished neighbour of the batch never got
   const shaky = conflicts.length + gone.length > 0;
   const no = sound.filter((entry) => entry.decision.outcome === 'rejected');
-  const states = await readDeviceStates(tx, [...new Set(valid.map((entry) => entry.decision.hostId))]);
+  const states = await readStatesAround(tx, deviceIds(valid));
   for (const { server, decision } of valid) claimDevices(states, server.id, decision);
   await writeDeviceStates(tx, states.values());
-  await writePlaced(tx, valid, claimTimeoutMs);
+  await writePlaced(tx, valid, { claimTimeoutMs, states });
   const written = shaky ? [] : no;
-  await writeRejected(tx, written, queue);
-  await writeDecisions(tx, [...valid, ...written.filter(({ server }) => server.taskState === 'scheduling')]);
+  const ofServers = written.filter(({ server }) => !server.placement);
+  await writeRejected(tx, ofServers, queue);
+  await writeDecisions(tx, [
+    ...valid.filter(({ server }) => !server.placement),
+    ...ofServers.filter(({ server }) => server.taskState === 'scheduling'),
+  ]);
   await closeGangs(tx, [...valid, ...no]);
   return {
     committed: [...valid, ...written].map((entry) => entry.server.id),
@@ -111,15 +129,17 @@ function victimsOf({ fate }: DecidedServer): string[] {
 }
 
 interface LockedServers {
-  /** Those that still wait for the decision. */
-  readonly alive: readonly DecidedServer[];
+  /** Those that still wait for the decision, in their order. */
+  readonly alive: ReadonlySet<DecidedServer>;
   /** Ids of victims that are still at rest where they were. */
   readonly leaving: ReadonlySet<string>;
 }
 
 async function lockServers(tx: Tx, decided: readonly DecidedServer[]): Promise<LockedServers> {
+  const known = decided.filter(({ server }) => !server.placement);
+  if (known.length === 0) return { alive: new Set(decided), leaving: new Set() };
   const rows = (await tx.query(`SELECT id, status, task_state FROM servers WHERE id = ANY($1) ORDER BY id FOR UPDATE`, [
-    decided.flatMap((entry) => [entry.server.id, ...victimsOf(entry)]),
+    known.flatMap((entry) => [entry.server.id, ...victimsOf(entry)]),
   ])) as { id: string; status: string; task_state: string | null }[];
   const waiting = rows.filter(
     ({ status, task_state }) => status === 'BUILD' && (task_state === 'scheduling' || task_state === 'waiting'),
@@ -127,7 +147,7 @@ async function lockServers(tx: Tx, decided: readonly DecidedServer[]): Promise<L
   const settled = rows.filter(({ status, task_state }) => status === 'ACTIVE' && task_state === null);
   const ids = new Set(waiting.map((row) => row.id));
   return {
-    alive: decided.filter((entry) => ids.has(entry.server.id)),
+    alive: new Set(decided.filter(({ server }) => server.placement || ids.has(server.id))),
     leaving: new Set(settled.map((row) => row.id)),
   };
 }
@@ -155,6 +175,8 @@ interface Findings {
   readonly leaving: ReadonlySet<string>;
   /** Ids of servers that would break their group's policy. */
   readonly breaking: ReadonlySet<string>;
+  /** Hosts that were put ahead for something that never came to be. */
+  readonly isWrongAbout: (hostId: string) => boolean;
 }
 
 /**
@@ -164,14 +186,15 @@ interface Findings {
  */
 function staleIn(
   decided: readonly DecidedServer[],
-  { hosts, gone, leaving, breaking }: Findings,
+  { hosts, gone, leaving, breaking, isWrongAbout }: Findings,
 ): { readonly hosts: ReadonlySet<string>; readonly gangs: ReadonlySet<string> } {
   const staleHosts = new Set<string>();
   const seen = new Set<string>();
   for (const entry of decided) {
     const host = hostOf(entry);
     if (host === null) continue;
-    if (!seen.has(host) && hosts.get(host)?.generation !== generationOf(entry)) staleHosts.add(host);
+    const isAsSeen = hosts.get(host)?.generation === generationOf(entry) && !isWrongAbout(host);
+    if (!seen.has(host) && !isAsSeen) staleHosts.add(host);
     if (breaking.has(entry.server.id) || victimsOf(entry).some((id) => !leaving.has(id))) staleHosts.add(host);
     seen.add(host);
   }
@@ -201,6 +224,10 @@ async function closeGangs(tx: Tx, decided: readonly DecidedServer[]): Promise<vo
   await tx.query(`UPDATE servers SET gang_min = NULL WHERE id = ANY($1)`, [ids(members)]);
 }
 
+function deviceIds(placed: readonly PlacedServer[]): string[] {
+  return placed.flatMap(({ decision }) => decision.devices.map(({ deviceId }) => deviceId));
+}
+
 function claimDevices(states: ReadonlyMap<string, HostDeviceStates>, serverId: string, decision: Placement): void {
   const host = states.get(decision.hostId);
   for (const { address } of decision.devices) {
@@ -209,10 +236,53 @@ function claimDevices(states: ReadonlyMap<string, HostDeviceStates>, serverId: s
   }
 }
 
-async function writePlaced(tx: Tx, placed: readonly PlacedServer[], claimTimeoutMs: number): Promise<void> {
+interface WriteOptions {
+  readonly claimTimeoutMs: number;
+  readonly states: ReadonlyMap<string, HostDeviceStates>;
+}
+
+async function writePlaced(
+  tx: Tx,
+  placed: readonly PlacedServer[],
+  { claimTimeoutMs, states }: WriteOptions,
+): Promise<void> {
   if (placed.length === 0) return;
   const claims = placed.map((entry) => ({ ...entry, claimId: randomUUID() }));
   await touchHosts(tx, countHosts(placed));
+  const servers = placed.filter(({ server }) => !server.placement);
+  await settleServers(tx, servers);
+  await insertClaims(tx, claims, claimTimeoutMs);
+  await writeAllocations(
+    tx,
+    claims.map(({ claimId, server, decision }) => ({ claimId, serverId: server.id, devices: decision.devices })),
+  );
+  await addServerEvents(tx, servers.map(placedEvent));
+  await sendCommands(
+    tx,
+    'devices.prepare',
+    claims
+      .filter(({ decision }) => decision.devices.length > 0)
+      .map(({ claimId, server, decision }) => ({
+        host: decision.hostName,
+        body: { claim_id: claimId, server_id: server.id, devices: targetsOf(decision, states) },
+      })),
+  );
+}
+
+function targetsOf({ hostId, devices }: Placement, states: ReadonlyMap<string, HostDeviceStates>): PrepareTarget[] {
+  return devices
+    .map(({ address }) => ({ address, ...cardOf(states, hostId, address) }))
+    .sort((a, b) => (a.address < b.address ? -1 : 1));
+}
+
+function cardOf(states: ReadonlyMap<string, HostDeviceStates>, hostId: string, address: Address): Card {
+  const card = states.get(hostId)?.card(address);
+  if (!card) throw new BerthError('internal.error', `device ${address} of host ${hostId} was not read`);
+  return card;
+}
+
+async function settleServers(tx: Tx, placed: readonly PlacedServer[]): Promise<void> {
+  if (placed.length === 0) return;
   await tx.query(
     `UPDATE servers s SET host_id = c.host_id, attempts = attempts + 1, updated_at = now(), fault = NULL,
             queue_rank = NULL, nominated_host_id = NULL,
@@ -221,6 +291,13 @@ async function writePlaced(tx: Tx, placed: readonly PlacedServer[], claimTimeout
        FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS c(id, host_id, devices) WHERE s.id = c.id`,
     [ids(placed), placed.map(hostId), placed.map(({ decision }) => decision.devices.length)],
   );
+}
+
+async function insertClaims(
+  tx: Tx,
+  claims: readonly (PlacedServer & { readonly claimId: string })[],
+  claimTimeoutMs: number,
+): Promise<void> {
   await tx.query(
     `INSERT INTO claims (id, server_id, host_id, attempt, status, vcpus, memory_mb, disk_gb, numa_cells, expires_at)
      SELECT id, server_id, host_id, attempt, CASE WHEN devices > 0 THEN 'claimed' ELSE 'allocated' END,
@@ -240,15 +317,6 @@ async function writePlaced(tx: Tx, placed: readonly PlacedServer[], claimTimeout
       claims.map((claim) => claim.decision.devices.length),
       claimTimeoutMs,
     ],
-  );
-  await writeAllocations(
-    tx,
-    claims.map(({ claimId, server, decision }) => ({ claimId, serverId: server.id, devices: decision.devices })),
-  );
-  await addServerEvents(tx, placed.map(placedEvent));
-  await sendPrepare(
-    tx,
-    claims.filter((claim) => claim.decision.devices.length > 0).map((claim) => claim.claimId),
   );
 }
 

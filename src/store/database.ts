@@ -5,6 +5,7 @@ import { AliasVersions1763700000000 } from '../../migrations/1763700000000-alias
 import { DeviceStatuses1763700001000 } from '../../migrations/1763700001000-device-statuses.js';
 import { HostConfiguration1763700002000 } from '../../migrations/1763700002000-host-configuration.js';
 import { DecisionJournal1763800001000 } from '../../migrations/1763800001000-decision-journal.js';
+import { Placements1764000000000 } from '../../migrations/1764000000000-placements.js';
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { BerthError, messageOf } from '../errors.js';
@@ -21,6 +22,7 @@ import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entit
 import {
   AllocationEntity,
   ClaimEntity,
+  DecisionClassEntity,
   DecisionEntity,
   IdempotencyKeyEntity,
   OutboxEntity,
@@ -60,6 +62,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       ClaimEntity,
       AllocationEntity,
       DecisionEntity,
+      DecisionClassEntity,
       ServerEventEntity,
       OutboxEntity,
       IdempotencyKeyEntity,
@@ -74,6 +77,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       HostSite1763800000000,
       DecisionJournal1763800001000,
       Queue1763800002000,
+      Placements1764000000000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

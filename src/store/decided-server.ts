@@ -1,6 +1,16 @@
 import type { Decision } from '../placement/decision.js';
 import type { PreemptionPlan } from '../placement/preempt.js';
+import type { FlavorSnapshot } from './entities/workload.entities.js';
 import type { ExcludedHost, PlacementRequest } from '../placement/request.js';
+
+/** A placement that is written only when it has its place: its orchestrator waits for the answer. */
+export interface NewPlacement {
+  /** Its own in the project; null: none, the call cannot be repeated safely. */
+  readonly key: string | null;
+  /** Of what was asked for under the key. */
+  readonly hash: string | null;
+  readonly flavor: FlavorSnapshot | null;
+}
 
 /** A server that waits for a decision. */
 export interface WaitingServer {
@@ -19,6 +29,10 @@ export interface WaitingServer {
   readonly rank: number;
   /** For how long it has been in the queue. */
   readonly waitedMs: number;
+  /** Of one that has no row yet. */
+  readonly placement?: NewPlacement;
+  /** Equal texts, equal requests but for names; worked out when left out. */
+  readonly kind?: string;
 }
 
 /**

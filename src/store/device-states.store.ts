@@ -3,15 +3,21 @@ import type { DeviceType } from '../pci/device.js';
 import { transition, type DeviceEvent, type DeviceState, type DeviceStatus } from '../pci/device-state.js';
 import type { Tx } from './database.js';
 
+/** What sits at an address: the agent refuses when it is something else by now. */
+export interface Card {
+  readonly vendor_id: string;
+  readonly product_id: string;
+}
+
 /** The states of one host's devices in the ledger, inside a transaction that holds the host's row. */
 export class HostDeviceStates {
   private readonly states: Map<Address, DeviceState>;
-  private readonly ids: ReadonlyMap<Address, string>;
+  private readonly rows: ReadonlyMap<Address, DeviceStateRow>;
   private readonly changed = new Set<Address>();
 
   constructor(rows: readonly DeviceStateRow[]) {
     const sorted = [...rows].sort((a, b) => compareAddresses(a.address, b.address));
-    this.ids = new Map(sorted.map((row) => [row.address, row.id]));
+    this.rows = new Map(sorted.map((row) => [row.address, row]));
     this.states = new Map(sorted.map((row) => [row.address, stateOf(row)]));
   }
 
@@ -27,10 +33,15 @@ export class HostDeviceStates {
     return this.states.get(address)?.status;
   }
 
+  card(address: Address): Card | undefined {
+    const row = this.rows.get(address);
+    return row && { vendor_id: row.vendor_id, product_id: row.product_id };
+  }
+
   /** Device id and new status of everything that changed. */
   changes(): { id: string; status: DeviceStatus }[] {
     return [...this.changed].map((address) => ({
-      id: this.ids.get(address) as string,
+      id: this.rows.get(address)?.id as string,
       status: (this.states.get(address) as DeviceState).status,
     }));
   }
@@ -44,16 +55,49 @@ interface DeviceStateRow {
   readonly parent_address: Address | null;
   readonly status: DeviceStatus;
   readonly owner_id: string | null;
+  readonly vendor_id: string;
+  readonly product_id: string;
 }
+
+const STATE_COLUMNS = `d.id, d.host_id, d.address, d.device_type, d.parent_address, d.status, d.vendor_id, d.product_id,
+            a.server_id AS owner_id`;
 
 /** Reads the states of all devices of these hosts, offered or not: a PF that is not offered is its VFs' relative too. */
 export async function readDeviceStates(tx: Tx, hostIds: readonly string[]): Promise<Map<string, HostDeviceStates>> {
   const rows = (await tx.query(
-    `SELECT d.id, d.host_id, d.address, d.device_type, d.parent_address, d.status, a.server_id AS owner_id
+    `SELECT ${STATE_COLUMNS}
        FROM devices d LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
       WHERE d.host_id = ANY($1)`,
     [hostIds],
   )) as DeviceStateRow[];
+  return statesByHost(rows, hostIds);
+}
+
+/**
+ * Reads the states of these devices and their relatives only: a PF with all its VFs, or nobody else. That is all that the state table
+ * looks at, and on large hosts a small part.
+ */
+export async function readStatesAround(tx: Tx, deviceIds: readonly string[]): Promise<Map<string, HostDeviceStates>> {
+  if (deviceIds.length === 0) return new Map();
+  const rows = (await tx.query(
+    `WITH chosen AS (
+       SELECT id, host_id, address, parent_address, device_type FROM devices WHERE id = ANY($1)
+     ), parents AS (
+       SELECT DISTINCT host_id, coalesce(parent_address, address) AS address FROM chosen
+        WHERE parent_address IS NOT NULL OR device_type = 'type-PF'
+     )
+     SELECT ${STATE_COLUMNS}
+       FROM devices d LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
+      WHERE d.id IN (SELECT id FROM chosen
+                     UNION ALL
+                     SELECT f.id FROM parents p JOIN devices f ON f.host_id = p.host_id
+                      WHERE f.address = p.address OR f.parent_address = p.address)`,
+    [deviceIds],
+  )) as DeviceStateRow[];
+  return statesByHost(rows, [...new Set(rows.map((row) => row.host_id))]);
+}
+
+function statesByHost(rows: readonly DeviceStateRow[], hostIds: readonly string[]): Map<string, HostDeviceStates> {
   const byHost = new Map<string, DeviceStateRow[]>(hostIds.map((hostId) => [hostId, []]));
   for (const row of rows) byHost.get(row.host_id)?.push(row);
   return new Map([...byHost].map(([hostId, own]) => [hostId, new HostDeviceStates(own)]));

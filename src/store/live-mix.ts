@@ -7,9 +7,13 @@ import { readRecentRequests } from './request-mix.store.js';
 
 /** How many of the youngest servers are looked at. */
 const REQUESTS_MAX = 5000;
-/** A mix is learnt anew after so many decisions, or when it is older than this and is needed. */
+/**
+ * A mix is learnt anew after so many decisions, or when it is older than this and is needed; not more often than this, because what
+ * is known of hosts is known for one mix.
+ */
 const DECISIONS_MAX = 250;
 const AGE_MAX_MS = 60_000;
+const AGE_MIN_MS = 5_000;
 
 /**
  * What is typically asked for, learnt from the servers that there are. It is learnt before a batch, never within one, and is part of
@@ -25,7 +29,9 @@ export class LiveMix {
     if (!policy.placementPolicies || !needsMix(policy.placementPolicies)) return policy;
     this.decisions += deciding;
     const nowMs = Date.now();
-    if (this.mix === undefined || this.decisions > DECISIONS_MAX || nowMs - this.learntAtMs > AGE_MAX_MS) {
+    const ageMs = nowMs - this.learntAtMs;
+    const isOld = ageMs > AGE_MAX_MS || (this.decisions > DECISIONS_MAX && ageMs > AGE_MIN_MS);
+    if (this.mix === undefined || isOld) {
       this.mix = underPressure(mixOf(await readRecentRequests(tx, REQUESTS_MAX)), hosts, policy);
       this.decisions = 0;
       this.learntAtMs = nowMs;

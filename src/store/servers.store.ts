@@ -131,7 +131,7 @@ export async function listServers(
 ): Promise<ServerRow[]> {
   return tx.query(
     `SELECT ${SERVER_COLUMNS} FROM ${SERVER_TABLES}
-     WHERE s.status <> 'DELETED'
+     WHERE s.status <> 'DELETED' AND s.kind = 'server'
        AND ($1::text IS NULL OR s.status = $1)
        AND ($2::text IS NULL OR h.name = $2 OR h.id::text = lower($2))
        AND ($3::text IS NULL OR s.name = $3)
@@ -144,7 +144,10 @@ export async function listServers(
 
 /** Also one that is deleted. */
 export async function findServer(tx: Tx, id: string): Promise<ServerRow | null> {
-  const rows = await tx.query<ServerRow[]>(`SELECT ${SERVER_COLUMNS} FROM ${SERVER_TABLES} WHERE s.id = $1`, [id]);
+  const rows = await tx.query<ServerRow[]>(
+    `SELECT ${SERVER_COLUMNS} FROM ${SERVER_TABLES} WHERE s.id = $1 AND s.kind = 'server'`,
+    [id],
+  );
   return rows[0] ?? null;
 }
 
@@ -199,9 +202,10 @@ export async function lockServerForDelete(
   tx: Tx,
   id: string,
 ): Promise<{ readonly status: ServerStatus; readonly holdsClaim: boolean } | null> {
-  const [server] = await tx.query<{ status: ServerStatus }[]>(`SELECT status FROM servers WHERE id = $1 FOR UPDATE`, [
-    id,
-  ]);
+  const [server] = await tx.query<{ status: ServerStatus }[]>(
+    `SELECT status FROM servers WHERE id = $1 AND kind = 'server' FOR UPDATE`,
+    [id],
+  );
   if (!server) return null;
   // its own statement: it sees the claim of whoever held the lock before
   const claims = await tx.query<unknown[]>(
@@ -217,7 +221,7 @@ export async function lockServer(
   id: string,
 ): Promise<{ readonly name: string; readonly status: ServerStatus; readonly taskState: TaskState | null } | null> {
   const [server] = await tx.query<{ name: string; status: ServerStatus; taskState: TaskState | null }[]>(
-    `SELECT name, status, task_state AS "taskState" FROM servers WHERE id = $1 FOR UPDATE`,
+    `SELECT name, status, task_state AS "taskState" FROM servers WHERE id = $1 AND kind = 'server' FOR UPDATE`,
     [id],
   );
   return server ?? null;

@@ -18,6 +18,7 @@ import type {
   Resources,
   SnapshotDevice,
 } from '../placement/snapshot.js';
+import { readSettled, withSettled } from './snapshot-settled.store.js';
 import { NOWHERE, readSites, type HostSite } from './snapshot-sites.store.js';
 import type { Tx } from './database.js';
 
@@ -51,6 +52,9 @@ interface DeviceRow {
 }
 
 const HOSTS_PER_READ = 500;
+/** See `readRevised`. */
+const REVISED_AT_ONCE = 32;
+const REVISED_EVERY_MS = 2_000;
 
 /** Reads hosts as decisions see them. `ids`: of these hosts only. */
 export async function readHosts(tx: Tx, ids: readonly string[]): Promise<HostSnapshot[]> {
@@ -202,6 +206,11 @@ export class SnapshotCache {
   /** In name order; `places` has the index of each id. */
   private readonly hosts: HostSnapshot[] = [];
   private places = new Map<string, number>();
+  /** Of each host, the number of the last change that is of no matter for decisions. */
+  private readonly revisions = new Map<string, number>();
+  /** Hosts with such a change that is not read yet → its number. */
+  private readonly revised = new Map<string, number>();
+  private revisedReadAtMs = -Infinity;
   private horizon = 0;
   private refreshing: Promise<void> | null = null;
   private taken = 0;
@@ -272,9 +281,9 @@ export class SnapshotCache {
     const [now] = (await this.dataSource.query(
       `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon`,
     )) as [{ horizon: number }];
-    const rows = (await this.dataSource.query(`SELECT id, generation FROM hosts WHERE changed_xid >= $1`, [
+    const rows = (await this.dataSource.query(`SELECT id, generation, revision FROM hosts WHERE changed_xid >= $1`, [
       this.horizon,
-    ])) as { id: string; generation: number }[];
+    ])) as { id: string; generation: number; revision: number }[];
     const stale = rows.filter((row) => (this.get(row.id)?.generation ?? -1) < row.generation);
     const read = await readHosts(
       this.dataSource.manager,
@@ -283,6 +292,33 @@ export class SnapshotCache {
     this.insert(read.filter((host) => !this.places.has(host.id)));
     for (const host of read) this.put(host);
     this.taken += read.length;
+    for (const { id, revision } of stale) this.isRevised(id, revision);
+    for (const { id, revision } of rows) if ((this.revisions.get(id) ?? -1) < revision) this.revised.set(id, revision);
+    await this.readRevised();
     this.horizon = now.horizon;
+  }
+
+  /** Few are read at once; many, as come with every batch of a busy time, now and then. */
+  private async readRevised(): Promise<void> {
+    const nowMs = Date.now();
+    if (this.revised.size === 0) return;
+    if (this.revised.size > REVISED_AT_ONCE && nowMs - this.revisedReadAtMs < REVISED_EVERY_MS) return;
+    this.revisedReadAtMs = nowMs;
+    const revised = [...this.revised];
+    this.revised.clear();
+    const settled = await readSettled(
+      this.dataSource.manager,
+      revised.map(([id]) => id),
+    );
+    for (const [id, revision] of revised) {
+      this.isRevised(id, revision);
+      const host = this.get(id);
+      if (host) this.set(withSettled(host, settled));
+    }
+  }
+
+  private isRevised(id: string, revision: number): void {
+    this.revisions.set(id, revision);
+    this.revised.delete(id);
   }
 }

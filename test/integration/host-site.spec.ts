@@ -10,7 +10,7 @@ import type { HostSnapshot } from '../../src/placement/snapshot.js';
 import * as aggregates from '../../src/store/aggregates.store.js';
 import {
   beginRelease,
-  confirmClaim,
+  confirmClaims,
   finishRelease,
   lockClaim,
   tryElsewhere,
@@ -197,7 +197,7 @@ describe('what a snapshot has of a host beside its devices', () => {
     const host = await seen('a');
     expect(host.servers).toMatchObject(inOrder({}));
     expect(host.used).toEqual({ vcpus: 6, memoryMb: 8704, diskGb: 10 });
-    await onClaimOf(id, (tx, claim) => confirmClaim(tx, claim, []));
+    await onClaimOf(id, (tx, claim) => confirmClaims(tx, [{ claim, bindings: [] }]));
     expect((await seen('a')).servers).toMatchObject(inOrder({ settled: true }));
     await source.query(`UPDATE servers SET status = 'DELETING' WHERE id = $1`, [id]);
     await onClaimOf(id, beginRelease);
@@ -268,7 +268,7 @@ describe('what a snapshot has of a host beside its devices', () => {
     await (
       await decide(other, fresh)
     )();
-    await onClaimOf(other, (tx, claim) => confirmClaim(tx, claim, []));
+    await onClaimOf(other, (tx, claim) => confirmClaims(tx, [{ claim, bindings: [] }]));
     expect((await seen(first)).failedBuilds).toBe(0);
   });
 });

@@ -14,7 +14,7 @@ import {
 } from '../../src/store/claims.store.js';
 import {
   beginRelease,
-  confirmClaim,
+  confirmClaims,
   finishRelease,
   lockClaim,
   tryElsewhere,
@@ -187,7 +187,7 @@ describe('claims', () => {
     const claimId = await claimOf(id);
     await source.transaction(async (tx) => {
       const claim = await lockClaim(tx, claimId);
-      if (claim) await confirmClaim(tx, claim, bindings);
+      if (claim) await confirmClaims(tx, [{ claim, bindings }]);
     });
     expect(await statuses()).toEqual({ '83:00.0': 'allocated', '84:00.0': 'available' });
     await source.query(`UPDATE servers SET status = 'DELETING' WHERE id = $1`, [id]);

@@ -7,7 +7,7 @@ import type { AgentReport, WireConfiguration, WireDevice } from '../../src/messa
 import { applyPlacement } from '../../src/placement/apply-placement.js';
 import type { Decision } from '../../src/placement/decision.js';
 import { place } from '../../src/placement/place.js';
-import { beginRelease, confirmClaim, finishRelease, lockClaim } from '../../src/store/claim-outcomes.store.js';
+import { beginRelease, confirmClaims, finishRelease, lockClaim } from '../../src/store/claim-outcomes.store.js';
 import { commitDecisions, readWaitingServers } from '../../src/store/claims.store.js';
 import { absorbReport, type Absorbed } from '../../src/store/inventory.store.js';
 import { findHost, listDevices } from '../../src/store/inventory-views.store.js';
@@ -63,7 +63,7 @@ async function activeServer(name: string): Promise<string> {
   const [claim] = (await source.query(`SELECT id FROM claims WHERE server_id = $1`, [id])) as [{ id: string }];
   await source.transaction(async (tx) => {
     const locked = await lockClaim(tx, claim.id);
-    if (locked) await confirmClaim(tx, locked, []);
+    if (locked) await confirmClaims(tx, [{ claim: locked, bindings: [] }]);
   });
   return claim.id;
 }
@@ -135,7 +135,7 @@ describe('a device in use that is no longer offered', () => {
     expect((await shown())[A]).toMatchObject({ status: 'claimed', offered: false, owner: { server_name: 'vm' } });
     await source.transaction(async (tx) => {
       const locked = await lockClaim(tx, claim);
-      if (locked) await confirmClaim(tx, locked, []);
+      if (locked) await confirmClaims(tx, [{ claim: locked, bindings: [] }]);
     });
     expect((await shown())[A]).toMatchObject({ status: 'allocated', offered: false });
   });

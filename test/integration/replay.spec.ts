@@ -7,7 +7,8 @@ import { placeTogether } from '../../src/placement/place-together.js';
 import { place } from '../../src/placement/place.js';
 import type { DeviceRequest, PlacementRequest } from '../../src/placement/request.js';
 import type { HostSnapshot, PlacementPolicy } from '../../src/placement/snapshot.js';
-import { DecisionRecorder } from '../../src/scheduler/decision-recorder.js';
+import { Deciding } from '../../src/batches/deciding.js';
+import { DecisionRecorder } from '../../src/batches/decision-recorder.js';
 import { replayCommand } from '../../src/scheduler/replay-command.js';
 import { replay, type ReplayQuery, type ReplayReport } from '../../src/scheduler/replay.js';
 import { SchedulingService } from '../../src/scheduler/scheduling.service.js';
@@ -70,7 +71,7 @@ function scheduler(more: Partial<typeof SETTINGS> = {}): { service: SchedulingSe
   const settings = { ...SETTINGS, ...more };
   const cache = new SnapshotCache(source);
   const recorder = new DecisionRecorder(ledger, cache, settings.journal, 0);
-  return { service: new SchedulingService(ledger, cache, settings, recorder), cache };
+  return { service: new SchedulingService(new Deciding(ledger, cache, settings, recorder)), cache };
 }
 
 async function release(serverId: string): Promise<void> {

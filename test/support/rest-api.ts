@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import request, { type Agent } from 'supertest';
+import { loadSettings } from '../../src/settings/load-settings.js';
 import { createApi } from '../../src/api/create-api.js';
 import type { WireDevice } from '../../src/messages/bodies.js';
 import { createTestDatabase } from './postgres.js';
@@ -25,6 +26,7 @@ export async function startRestApi(serverUrl: string): Promise<RestApi> {
       database: { url: database.url, poolMax: 8 },
       http: { host: '127.0.0.1', port: 0, bodyBytesMax: BODY_BYTES_MAX, pageSizeMax: PAGE_SIZE_MAX },
       scheduler: {
+        ...loadSettings({ files: [], env: {} }).settings.scheduler,
         compat: 'strict',
         filters: ['ComputeFilter', 'PciPassthroughFilter'],
         weigherMultipliers: {},

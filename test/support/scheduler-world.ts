@@ -3,7 +3,8 @@ import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import type { DeviceRequest, PlacementRequest } from '../../src/placement/request.js';
 import { ClaimsService } from '../../src/scheduler/claims.service.js';
-import { DecisionRecorder } from '../../src/scheduler/decision-recorder.js';
+import { Deciding } from '../../src/batches/deciding.js';
+import { DecisionRecorder } from '../../src/batches/decision-recorder.js';
 import { SchedulingService } from '../../src/scheduler/scheduling.service.js';
 import type { SchedulerSettings } from '../../src/settings/settings.js';
 import { absorbReport } from '../../src/store/inventory.store.js';
@@ -48,7 +49,7 @@ export function scheduler(differing: Partial<SchedulerSettings> = {}): Schedulin
   const cache = new SnapshotCache(source);
   const journal = { keepHours: 0, baseIntervalMs: 1000 };
   const settings = { ...SETTINGS, journal, ...differing };
-  return new SchedulingService(ledger, cache, settings, new DecisionRecorder(ledger, cache, journal));
+  return new SchedulingService(new Deciding(ledger, cache, settings, new DecisionRecorder(ledger, cache, journal)));
 }
 
 export async function hostWithGpus(host: string, count: number): Promise<void> {

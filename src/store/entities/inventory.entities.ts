@@ -46,6 +46,8 @@ export class HostEntity {
   @Column('jsonb', { nullable: true }) capabilities: WireCapabilities | null;
   /** One after another, since the last that did not fail. */
   @Column('integer', { default: 0 }) failed_builds: number;
+  /** Counts changes that change nothing for a decision. */
+  @Column('bigint', { default: 0 }) revision: number;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
 }
 

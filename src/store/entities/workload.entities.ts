@@ -28,7 +28,15 @@ export interface FlavorSnapshot {
   readonly extra_specs: Readonly<Record<string, string>>;
 }
 
+/** `placement`: an orchestrator asked for devices and has a server of its own for them, or none. */
+export type ServerKind = 'server' | 'placement';
+
 @Entity('servers')
+@Check('servers_kind_check', `kind IN ('server', 'placement')`)
+@Index('servers_one_placement_per_key', ['project_id', 'placement_key'], {
+  unique: true,
+  where: 'placement_key IS NOT NULL',
+})
 @Check('servers_status_check', `status IN ('BUILD', 'ACTIVE', 'ERROR', 'DELETING', 'DELETED')`)
 @Check(
   'servers_task_state_check',
@@ -80,6 +88,13 @@ export class ServerEntity {
   nominated_host_id: string | null;
   /** What is to be attached to it, while nothing is decided on that. */
   @Column('jsonb', { nullable: true }) attaching: DeviceRequest[] | null;
+  @Column('text', { default: 'server' }) kind: ServerKind;
+  /** The idempotency key under which a placement was asked for. */
+  @Column('text', { nullable: true }) placement_key: string | null;
+  /** Of what was asked for under the key. */
+  @Column('text', { nullable: true }) placement_hash: string | null;
+  /** Of a placement: where its decision is recorded, with those of others of its kind. */
+  @Column('uuid', { nullable: true }) decision_class_id: string | null;
 }
 
 @Entity('claims')
@@ -153,6 +168,14 @@ export class DecisionEntity {
   @ForeignKey(() => HostEntity, { name: 'decisions_host_id_fkey' })
   host_id: string | null;
   @Column('jsonb') record: Record<string, unknown>;
+  @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
+}
+
+/** What was decided on equal requests of one batch. */
+@Entity('decision_classes')
+export class DecisionClassEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'decision_classes_pkey' }) id: string;
+  @Column('json') record: Record<string, unknown>;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
 }
 

@@ -90,7 +90,7 @@ export class BatchDecisions {
   private answerFor(server: WaitingServer): Decision {
     const kind = kindOf(server);
     const known = this.refused.get(kind);
-    if (known && server.taskState === 'waiting') return known;
+    if (known && (server.placement || server.taskState === 'waiting')) return known;
     const decision = place(this.snapshot(), server.request, server.excludedHosts);
     this.recorder.answered({ decided: [{ server, decision }], together: null, policy: this.rules.policy });
     if (decision.outcome === 'rejected' && !server.request.host?.sameHost) this.refused.set(kind, decision);
@@ -108,6 +108,8 @@ export class BatchDecisions {
   }
 
   private planFor(server: WaitingServer): PreemptionPlan | null {
+    // its orchestrator waits for the answer, and nobody waits for others to leave
+    if (server.placement) return null;
     const kind = kindOf(server);
     if (this.hopeless.has(kind)) return null;
     const plan = planPreemption(this.snapshot(), server.request, server.excludedHosts);
@@ -147,7 +149,8 @@ export class BatchDecisions {
 }
 
 /** Requests of one kind get the same answer from the same hosts. */
-function kindOf({ request, excludedHosts }: WaitingServer): string {
+function kindOf({ request, excludedHosts, kind }: WaitingServer): string {
+  if (kind !== undefined && excludedHosts.length === 0) return kind;
   return JSON.stringify([{ ...request, serverName: '' }, excludedHosts]);
 }
 

@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { type PlacementAnswer, type PlacementOrder, Placing } from '../../batches/placing.js';
+import { BerthError } from '../../errors.js';
+import { Ledger } from '../../store/ledger.js';
+import {
+  findPlacementDecision,
+  findPlacements,
+  listPlacements,
+  type PlacementRow,
+} from '../../store/placements.store.js';
+import { HttpLimits } from '../http-limits.js';
+import { assertMarker, pageOf } from '../page.js';
+import { decisionView } from './decision.view.js';
+import type {
+  NativePlacementsQuery,
+  PlacementAnswersView,
+  PlacementAnswerView,
+  PlacementDecisionView,
+  PlacementPageView,
+  PlacementView,
+  ReleaseAnswerView,
+} from './native-placements.dto.js';
+import { Releasing } from './native-releases.js';
+import { placedView, placementView } from './native-placements.views.js';
+import { PlacementWishes, type ReadPlacement } from './placement-wishes.js';
+
+const PATH = '/v1/placements';
+
+/** Placements of orchestrators: asked for, answered and given back in batches, and each for itself. */
+@Injectable()
+export class NativePlacementsService {
+  private readonly releasing: Releasing;
+
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly placing: Placing,
+    private readonly wishes: PlacementWishes,
+    private readonly limits: HttpLimits,
+  ) {
+    this.releasing = new Releasing(ledger);
+  }
+
+  /** @throws BerthError `request.invalid` when one of them is not well formed: then nothing is placed */
+  async create(body: unknown): Promise<PlacementAnswersView> {
+    const items = await this.wishes.read(body);
+    const asked = items.map((item) => ({ item, order: orderOf(item) }));
+    const answers = await Promise.all(asked.map(({ order }) => (order ? this.placing.place(order) : null)));
+    const known = await this.knownOnes(
+      asked.map(({ item }) => item),
+      answers,
+    );
+    const told = new Set<string>();
+    return {
+      placements: asked.map(({ item, order }, index) => {
+        const answer = answers[index];
+        if (!order || !answer) return refused(item.key, (item as { problem: BerthError }).problem);
+        if (answer.outcome === 'known') return known[index] as PlacementAnswerView;
+        if (answer.outcome === 'placed') return placedView(item.key, order.id, answer.decision);
+        const isFirst = !told.has(order.kind);
+        told.add(order.kind);
+        const rejected = refusedFor(item.key, 'placement.no_valid_host', answer.decision.message);
+        return isFirst ? { ...rejected, decision: decisionView(answer.decision) } : rejected;
+      }),
+    };
+  }
+
+  async list(query: NativePlacementsQuery): Promise<PlacementPageView> {
+    const limit = this.limits.pageSize(query.limit);
+    const after = await assertMarker(query.marker, async (id) => (await this.find(id)) !== null);
+    const filter = { host: query.host ?? null, projectId: query.project_id ?? null };
+    const rows = await listPlacements(this.ledger.pool, filter, { after, limit: limit + 1 });
+    const page = pageOf(rows, { path: PATH, query, limit }, (row) => row.id);
+    return { placements: page.items.map(placementView), next: page.next };
+  }
+
+  async show(id: string): Promise<PlacementView> {
+    const row = await this.find(id);
+    if (!row) throw unknownPlacement(id);
+    return placementView(row);
+  }
+
+  async decision(id: string): Promise<PlacementDecisionView> {
+    const found = await findPlacementDecision(this.ledger.pool, id);
+    const member = found?.record.members[id];
+    if (!found || !member) throw unknownPlacement(id);
+    const [host, generation, score] = member;
+    const classSize = Object.keys(found.record.members).length;
+    const first = decisionView(found.record.first);
+    return { decided_at: found.at, host, generation, score, class_size: classSize, first };
+  }
+
+  /** Resolves when it is durable that they are given back. */
+  release(ids: readonly string[]): Promise<readonly ReleaseAnswerView[]> {
+    return this.releasing.release(ids);
+  }
+
+  async releaseOne(id: string): Promise<ReleaseAnswerView> {
+    const [answer] = await this.release([id]);
+    if (!answer || answer.outcome === 'unknown') throw unknownPlacement(id);
+    return answer;
+  }
+
+  private async find(id: string): Promise<PlacementRow | null> {
+    return (await findPlacements(this.ledger.pool, [id])).get(id) ?? null;
+  }
+
+  private async knownOnes(
+    items: readonly ReadPlacement[],
+    answers: readonly (PlacementAnswer | null)[],
+  ): Promise<readonly (PlacementAnswerView | null)[]> {
+    const ids = answers.flatMap((answer) => (answer?.outcome === 'known' ? [answer.known.id] : []));
+    const rows = await findPlacements(this.ledger.pool, ids);
+    return answers.map((answer, index) => {
+      if (answer?.outcome !== 'known') return null;
+      const { key, hash } = items[index] as ReadPlacement;
+      const row = rows.get(answer.known.id);
+      if (answer.known.hash !== hash || !row) return refused(key, keyReused());
+      const { id, host, devices } = placementView(row);
+      return { key, outcome: 'placed', replayed: true, id, host, devices };
+    });
+  }
+}
+
+function orderOf(item: ReadPlacement): PlacementOrder | null {
+  if (item.problem) return null;
+  const { key, hash, kind, flavor, request } = item;
+  return { id: randomUUID(), request, kind, placement: { key, hash: key === null ? null : hash, flavor } };
+}
+
+function refused(key: string | null, { code, message }: BerthError): PlacementAnswerView {
+  return refusedFor(key, code, message);
+}
+
+function refusedFor(key: string | null, code: string, message: string): PlacementAnswerView {
+  return { key, outcome: 'rejected', code, message };
+}
+
+function keyReused(): BerthError {
+  return new BerthError(
+    'idempotency.key_reused',
+    'The key was used before for other wishes; use a new key for a new placement',
+  );
+}
+
+function unknownPlacement(id: string): BerthError {
+  return new BerthError('placement.unknown', `There is no placement with the id ${id}`);
+}

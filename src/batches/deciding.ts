@@ -1,0 +1,92 @@
+import type { PlacementPolicy } from '../placement/snapshot.js';
+import type { SchedulerSettings } from '../settings/settings.js';
+import { commitDecisions, type CommitResult, type DecidedServer, type WaitingServer } from '../store/claims.store.js';
+import type { Tx } from '../store/database.js';
+import type { Ledger } from '../store/ledger.js';
+import { LiveMix } from '../store/live-mix.js';
+import { readNominations } from '../store/queue.store.js';
+import type { SnapshotCache } from '../store/snapshot.store.js';
+import { BatchDecisions } from './batch-decisions.js';
+import { CommitLine } from './commit-line.js';
+import type { DecisionRecorder } from './decision-recorder.js';
+
+/** What was decided on a batch, and what became of it in the ledger. */
+export interface DecidedBatch extends CommitResult {
+  readonly decided: readonly DecidedServer[];
+}
+
+/**
+ * Decides for one process: with its view of the hosts, its record of decisions, and one line for its commits. The REST face's
+ * placements and the scheduler's servers go through the same one where they share a process.
+ */
+export class Deciding {
+  private readonly line = new CommitLine();
+  private readonly mix = new LiveMix();
+  private readonly nextSearchMs = new Map<string, number>();
+
+  constructor(
+    readonly ledger: Ledger,
+    readonly cache: SnapshotCache,
+    readonly settings: SchedulerSettings,
+    private readonly recorder: DecisionRecorder,
+  ) {}
+
+  /** Decides the servers in their order, each on the hosts as those before it leave them, and commits what was decided. */
+  async decideAndCommit(servers: readonly WaitingServer[]): Promise<DecidedBatch> {
+    const { queue, claimTimeoutMs, preemption } = this.settings;
+    const policy = await this.policyFor(servers.length);
+    const nominations = await readNominations(this.ledger.pool);
+    const rules = { policy, preemption, patienceMs: queue.patienceMs };
+    const batch = new BatchDecisions(this.cache, this.recorder, rules, nominations, this.nextSearchMs);
+    const decided = batch.decide(servers);
+    const touched = [
+      ...new Set(decided.flatMap(({ decision }) => (decision.outcome === 'placed' ? [decision.hostId] : []))),
+    ];
+    try {
+      return await this.line.run(touched, async (isWrongAbout) => {
+        const write = (tx: Tx): Promise<CommitResult> =>
+          commitDecisions(tx, decided, claimTimeoutMs, queue, isWrongAbout);
+        return { decided, ...(await this.commit(write, touched)) };
+      });
+    } finally {
+      void this.recorder.flush();
+    }
+  }
+
+  /** Resolves when what was decided is recorded. */
+  recorded(): Promise<void> {
+    return this.recorder.flush();
+  }
+
+  /** The hosts that a batch is wrong about are read anew before the line goes on. */
+  private async commit(write: (tx: Tx) => Promise<CommitResult>, touched: readonly string[]): Promise<CommitResult> {
+    try {
+      const result = await this.ledger.transaction(write);
+      if (result.staleHosts.length > 0) await this.cache.revert([...new Set(result.staleHosts)]);
+      return result;
+    } catch (error) {
+      await this.cache.revert(touched);
+      throw error;
+    }
+  }
+
+  private policyFor(servers: number): Promise<PlacementPolicy> {
+    const snapshot = { hosts: this.cache.list(), policy: placementPolicy(this.settings) };
+    return this.mix.addTo(this.ledger.pool, snapshot, servers);
+  }
+}
+
+/** The part of the settings that a decision may look at. */
+export function placementPolicy(settings: SchedulerSettings): PlacementPolicy {
+  return {
+    compat: settings.compat,
+    filters: settings.filters,
+    weigherMultipliers: settings.weigherMultipliers,
+    placementPolicies: settings.placementPolicies,
+    cpuAllocationRatio: settings.cpuAllocationRatio,
+    ramAllocationRatio: settings.ramAllocationRatio,
+    diskAllocationRatio: settings.diskAllocationRatio,
+    maxInstancesPerHost: settings.maxInstancesPerHost,
+    maxIoOpsPerHost: settings.maxIoOpsPerHost,
+  };
+}

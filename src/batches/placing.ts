@@ -1,0 +1,141 @@
+import { BerthError } from '../errors.js';
+import type { Placement, Rejection } from '../placement/decision.js';
+import type { PlacementRequest } from '../placement/request.js';
+import type { NewPlacement, WaitingServer } from '../store/decided-server.js';
+import { findPlacementsByKey, type KnownPlacement } from '../store/placements.store.js';
+import { BatchIntake } from './batch-intake.js';
+import type { Deciding } from './deciding.js';
+
+/** How often one is decided anew because hosts changed under it. */
+const ROUNDS_MAX = 10;
+/** So many wait for their batch at most; who comes then is asked to come again. */
+const WAITING_MAX = 20_000;
+/** One batch is decided while the one before it is written. */
+const BATCHES_AT_ONCE = 2;
+/** A view of the hosts is good for so long: an older one costs a retry, not a mistake. */
+const VIEW_MS = 20;
+
+/** A placement that an orchestrator asks for. */
+export interface PlacementOrder {
+  /** The id that it is to have. */
+  readonly id: string;
+  readonly request: PlacementRequest;
+  /** Equal texts, equal requests but for names. */
+  readonly kind: string;
+  readonly placement: NewPlacement;
+}
+
+export type PlacementAnswer =
+  | { readonly outcome: 'placed'; readonly decision: Placement }
+  | { readonly outcome: 'rejected'; readonly decision: Rejection }
+  /** There is one under its key already. */
+  | { readonly outcome: 'known'; readonly known: KnownPlacement };
+
+/**
+ * Places for orchestrators that wait for the answer: orders of all callers are gathered into batches, and each is answered when its
+ * batch is in the ledger. What is turned down is not written.
+ */
+export class Placing {
+  private readonly intake: BatchIntake<PlacementOrder, PlacementAnswer | Error>;
+  private viewedAtMs = -Infinity;
+
+  constructor(private readonly deciding: Deciding) {
+    const { batchSizeMax, batchDelayMs } = deciding.settings;
+    this.intake = new BatchIntake((orders) => this.placeBatch(orders), {
+      sizeMax: batchSizeMax,
+      delayMs: batchDelayMs,
+      atOnce: BATCHES_AT_ONCE,
+      waitingMax: { count: WAITING_MAX, refusal: tooMany },
+    });
+  }
+
+  /**
+   * Resolves when the placement is durable, or turned down.
+   *
+   * @throws BerthError `claim.conflict` when it lost every race, `placement.too_many_waiting`; what the database says
+   */
+  async place(order: PlacementOrder): Promise<PlacementAnswer> {
+    const answer = await this.intake.add(order);
+    if (answer instanceof Error) throw answer;
+    return answer;
+  }
+
+  private async placeBatch(orders: readonly PlacementOrder[]): Promise<readonly (PlacementAnswer | Error)[]> {
+    const answers = new Map<string, PlacementAnswer>();
+    await this.answerKnown(orders, answers);
+    await this.viewHosts();
+    const viewedAtMs = this.viewedAtMs;
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const left = orders.filter(({ id }) => !answers.has(id));
+      if (left.length === 0) break;
+      if (round > 0) await this.viewHosts(0);
+      await this.placeOnce(left, answers);
+      // a "no" by an old view is no answer
+      if (round === 0 && Date.now() - viewedAtMs > VIEW_MS) forgetRejections(answers);
+      await this.answerKnown(
+        left.filter(({ id }) => !answers.has(id)),
+        answers,
+      );
+    }
+    return orders.map(({ id }) => answers.get(id) ?? lost());
+  }
+
+  private async placeOnce(orders: readonly PlacementOrder[], answers: Map<string, PlacementAnswer>): Promise<void> {
+    const { decided, committed } = await this.deciding.decideAndCommit(orders.map(waitingServer));
+    const written = new Set(committed);
+    for (const { server, decision } of decided) {
+      if (!written.has(server.id)) continue;
+      answers.set(
+        server.id,
+        decision.outcome === 'placed' ? { outcome: 'placed', decision } : { outcome: 'rejected', decision },
+      );
+    }
+  }
+
+  private async answerKnown(orders: readonly PlacementOrder[], answers: Map<string, PlacementAnswer>): Promise<void> {
+    for (const [projectId, own] of byProject(orders.filter(({ placement }) => placement.key !== null))) {
+      const keys = own.map(({ placement }) => placement.key as string);
+      const known = await findPlacementsByKey(this.deciding.ledger.pool, projectId, keys);
+      for (const { id, placement } of own) {
+        const earlier = known.get(placement.key as string);
+        if (earlier) answers.set(id, { outcome: 'known', known: earlier });
+      }
+    }
+  }
+
+  private async viewHosts(ageMaxMs = VIEW_MS): Promise<void> {
+    if (Date.now() - this.viewedAtMs < ageMaxMs) return;
+    const nowMs = Date.now();
+    await this.deciding.cache.refresh();
+    this.viewedAtMs = nowMs;
+  }
+}
+
+function byProject(orders: readonly PlacementOrder[]): Map<string, PlacementOrder[]> {
+  const projects = new Map<string, PlacementOrder[]>();
+  for (const order of orders) {
+    const own = projects.get(order.request.projectId);
+    if (own) own.push(order);
+    else projects.set(order.request.projectId, [order]);
+  }
+  return projects;
+}
+
+function forgetRejections(answers: Map<string, PlacementAnswer>): void {
+  for (const [id, { outcome }] of answers) if (outcome === 'rejected') answers.delete(id);
+}
+
+function waitingServer({ id, request, kind, placement }: PlacementOrder): WaitingServer {
+  return {
+    ...{ id, name: request.serverName, attempts: 0, request, excludedHosts: [], taskState: 'scheduling' as const },
+    ...{ gang: null, waits: false, rank: 0, waitedMs: 0, placement, kind },
+  };
+}
+
+function lost(): BerthError {
+  return new BerthError('claim.conflict', 'The placement lost every race for its hosts; ask again');
+}
+
+function tooMany(): BerthError {
+  return new BerthError('placement.too_many_waiting', `${WAITING_MAX} placements wait already; ask again in a second`);
+}

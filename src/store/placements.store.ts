@@ -1,0 +1,179 @@
+import { randomUUID } from 'node:crypto';
+import type { Placement } from '../placement/decision.js';
+import type { Tx } from './database.js';
+import type { DecidedServer, WaitingServer } from './decided-server.js';
+
+/** A placement that there is already under a key. */
+export interface KnownPlacement {
+  readonly id: string;
+  readonly key: string;
+  readonly hash: string;
+}
+
+/** Placements of a project under these keys, deleted ones too. */
+export async function findPlacementsByKey(
+  tx: Tx,
+  projectId: string,
+  keys: readonly string[],
+): Promise<ReadonlyMap<string, KnownPlacement>> {
+  if (keys.length === 0) return new Map();
+  const rows = (await tx.query(
+    `SELECT id, placement_key AS key, placement_hash AS hash FROM servers WHERE project_id = $1 AND placement_key = ANY($2)`,
+    [projectId, keys],
+  )) as KnownPlacement[];
+  return new Map(rows.map((row) => [row.key, row]));
+}
+
+type Placed = DecidedServer & { readonly decision: Placement };
+
+/**
+ * Writes placements that have their place, with what was decided on them. In key order, so that two transactions which insert the
+ * same keys wait for each other instead of for ever.
+ *
+ * @returns those whose key somebody else has taken meanwhile: they are not written
+ */
+export async function insertPlacements<T extends Placed>(tx: Tx, placed: readonly T[]): Promise<ReadonlySet<T>> {
+  const fresh = placed
+    .filter(({ server }) => server.placement !== undefined)
+    .sort((a, b) => ((a.server.placement?.key ?? '') < (b.server.placement?.key ?? '') ? -1 : 1));
+  if (fresh.length === 0) return new Set();
+  const classes = await writeClasses(tx, fresh);
+  const rows = (await tx.query(
+    `INSERT INTO servers (id, name, project_id, status, task_state, flavor, request, host_id, attempts, group_id, priority, kind,
+                          placement_key, placement_hash, decision_class_id)
+     SELECT id, name, project_id, CASE WHEN devices > 0 THEN 'BUILD' ELSE 'ACTIVE' END,
+            CASE WHEN devices > 0 THEN 'preparing' END, flavor, request, host_id, 1, group_id, priority, 'placement', key, hash, class
+       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::jsonb[], $6::jsonb[], $7::uuid[], $8::uuid[], $9::int[],
+                   $10::text[], $11::text[], $12::uuid[])
+         AS c(id, name, project_id, devices, flavor, request, host_id, group_id, priority, key, hash, class)
+     ON CONFLICT (project_id, placement_key) WHERE placement_key IS NOT NULL DO NOTHING
+     RETURNING id`,
+    [
+      fresh.map(({ server }) => server.id),
+      fresh.map(({ server }) => server.name),
+      fresh.map(({ server }) => server.request.projectId),
+      fresh.map(({ decision }) => decision.devices.length),
+      fresh.map(({ server }) => server.placement?.flavor && JSON.stringify(server.placement.flavor)),
+      fresh.map(({ server }) => JSON.stringify(server.request)),
+      fresh.map(({ decision }) => decision.hostId),
+      fresh.map(({ server }) => server.request.host?.group?.id ?? null),
+      fresh.map(({ server }) => server.request.priority ?? 0),
+      fresh.map(({ server }) => server.placement?.key ?? null),
+      fresh.map(({ server }) => server.placement?.hash ?? null),
+      fresh.map((entry) => classes.get(entry)),
+    ],
+  )) as { id: string }[];
+  const written = new Set(rows.map((row) => row.id));
+  return new Set(fresh.filter(({ server }) => !written.has(server.id)));
+}
+
+/** So many runners-up are kept of a class. */
+const SCORES_KEPT_MAX = 3;
+
+/** Equal requests of one batch are one class: what was found about hosts is kept of the first of them, where it went of each. */
+async function writeClasses<T extends Placed>(tx: Tx, placed: readonly T[]): Promise<ReadonlyMap<T, string>> {
+  const byKind = new Map<string, T[]>();
+  for (const entry of placed) {
+    const kind = kindOf(entry.server);
+    const others = byKind.get(kind);
+    if (others) others.push(entry);
+    else byKind.set(kind, [entry]);
+  }
+  const classes = [...byKind.values()].map((members) => ({ id: randomUUID(), members }));
+  await tx.query(`INSERT INTO decision_classes (id, record) SELECT * FROM unnest($1::uuid[], $2::json[])`, [
+    classes.map(({ id }) => id),
+    classes.map(({ members }) => JSON.stringify(recordOf(members))),
+  ]);
+  return new Map(classes.flatMap(({ id, members }) => members.map((entry) => [entry, id] as const)));
+}
+
+function kindOf({ kind, request }: WaitingServer): string {
+  return kind ?? JSON.stringify({ ...request, serverName: '' });
+}
+
+/** What is kept of the decisions on a class. */
+export interface ClassRecord {
+  /** The decision on the first one, with the best few of its scores. */
+  readonly first: Placement;
+  /** Where each went: id → host, its generation, and the score of the host. */
+  readonly members: Readonly<Record<string, readonly [host: string, generation: number, score: number | null]>>;
+}
+
+function recordOf(members: readonly Placed[]): ClassRecord {
+  const [first] = members as readonly [Placed];
+  return {
+    first: { ...first.decision, scores: first.decision.scores.slice(0, SCORES_KEPT_MAX) },
+    members: Object.fromEntries(
+      members.map(({ server, decision }) => [
+        server.id,
+        [decision.hostName, decision.generation, decision.scores[0]?.total ?? null] as const,
+      ]),
+    ),
+  };
+}
+
+/** What was decided on a placement and on those of its kind in the same batch; null: nothing is kept of it. */
+export async function findPlacementDecision(tx: Tx, id: string): Promise<{ record: ClassRecord; at: Date } | null> {
+  const [row] = (await tx.query(
+    `SELECT d.record, d.created_at AS at FROM servers s JOIN decision_classes d ON d.id = s.decision_class_id WHERE s.id = $1`,
+    [id],
+  )) as { record: ClassRecord; at: Date }[];
+  return row ?? null;
+}
+
+/** A placement with what it holds, as the answer to its call shows it. */
+export interface PlacementRow {
+  readonly id: string;
+  readonly name: string;
+  readonly key: string | null;
+  readonly project_id: string;
+  readonly status: string;
+  readonly task_state: string | null;
+  readonly host_id: string | null;
+  readonly host_name: string | null;
+  readonly fault: { readonly code: string; readonly message: string } | null;
+  readonly created_at: Date;
+  readonly devices: readonly PlacedDeviceRow[];
+}
+
+export interface PlacedDeviceRow {
+  readonly id: string;
+  readonly address: string;
+  readonly alias: string | null;
+  readonly request_index: number | null;
+}
+
+const PLACEMENT_COLUMNS = `
+  s.id, s.name, s.placement_key AS key, s.project_id, s.status, s.task_state, s.host_id, h.name AS host_name, s.fault, s.created_at,
+  coalesce((SELECT json_agg(json_build_object('id', d.id, 'address', d.address, 'alias', a.alias,
+                                              'request_index', a.request_index) ORDER BY a.request_index, length(d.address), d.address)
+              FROM claims c JOIN allocations a ON a.claim_id = c.id AND a.released_at IS NULL JOIN devices d ON d.id = a.device_id
+             WHERE c.server_id = s.id AND c.status <> 'released'), '[]') AS devices`;
+
+/** Placements with these ids; those that there never were are missing. */
+export async function findPlacements(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, PlacementRow>> {
+  if (ids.length === 0) return new Map();
+  const rows = (await tx.query(
+    `SELECT ${PLACEMENT_COLUMNS} FROM servers s LEFT JOIN hosts h ON h.id = s.host_id
+      WHERE s.id = ANY($1) AND s.kind = 'placement'`,
+    [ids],
+  )) as PlacementRow[];
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** Newest first; deleted ones are left out. */
+export async function listPlacements(
+  tx: Tx,
+  filter: { readonly host: string | null; readonly projectId: string | null },
+  page: { readonly after: string | null; readonly limit: number },
+): Promise<PlacementRow[]> {
+  return tx.query(
+    `SELECT ${PLACEMENT_COLUMNS} FROM servers s LEFT JOIN hosts h ON h.id = s.host_id
+      WHERE s.kind = 'placement' AND s.status <> 'DELETED'
+        AND ($1::text IS NULL OR h.name = $1 OR h.id::text = lower($1))
+        AND ($2::text IS NULL OR s.project_id = $2)
+        AND ($3::uuid IS NULL OR (s.created_at, s.id) < (SELECT m.created_at, m.id FROM servers m WHERE m.id = $3))
+      ORDER BY s.created_at DESC, s.id DESC LIMIT $4`,
+    [filter.host, filter.projectId, page.after, page.limit],
+  );
+}
