@@ -14,7 +14,8 @@ export class HttpClient {
   /** @throws Error on any status but 2xx */
   send<Answer>(method: 'POST' | 'DELETE' | 'GET', path: string, body: object | null): Promise<Answer> {
     const text = body === null ? null : JSON.stringify(body);
-    const headers = text === null ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+    const headers =
+      text === null ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
     return new Promise((resolve, reject) => {
       const sent = request(`${this.url}${path}`, { method, agent: this.agent, headers }, (reply) => {
         const parts: Buffer[] = [];

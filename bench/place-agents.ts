@@ -15,7 +15,9 @@ async function serve(brokerUrl: string, hosts: number): Promise<void> {
   const bus = new AmqpBus({ ...settings.bus, url: brokerUrl }, () => undefined);
   for (let first = 0; first < hosts; first += 50) {
     const some = Array.from({ length: Math.min(50, hosts - first) }, (_unused, index) => hostName(first + index));
-    await Promise.all(some.map((host) => bus.consume(agentQueue(host), (message) => carryOut(bus, host, message), { prefetch: 4 })));
+    await Promise.all(
+      some.map((host) => bus.consume(agentQueue(host), (message) => carryOut(bus, host, message), { prefetch: 4 })),
+    );
   }
   process.on('message', () => void bus.close().then(() => process.exit(0)));
   process.send?.({ ready: true });

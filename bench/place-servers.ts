@@ -18,7 +18,13 @@ export async function measureServers(
   const latencies: number[] = [];
   let [ms, placed, lost, double] = [0, 0, 0, 0];
   for (let round = 0; round === 0 || ms < 1000 * seconds; round++) {
-    const load = { url, connections: clients, servers: PER_ROUND, pace: 'waiting', body: { devices: 'gpu:1' } } as const;
+    const load = {
+      url,
+      connections: clients,
+      servers: PER_ROUND,
+      pace: 'waiting',
+      body: { devices: 'gpu:1' },
+    } as const;
     const outcome = await drive(load, ledger);
     const { rows } = await ledger.query<{ id: string; key: string; devices: string[] }>(
       `SELECT s.id, s.id AS key, array_agg(a.device_id::text) AS devices FROM servers s JOIN allocations a ON a.server_id = s.id

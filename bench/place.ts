@@ -67,12 +67,19 @@ async function main(options: Options): Promise<void> {
       const { perSecond, latencies, lost, double } = figures;
       const bareAfter = await commitsPerSecond(url, options.clients, 2);
       const [p50, p99, p999] = [0.5, 0.99, 0.999].map((part) => quantile(latencies, part)) as [number, number, number];
-      say(`${figure(perSecond)} placements/s; a call takes p50 ${figure(p50)}, p99 ${figure(p99)}, p99.9 ${figure(p999)} ms`);
+      say(
+        `${figure(perSecond)} placements/s; a call takes p50 ${figure(p50)}, p99 ${figure(p99)}, p99.9 ${figure(p999)} ms`,
+      );
       say(`Bare commits afterwards: ${figure(bareAfter)}/s. Lost: ${lost}. Double: ${double}.`);
       const barePerSecond = (bare + bareAfter) / 2;
       const line = {
         ...{ bench: 'place', mode: options.mode, hosts: options.hosts, per_s: Math.round(perSecond) },
-        ...{ p50_ms: tenths(p50), p99_ms: tenths(p99), p999_ms: tenths(p999), bare_commit_per_s: Math.round(barePerSecond) },
+        ...{
+          p50_ms: tenths(p50),
+          p99_ms: tenths(p99),
+          p999_ms: tenths(p999),
+          bare_commit_per_s: Math.round(barePerSecond),
+        },
         ...{ ratio: Number((perSecond / barePerSecond).toFixed(3)), lost, double },
         ...{ clients: options.clients, processes: options.processes, rate: options.rate },
       };

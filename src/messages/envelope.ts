@@ -18,6 +18,7 @@ import {
   RequestReport,
   ServerNudge,
 } from './bodies.js';
+import { QUICK_LOOKS } from './quick-look.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
@@ -94,6 +95,15 @@ export function decodeEnvelope(bytes: Buffer, bytesMax: number): Envelope {
 }
 
 function checkedBody(type: MessageType, body: object): object {
+  return QUICK_LOOKS[type]?.(body) ? body : thoroughlyChecked(type, body);
+}
+
+/**
+ * By class-validator, whatever the type.
+ *
+ * @throws BerthError `message.invalid` (names the field)
+ */
+export function thoroughlyChecked(type: MessageType, body: object): object {
   const instance = instanceOf(type, body);
   const errors = validateSync(instance, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true });
   if (errors.length > 0) throw invalid(`${type}: ${firstProblem(errors)}`);

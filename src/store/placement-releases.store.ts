@@ -1,4 +1,4 @@
-import { beginReleases, lockClaims } from './claim-outcomes.store.js';
+import { beginReleases, deleteWhenReleased, lockClaims } from './claim-outcomes.store.js';
 import type { Tx } from './database.js';
 
 export type ReleaseOutcome = 'releasing' | 'released' | 'unknown';
@@ -31,14 +31,11 @@ export async function releasePlacements(tx: Tx, ids: readonly string[]): Promise
     [open],
   );
   await beginReleases(tx, locked);
-  const ended = (await tx.query(
-    `UPDATE servers s SET status = 'DELETED', task_state = NULL, updated_at = now()
-      WHERE id = ANY($1) AND status = 'DELETING'
-        AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.server_id = s.id AND c.status <> 'released')
-      RETURNING id`,
-    [open],
-  )) as [{ id: string }[], number];
-  const over = new Set(ended[0].map(({ id }) => id));
+  await deleteWhenReleased(tx, open);
+  const ended = (await tx.query(`SELECT id FROM servers WHERE id = ANY($1) AND status = 'DELETED'`, [open])) as {
+    id: string;
+  }[];
+  const over = new Set(ended.map(({ id }) => id));
   for (const { id, status } of rows) if (status === 'DELETED') over.add(id);
   return new Map(rows.map(({ id }) => [id, over.has(id) ? 'released' : 'releasing']));
 }
