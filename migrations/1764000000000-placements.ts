@@ -6,7 +6,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * A placement is a row of `servers` with its idempotency key in it. What was decided on many placements of a kind at once is written
  * once (`decision_classes`); there is no foreign key to it, as neither is ever deleted without the other.
  *
- * `hosts.revision` counts what changes nothing for a decision, as that a claim is confirmed: who follows the hosts reads only that.
+ * Who follows the hosts reads only what may have changed: `hosts.facts_generation` is the generation at which anything but who has what
+ * was changed last, and `hosts.revision` counts what changes nothing for a decision, as that a claim is confirmed.
  * Rows that are updated in place again and again have room for it on their page.
  */
 export class Placements1764000000000 implements MigrationInterface {
@@ -32,7 +33,8 @@ const UP = [
      created_at timestamptz NOT NULL DEFAULT now(),
      CONSTRAINT decision_classes_pkey PRIMARY KEY (id)
    )`,
-  `ALTER TABLE hosts ADD COLUMN revision bigint NOT NULL DEFAULT 0`,
+  `ALTER TABLE hosts ADD COLUMN revision bigint NOT NULL DEFAULT 0, ADD COLUMN facts_generation bigint NOT NULL DEFAULT 0`,
+  `UPDATE hosts SET facts_generation = generation`,
   `ALTER TABLE hosts SET (fillfactor = 50)`,
   `ALTER TABLE devices SET (fillfactor = 80)`,
 ];
@@ -41,7 +43,7 @@ const UP = [
 const DOWN = [
   `ALTER TABLE devices RESET (fillfactor)`,
   `ALTER TABLE hosts RESET (fillfactor)`,
-  `ALTER TABLE hosts DROP COLUMN revision`,
+  `ALTER TABLE hosts DROP COLUMN facts_generation, DROP COLUMN revision`,
   `DROP TABLE decision_classes`,
   `DROP INDEX servers_one_placement_per_key`,
   `ALTER TABLE servers DROP CONSTRAINT servers_kind_check`,

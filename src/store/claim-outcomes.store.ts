@@ -3,7 +3,7 @@ import { envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
 import { sendCommands } from './commands.store.js';
 import type { Tx } from './database.js';
-import { readStatesAround, touchHosts, writeDeviceStates } from './device-states.store.js';
+import { readStatesAround, touchHosts, touchTakings, writeDeviceStates } from './device-states.store.js';
 import type {
   ClaimKind,
   ClaimStatus,
@@ -123,7 +123,8 @@ export async function confirmClaims(tx: Tx, confirmed: readonly Confirmed[]): Pr
 /** A build has succeeded there. That matters to weighers only where builds had failed. */
 async function reviseHosts(tx: Tx, hostIds: readonly string[]): Promise<void> {
   await tx.query(
-    `UPDATE hosts SET revision = revision + 1, generation = generation + (failed_builds > 0)::int, failed_builds = 0,
+    `UPDATE hosts SET revision = revision + 1, generation = generation + (failed_builds > 0)::int,
+            facts_generation = CASE WHEN failed_builds > 0 THEN generation + 1 ELSE facts_generation END, failed_builds = 0,
             changed_xid = (pg_current_xact_id()::text)::bigint
       WHERE id = ANY($1)`,
     [[...new Set(hostIds)]],
@@ -205,17 +206,19 @@ export async function finishReleases(tx: Tx, claims: readonly LockedClaim[]): Pr
   await tx.query(`UPDATE claims SET status = 'released', expires_at = NULL, updated_at = now() WHERE id = ANY($1)`, [
     claimIds,
   ]);
-  const counts = new Map<string, number>();
-  for (const { hostId } of claims) counts.set(hostId, (counts.get(hostId) ?? 0) + 1);
-  await touchHosts(
-    tx,
-    [...counts].map(([id, by]) => ({ id, by })),
-  );
+  const isOther = held.some(({ missing, pending, withdrawn }) => missing || pending || withdrawn);
+  await (isOther ? touchHosts : touchTakings)(tx, countHosts(claims));
   for (const claim of claims) if (claim.taskState === 'detaching') await endDetach(tx, claim);
   await deleteWhenReleased(
     tx,
     claims.map((claim) => claim.serverId),
   );
+}
+
+function countHosts(claims: readonly LockedClaim[]): { id: string; by: number }[] {
+  const counts = new Map<string, number>();
+  for (const { hostId } of claims) counts.set(hostId, (counts.get(hostId) ?? 0) + 1);
+  return [...counts].map(([id, by]) => ({ id, by }));
 }
 
 /** Servers of these that are being deleted and hold nothing any more are gone. */
@@ -297,12 +300,14 @@ interface Held {
   readonly missing: boolean;
   /** Another card is in its place. */
   readonly pending: boolean;
+  /** It was withdrawn while it was in use. */
+  readonly withdrawn: boolean;
 }
 
 async function readHeld(tx: Tx, claimIds: readonly string[]): Promise<Held[]> {
   return tx.query(
     `SELECT a.claim_id, a.server_id, d.host_id, d.id AS device_id, d.address, d.missing_since IS NOT NULL AS missing,
-            d.pending_facts IS NOT NULL AS pending
+            d.pending_facts IS NOT NULL AS pending, NOT d.offered AS withdrawn
        FROM allocations a JOIN devices d ON d.id = a.device_id
       WHERE a.claim_id = ANY($1) AND a.released_at IS NULL ORDER BY d.host_id, d.address`,
     [claimIds],

@@ -9,7 +9,7 @@ import type { Tx } from './database.js';
 import type { DecidedServer, QueueRules, WaitingServer } from './decided-server.js';
 import {
   readStatesAround,
-  touchHosts,
+  touchTakings,
   writeDeviceStates,
   type Card,
   type HostDeviceStates,
@@ -248,7 +248,7 @@ async function writePlaced(
 ): Promise<void> {
   if (placed.length === 0) return;
   const claims = placed.map((entry) => ({ ...entry, claimId: randomUUID() }));
-  await touchHosts(tx, countHosts(placed));
+  await touchTakings(tx, countHosts(placed));
   const servers = placed.filter(({ server }) => !server.placement);
   await settleServers(tx, servers);
   await insertClaims(tx, claims, claimTimeoutMs);

@@ -113,11 +113,24 @@ export async function writeDeviceStates(tx: Tx, states: Iterable<HostDeviceState
   );
 }
 
-/** Raises the generation of hosts: whoever decided on an older one has to look again. */
+/** Raises the generation of hosts: whoever decided on an older one has to look again, at all of the host. */
 export async function touchHosts(tx: Tx, hosts: readonly { id: string; by: number }[]): Promise<void> {
+  await raise(tx, hosts, ', facts_generation = h.generation + c.by');
+}
+
+/** {@link touchHosts} where nothing has changed but who has what. */
+export async function touchTakings(tx: Tx, hosts: readonly { id: string; by: number }[]): Promise<void> {
+  await raise(tx, hosts, '');
+}
+
+async function raise(
+  tx: Tx,
+  hosts: readonly { id: string; by: number }[],
+  more: '' | ', facts_generation = h.generation + c.by',
+): Promise<void> {
   if (hosts.length === 0) return;
   await tx.query(
-    `UPDATE hosts h SET generation = h.generation + c.by, changed_xid = (pg_current_xact_id()::text)::bigint
+    `UPDATE hosts h SET generation = h.generation + c.by, changed_xid = (pg_current_xact_id()::text)::bigint${more}
        FROM unnest($1::uuid[], $2::int[]) AS c(id, by) WHERE h.id = c.id`,
     [hosts.map((host) => host.id), hosts.map((host) => host.by)],
   );

@@ -29,6 +29,21 @@ export async function readSites(tx: Tx, hostIds: readonly string[]): Promise<Rea
   return sites;
 }
 
+/** Which servers hosts have, and what these take; of each of the hosts. */
+export async function readTakenResources(
+  tx: Tx,
+  hostIds: readonly string[],
+): Promise<ReadonlyMap<string, Pick<HostSite, 'used' | 'servers'>>> {
+  const byHost = await readServers(tx, hostIds);
+  return new Map(
+    hostIds.map((hostId) => {
+      const servers = byHost.get(hostId);
+      if (!servers) return [hostId, { used: NOWHERE.used, servers: NOWHERE.servers }];
+      return [hostId, { used: servers.reduce(plus, NOTHING), servers }];
+    }),
+  );
+}
+
 interface ServerRow {
   readonly host_id: string;
   readonly id: string;

@@ -19,6 +19,7 @@ import type {
   SnapshotDevice,
 } from '../placement/snapshot.js';
 import { readSettled, withSettled } from './snapshot-settled.store.js';
+import { readTakings } from './snapshot-takings.store.js';
 import { NOWHERE, readSites, type HostSite } from './snapshot-sites.store.js';
 import type { Tx } from './database.js';
 
@@ -49,6 +50,13 @@ interface DeviceRow {
   readonly missing_since: Date | null;
   readonly server_id: string | null;
   readonly server_name: string | null;
+}
+
+interface ChangedRow {
+  readonly id: string;
+  readonly generation: number;
+  readonly facts_generation: number;
+  readonly revision: number;
 }
 
 const HOSTS_PER_READ = 500;
@@ -206,6 +214,8 @@ export class SnapshotCache {
   /** In name order; `places` has the index of each id. */
   private readonly hosts: HostSnapshot[] = [];
   private places = new Map<string, number>();
+  /** Of each host, the generation at which all of it was read. */
+  private readonly factsOf = new Map<string, number>();
   /** Of each host, the number of the last change that is of no matter for decisions. */
   private readonly revisions = new Map<string, number>();
   /** Hosts with such a change that is not read yet → its number. */
@@ -232,7 +242,7 @@ export class SnapshotCache {
 
   /** Reads these hosts anew and takes the ledger's word, also where it is older than what was put ahead of a commit. */
   async revert(ids: readonly string[]): Promise<void> {
-    for (const host of await readHosts(this.dataSource.manager, ids)) this.set(host);
+    for (const host of await this.readFully(ids)) this.set(host);
     this.taken += ids.length;
   }
 
@@ -281,14 +291,12 @@ export class SnapshotCache {
     const [now] = (await this.dataSource.query(
       `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon`,
     )) as [{ horizon: number }];
-    const rows = (await this.dataSource.query(`SELECT id, generation, revision FROM hosts WHERE changed_xid >= $1`, [
-      this.horizon,
-    ])) as { id: string; generation: number; revision: number }[];
+    const rows = (await this.dataSource.query(
+      `SELECT id, generation, facts_generation, revision FROM hosts WHERE changed_xid >= $1`,
+      [this.horizon],
+    )) as ChangedRow[];
     const stale = rows.filter((row) => (this.get(row.id)?.generation ?? -1) < row.generation);
-    const read = await readHosts(
-      this.dataSource.manager,
-      stale.map((row) => row.id),
-    );
+    const read = await this.readStale(stale);
     this.insert(read.filter((host) => !this.places.has(host.id)));
     for (const host of read) this.put(host);
     this.taken += read.length;
@@ -296,6 +304,25 @@ export class SnapshotCache {
     for (const { id, revision } of rows) if ((this.revisions.get(id) ?? -1) < revision) this.revised.set(id, revision);
     await this.readRevised();
     this.horizon = now.horizon;
+  }
+
+  /** Where only who has what has changed, only that is read. */
+  private async readStale(stale: readonly ChangedRow[]): Promise<HostSnapshot[]> {
+    const tx = this.dataSource.manager;
+    const known = stale.flatMap(({ id, facts_generation }) => {
+      const host = this.get(id);
+      return host && (this.factsOf.get(id) ?? -1) >= facts_generation ? [host] : [];
+    });
+    const taken = await readTakings(tx, known, this.factsOf);
+    const done = new Set(taken.map(({ id }) => id));
+    const others = stale.filter(({ id }) => !done.has(id)).map(({ id }) => id);
+    return [...taken, ...(await this.readFully(others))];
+  }
+
+  private async readFully(ids: readonly string[]): Promise<HostSnapshot[]> {
+    const hosts = await readHosts(this.dataSource.manager, ids);
+    for (const { id, generation } of hosts) this.factsOf.set(id, generation);
+    return hosts;
   }
 
   /** Few are read at once; many, as come with every batch of a busy time, now and then. */

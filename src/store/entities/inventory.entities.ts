@@ -48,6 +48,8 @@ export class HostEntity {
   @Column('integer', { default: 0 }) failed_builds: number;
   /** Counts changes that change nothing for a decision. */
   @Column('bigint', { default: 0 }) revision: number;
+  /** The generation at which anything but who has what was changed last. */
+  @Column('bigint', { default: 0 }) facts_generation: number;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
 }
 
