@@ -32,7 +32,7 @@ async function serve(databaseUrl: string): Promise<void> {
   await migrate(databaseUrl);
   const store = StoreModule.register({ url: databaseUrl, poolMax: settings.database.poolMax });
   const bus = BusModule.register(settings.bus);
-  const rooms = [bus, SchedulerModule.register(settings.scheduler, [store, bus])];
+  const rooms = [bus, SchedulerModule.register(settings.scheduler, [store, bus], settings.audit)];
   const app = await createApi(settings, { role: 'all', store, rooms, logger: ['error', 'fatal'] });
   const aliases = parseAliases(ALIASES.map((value, index) => ({ value, where: `alias ${index + 1}` })));
   await app.get(Ledger, { strict: false }).transaction((tx) => syncFileAliases(tx, 'bench', aliases));

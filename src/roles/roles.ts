@@ -58,15 +58,18 @@ export async function startScheduler(configuration: LiveConfiguration): Promise<
   const logger = new RoleLogger(settings.logLevel);
   const store = storeOf(settings, 'berth scheduler');
   const bus = busOf(settings, 'berth scheduler');
-  const app = await createRole([store, bus, SchedulerModule.register(settings.scheduler, [store, bus])], {
-    role: 'scheduler',
-    logger,
-    checks: async (running) => ({
-      ...(await running.get(Ledger, { strict: false }).check()),
-      ...brokerCheck(running),
-      ...configurationCheck(configuration),
-    }),
-  });
+  const app = await createRole(
+    [store, bus, SchedulerModule.register(settings.scheduler, [store, bus], settings.audit)],
+    {
+      role: 'scheduler',
+      logger,
+      checks: async (running) => ({
+        ...(await running.get(Ledger, { strict: false }).check()),
+        ...brokerCheck(running),
+        ...configurationCheck(configuration),
+      }),
+    },
+  );
   await assertMigrated(app);
   return serve(app, configuration, { follow: ({ logLevel }) => logger.follow(logLevel) });
 }
@@ -177,7 +180,7 @@ function createAll(
     role: 'all',
     store,
     rooms: [
-      SchedulerModule.register(settings.scheduler, [store, bus]),
+      SchedulerModule.register(settings.scheduler, [store, bus], settings.audit),
       ComputeAgentModule.register(agents, bus, demo ? null : agentSource(configuration)),
     ],
     checks: (app) => ({ ...brokerCheck(app), ...agentChecks(app), ...configurationCheck(configuration) }),

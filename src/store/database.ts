@@ -7,7 +7,9 @@ import { HostConfiguration1763700002000 } from '../../migrations/1763700002000-h
 import { DecisionJournal1763800001000 } from '../../migrations/1763800001000-decision-journal.js';
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
+import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { BerthError, messageOf } from '../errors.js';
+import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
   AliasEntity,
   AliasOriginEntity,
@@ -65,6 +67,9 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       IdempotencyKeyEntity,
       JournalFactsEntity,
       JournalEntryEntity,
+      AuditPendingEntity,
+      AuditEntryEntity,
+      AuditAnchorEntity,
     ],
     migrations: [
       Ledger1763600000000,
@@ -74,6 +79,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       HostSite1763800000000,
       DecisionJournal1763800001000,
       Queue1763800002000,
+      Audit1764000001000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,
