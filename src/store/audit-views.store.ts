@@ -98,7 +98,7 @@ export async function readTrail(
     [after, limit, BYTES_PER_READ, ...(subjects.length > 0 ? [subjects] : [])],
   )) as (AuditEntry & { readonly found: number })[];
   return {
-    entries: rows.map(({ found: _, ...entry }) => entry),
+    entries: rows.map(({ found: _found, ...entry }) => entry),
     complete: rows.length === (rows[0]?.found ?? 0),
   };
 }

@@ -341,7 +341,7 @@ describe('sealers', () => {
       expect(await sealAudit(tx)).toEqual({ sealed: 1, more: true });
       throw new Error('the power went');
     });
-    await expect(crash).rejects.toThrow();
+    await expect(crash).rejects.toThrow('the power went');
     expect(await verify()).toMatchObject({ broken: null, entries: 2, pending: 1 });
     await seal();
     expect(await verify()).toMatchObject({ broken: null, entries: 3, pending: 0 });
