@@ -4,7 +4,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  * The audit: what changed devices and what was decided, as a chain of hashes.
  *
  * Transactions write into `audit_pending`, which nobody locks; the sealer moves that into `audit_entries`. Bodies are `json`, not
- * `jsonb`: the hash is of their text. Nothing refers to hosts, devices or servers: the audit outlives them.
+ * `jsonb`: the hash is of their text. Nothing refers to hosts, devices or servers: the audit outlives them. For the same reason
+ * records of decisions are `json` from here on; that costs less to write, too, and nothing looks into them by SQL.
  */
 export class Audit1764000001000 implements MigrationInterface {
   name = 'Audit1764000001000';
@@ -14,6 +15,7 @@ export class Audit1764000001000 implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`ALTER TABLE decisions ALTER COLUMN record TYPE jsonb USING record::jsonb`);
     for (const table of ['audit_anchors', 'audit_entries', 'audit_pending']) await runner.query(`DROP TABLE ${table}`);
   }
 }
@@ -21,6 +23,7 @@ export class Audit1764000001000 implements MigrationInterface {
 const NOTHING_BEFORE = '0'.repeat(64);
 
 const UP = [
+  `ALTER TABLE decisions ALTER COLUMN record TYPE json USING record::json`,
   `CREATE TABLE audit_pending (
      id bigint GENERATED ALWAYS AS IDENTITY,
      at timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -1,5 +1,5 @@
+import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
-import { contentHash } from '../messages/content-hash.js';
 import type { DeviceEvent, DeviceStatus } from '../pci/device-state.js';
 import type { Decision } from '../placement/decision.js';
 
@@ -21,7 +21,7 @@ export interface AuditedDecision {
   readonly attempt: number;
   readonly outcome: Decision['outcome'];
   readonly host_id: string | null;
-  /** SHA-256 of the record's JSON with sorted keys, as `decisions` has it. */
+  /** SHA-256 of the text of the record, which `decisions` has to the letter. */
   readonly record_sha256: string;
 }
 
@@ -54,18 +54,22 @@ export function transitionBodies(transitions: readonly AuditedTransition[]): Aud
   return inParts(transitions).map((part) => ({ kind: 'transition', transitions: part }));
 }
 
+/** @param records the JSON of each decision, as it is written */
 export function decisionBodies(
   decided: readonly {
     readonly server: { readonly id: string; readonly attempts: number };
     readonly decision: Decision;
   }[],
+  records: readonly string[],
 ): AuditBody[] {
-  const decisions = decided.map(({ server, decision }) => ({
+  const decisions = decided.map(({ server, decision }, index) => ({
     server_id: server.id,
     attempt: server.attempts + 1,
     outcome: decision.outcome,
     host_id: decision.outcome === 'placed' ? decision.hostId : null,
-    record_sha256: contentHash(decision),
+    record_sha256: createHash('sha256')
+      .update(records[index] as string)
+      .digest('hex'),
   }));
   return inParts(decisions).map((part) => ({ kind: 'decision', decisions: part }));
 }

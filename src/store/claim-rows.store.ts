@@ -63,17 +63,18 @@ export async function writeDecisions(
   }[],
 ): Promise<void> {
   if (decided.length === 0) return;
+  const records = decided.map((entry) => JSON.stringify(entry.decision));
   await tx.query(
     `${auditing(6)}
      INSERT INTO decisions (id, server_id, attempt, outcome, host_id, record)
-     SELECT gen_random_uuid(), * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[], $5::jsonb[])`,
+     SELECT gen_random_uuid(), * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[], $5::json[])`,
     [
       decided.map((entry) => entry.server.id),
       decided.map((entry) => entry.server.attempts + 1),
       decided.map((entry) => entry.decision.outcome),
       decided.map(({ decision }) => (decision.outcome === 'placed' ? decision.hostId : null)),
-      decided.map((entry) => JSON.stringify(entry.decision)),
-      ...auditValues(decisionBodies(decided)),
+      records,
+      ...auditValues(decisionBodies(decided, records)),
     ],
   );
 }

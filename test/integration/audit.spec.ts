@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { contentHash } from '../../src/messages/content-hash.js';
 import { auditHeadCommand, auditShowCommand, auditVerifyCommand } from '../../src/scheduler/audit-command.js';
 import { verifyAudit } from '../../src/scheduler/audit-report.js';
 import { AuditSealer } from '../../src/scheduler/audit-sealer.js';
@@ -62,7 +61,9 @@ describe('the life of a server', () => {
     await agentsAnswer();
     await remove(id);
     const [device_id, host_id] = [await idOf('devices'), await idOf('hosts')];
-    const [{ record }] = (await source.query(`SELECT record FROM decisions`)) as [{ record: unknown }];
+    const [{ record_sha256 }] = (await source.query(
+      `SELECT encode(sha256(convert_to(record::text, 'UTF8')), 'hex') AS record_sha256 FROM decisions`,
+    )) as [{ record_sha256: string }];
     const step = (event: string, from: string, to: string, server_id: string | null): AuditBody => ({
       kind: 'transition',
       transitions: [{ device_id, host_id, address: '0000:80:00.0', event, from, to, server_id }] as never,
@@ -72,7 +73,7 @@ describe('the life of a server', () => {
       step('claim', 'available', 'claimed', id),
       {
         kind: 'decision',
-        decisions: [{ server_id: id, attempt: 1, outcome: 'placed', host_id, record_sha256: contentHash(record) }],
+        decisions: [{ server_id: id, attempt: 1, outcome: 'placed', host_id, record_sha256 }],
       },
       step('allocate', 'claimed', 'allocated', id),
       step('free', 'allocated', 'available', id),
