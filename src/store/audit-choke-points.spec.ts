@@ -31,8 +31,8 @@ describe('what the audit tells of', () => {
 
   it('is every change of a device: one place changes it, and audits it in the same statement', () => {
     expect(filesWith(SETS_STATUS)).toEqual(['store/device-states.store.ts']);
-    const [{ statement }] = statements.filter(({ statement: one }) => SETS_STATUS.test(one)) as [{ statement: string }];
-    expect(statement).toContain('${auditing(');
+    const [only] = statements.filter(({ statement }) => SETS_STATUS.test(statement));
+    expect(only?.statement).toContain('${auditing(');
   });
 
   it('is every device: one place makes them, gone at first, and none deletes them', () => {
