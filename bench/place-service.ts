@@ -26,7 +26,7 @@ async function serve(databaseUrl: string, brokerUrl: string): Promise<void> {
   const store = StoreModule.register({ url: databaseUrl, poolMax: settings.database.poolMax });
   const bus = BusModule.register(settings.bus);
   const batches = BatchesModule.register(settings.scheduler, store);
-  const rooms = [bus, SchedulerModule.register(settings.scheduler, [store, batches, bus])];
+  const rooms = [bus, SchedulerModule.register(settings.scheduler, [store, batches, bus], settings.audit)];
   const app = await createApi(settings, { role: 'all', store, batches, rooms, logger: ['error', 'fatal', 'warn'] });
   const aliases = parseAliases(ALIASES.map((value, index) => ({ value, where: `alias ${index + 1}` })));
   await app.get(Ledger, { strict: false }).transaction((tx) => syncFileAliases(tx, 'bench', aliases));

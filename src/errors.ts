@@ -66,6 +66,7 @@ export const ERROR_CODES = {
   // the ledger
   'database.unavailable': 'The database cannot be reached.',
   'database.not_migrated': 'The database schema is not up to date.',
+  'audit.damaged': 'The audit chain cannot be continued.',
   // ours
   'internal.error': 'Berth has a bug.',
 } as const satisfies Record<string, string>;

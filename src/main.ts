@@ -21,6 +21,7 @@ import {
   type AllRoles,
   type RunningRole,
 } from './roles/roles.js';
+import { addAuditCommands, AUDIT_NOT_KNOWN } from './scheduler/audit-command.js';
 import { replayCommand, REPLAY_HELP, REPLAY_NOT_KNOWN, type ReplayOptions } from './scheduler/replay-command.js';
 import { LiveConfiguration } from './settings/live-configuration.js';
 import type { Role } from './settings/live-settings.js';
@@ -104,6 +105,21 @@ withConfig(program.command('replay').description('decide again what was decided,
       process.exitCode = REPLAY_NOT_KNOWN;
     }
   });
+
+addAuditCommands(program, (command, work) =>
+  withConfig(command)
+    .option('--database, --database-url <url>', 'postgres://…; else as configured')
+    .action(async (options: RoleOptions & { readonly databaseUrl?: string }) => {
+      try {
+        const { text, exitCode } = await work(options.databaseUrl ?? databaseUrl(options), options as never);
+        process.stdout.write(text);
+        process.exitCode = exitCode;
+      } catch (error) {
+        process.stderr.write(`berth: ${problemOf(error)}\n`);
+        process.exitCode = AUDIT_NOT_KNOWN;
+      }
+    }),
+);
 
 addDeviceSpecsCommand(program, process.env);
 addCapacityCommand(program);

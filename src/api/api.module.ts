@@ -9,6 +9,7 @@ import { AggregatesService } from './aggregates/aggregates.service.js';
 import { AliasFiles, AliasReloadController } from './aliases/alias-reload.controller.js';
 import { AliasesController } from './aliases/aliases.controller.js';
 import { AliasesService } from './aliases/aliases.service.js';
+import { AuditController } from './audit/audit.controller.js';
 import { AvailabilityZonesController } from './availability-zones/availability-zones.controller.js';
 import { CapacityController } from './capacity/capacity.controller.js';
 import { CapacityService } from './capacity/capacity.service.js';
@@ -87,6 +88,7 @@ export class ApiModule {
         NativePlacementsController,
         PreemptionController,
         QueueController,
+        AuditController,
         CapacityController,
         DefragmentationController,
       ],

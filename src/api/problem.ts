@@ -50,6 +50,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   'database.unavailable': 503,
   'database.not_migrated': 503,
   'bus.unavailable': 503,
+  'audit.damaged': 500,
   'settings.invalid': 500,
   'internal.error': 500,
 };

@@ -61,7 +61,7 @@ export async function startScheduler(configuration: LiveConfiguration): Promise<
   const store = storeOf(settings, 'berth scheduler');
   const bus = busOf(settings, 'berth scheduler');
   const batches = BatchesModule.register(settings.scheduler, store);
-  const rooms = [store, bus, SchedulerModule.register(settings.scheduler, [store, batches, bus])];
+  const rooms = [store, bus, SchedulerModule.register(settings.scheduler, [store, batches, bus], settings.audit)];
   const app = await createRole(rooms, {
     role: 'scheduler',
     logger,
@@ -183,7 +183,7 @@ function createAll(
     store,
     batches,
     rooms: [
-      SchedulerModule.register(settings.scheduler, [store, batches, bus]),
+      SchedulerModule.register(settings.scheduler, [store, batches, bus], settings.audit),
       ComputeAgentModule.register(agents, bus, demo ? null : agentSource(configuration)),
     ],
     checks: (app) => ({ ...brokerCheck(app), ...agentChecks(app), ...configurationCheck(configuration) }),

@@ -1,8 +1,9 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { Deciding } from '../batches/deciding.js';
 import { Bus } from '../bus/bus.js';
-import type { SchedulerSettings } from '../settings/settings.js';
+import type { AuditSettings, SchedulerSettings } from '../settings/settings.js';
 import { Ledger } from '../store/ledger.js';
+import { AuditSealer } from './audit-sealer.js';
 import { ClaimsService } from './claims.service.js';
 import { InventoryService } from './inventory.service.js';
 import { OutboxRelay } from './outbox-relay.js';
@@ -13,7 +14,7 @@ import { SweepsService } from './sweeps.service.js';
 /** The scheduler's room. `rooms` are the registered store, batches and bus that it shares with the process. */
 @Module({})
 export class SchedulerModule {
-  static register(settings: SchedulerSettings, rooms: readonly DynamicModule[]): DynamicModule {
+  static register(settings: SchedulerSettings, rooms: readonly DynamicModule[], audit: AuditSettings): DynamicModule {
     return {
       module: SchedulerModule,
       imports: [...rooms],
@@ -38,6 +39,11 @@ export class SchedulerModule {
           useFactory: (ledger: Ledger, claims: ClaimsService, bus: Bus, scheduling: SchedulingService) =>
             new SweepsService(ledger, claims, settings, bus, scheduling),
           inject: [Ledger, ClaimsService, Bus, SchedulingService],
+        },
+        {
+          provide: AuditSealer,
+          useFactory: (ledger: Ledger) => new AuditSealer(ledger, audit),
+          inject: [Ledger],
         },
         InventoryService,
         SchedulerConsumer,

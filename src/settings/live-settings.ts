@@ -16,9 +16,9 @@ export interface SettingsDifference {
 
 /** Beginnings of keys that say nothing to a role: it may share its files with others. */
 const FOREIGN: Readonly<Record<Role, readonly string[]>> = {
-  api: ['agent.', 'bus.', 'data_dir'],
+  api: ['agent.', 'audit.', 'bus.', 'data_dir'],
   scheduler: ['agent.', 'aliases', 'data_dir'],
-  agent: ['database.', 'scheduler.', 'pci.', 'aliases', 'data_dir'],
+  agent: ['audit.', 'database.', 'scheduler.', 'pci.', 'aliases', 'data_dir'],
   all: [],
 };
 

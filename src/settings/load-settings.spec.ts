@@ -52,6 +52,7 @@ const DEFAULTS: Settings = {
     preemption: false,
     journal: { keepHours: 72, baseIntervalMs: 3_600_000 },
   },
+  audit: { keepDays: 365 },
   agent: {
     host: null,
     sysfsRoot: '/sys',

@@ -165,6 +165,12 @@ export const SETTINGS: readonly SettingDefinition[] = [
     'How often all hosts are written down with them: a replay begins there.',
   ),
   setting('scheduler.relay_interval_ms', integer(1, MINUTE), 20, 'How often the outbox is looked through.'),
+  setting(
+    'audit.keep_days',
+    integer(0, 36_500),
+    365,
+    'How long the audit chain goes back, see docs/decisions/0015; 0 keeps it for ever.',
+  ),
   setting('agent.host', optional(text()), null, "Name of this host; null is the machine's own.", 'BERTH_HOST'),
   setting('agent.sysfs_root', text(), '/sys', 'Where the sysfs tree is.', 'BERTH_SYSFS_ROOT'),
   setting('agent.proc_root', text(), '/proc', 'Where the proc tree is.', 'BERTH_PROC_ROOT'),

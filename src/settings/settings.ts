@@ -64,6 +64,12 @@ export interface JournalSettings {
   readonly baseIntervalMs: number;
 }
 
+/** How long the audit chain is kept. */
+export interface AuditSettings {
+  /** 0: for ever. */
+  readonly keepDays: number;
+}
+
 /** How servers wait for room. */
 export interface QueueSettings {
   readonly max: number;
@@ -113,6 +119,7 @@ export interface Settings {
   readonly bus: BusSettings;
   readonly http: HttpSettings;
   readonly scheduler: SchedulerSettings;
+  readonly audit: AuditSettings;
   readonly agent: AgentSettings;
   readonly pci: PciSettings;
   /** Aliases of the configuration files; those of the REST face live in the ledger. */

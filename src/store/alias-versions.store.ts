@@ -1,3 +1,4 @@
+import { writeAudit } from './audit.store.js';
 import type { Tx } from './database.js';
 import type { AliasVersionEntity } from './entities/catalog.entities.js';
 
@@ -49,6 +50,7 @@ export async function countVersions(
   writer: AliasWriter,
 ): Promise<void> {
   if (names.length === 0) return;
+  await auditAliases(tx, names, change, writer);
   await tx.query(
     `WITH numbered AS (
        UPDATE aliases a SET version = 1 + coalesce((SELECT max(v.version) FROM alias_versions v WHERE v.name = a.name), 0)
@@ -63,6 +65,7 @@ export async function countVersions(
 /** Deletes aliases; that is a version, too. */
 export async function deleteWithVersion(tx: Tx, names: readonly string[], writer: AliasWriter): Promise<void> {
   if (names.length === 0) return;
+  await auditAliases(tx, names, 'deleted', writer);
   await tx.query(
     `WITH gone AS (DELETE FROM aliases WHERE name = ANY($1) RETURNING *)
      INSERT INTO alias_versions (name, version, numa_policy, specs, source, origin, change, changed_by)
@@ -70,6 +73,16 @@ export async function deleteWithVersion(tx: Tx, names: readonly string[], writer
     [names, writer.origin, writer.by],
   );
   await dropOldest(tx, names);
+}
+
+/** Which aliases, not what they say: that is in `alias_versions`. */
+async function auditAliases(
+  tx: Tx,
+  names: readonly string[],
+  change: AliasVersionEntity['change'],
+  { by }: AliasWriter,
+): Promise<void> {
+  await writeAudit(tx, [{ kind: 'admin', action: `alias.${change}`, actor: by, aliases: names }]);
 }
 
 async function dropOldest(tx: Tx, names: readonly string[]): Promise<void> {

@@ -1,6 +1,8 @@
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
 import type { ChosenDevice, Decision } from '../placement/decision.js';
+import { decisionBodies } from './audit-bodies.js';
+import { auditing, auditValues } from './audit.store.js';
 import type { Tx } from './database.js';
 import { addToOutbox } from './outbox.store.js';
 
@@ -52,7 +54,7 @@ export async function sendPrepare(tx: Tx, claimIds: readonly string[]): Promise<
   );
 }
 
-/** Keeps what was decided, as it was. */
+/** Keeps what was decided, as it was, and has the audit tell of it. */
 export async function writeDecisions(
   tx: Tx,
   decided: readonly {
@@ -61,15 +63,18 @@ export async function writeDecisions(
   }[],
 ): Promise<void> {
   if (decided.length === 0) return;
+  const records = decided.map((entry) => JSON.stringify(entry.decision));
   await tx.query(
-    `INSERT INTO decisions (id, server_id, attempt, outcome, host_id, record)
-     SELECT gen_random_uuid(), * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[], $5::jsonb[])`,
+    `${auditing(6)}
+     INSERT INTO decisions (id, server_id, attempt, outcome, host_id, record)
+     SELECT gen_random_uuid(), * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[], $5::json[])`,
     [
       decided.map((entry) => entry.server.id),
       decided.map((entry) => entry.server.attempts + 1),
       decided.map((entry) => entry.decision.outcome),
       decided.map(({ decision }) => (decision.outcome === 'placed' ? decision.hostId : null)),
-      decided.map((entry) => JSON.stringify(entry.decision)),
+      records,
+      ...auditValues(decisionBodies(decided, records)),
     ],
   );
 }

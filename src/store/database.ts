@@ -8,7 +8,9 @@ import { DecisionJournal1763800001000 } from '../../migrations/1763800001000-dec
 import { Placements1764000000000 } from '../../migrations/1764000000000-placements.js';
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
+import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { BerthError, messageOf } from '../errors.js';
+import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
   AliasEntity,
   AliasOriginEntity,
@@ -68,6 +70,9 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       IdempotencyKeyEntity,
       JournalFactsEntity,
       JournalEntryEntity,
+      AuditPendingEntity,
+      AuditEntryEntity,
+      AuditAnchorEntity,
     ],
     migrations: [
       Ledger1763600000000,
@@ -78,6 +83,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       DecisionJournal1763800001000,
       Queue1763800002000,
       Placements1764000000000,
+      Audit1764000001000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

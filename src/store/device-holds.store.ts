@@ -1,5 +1,6 @@
 import { BerthError } from '../errors.js';
 import type { DeviceEvent } from '../pci/device-state.js';
+import { writeAudit } from './audit.store.js';
 import type { Tx } from './database.js';
 import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
 
@@ -23,4 +24,6 @@ export async function holdDevice(tx: Tx, id: string, event: HoldEvent, reason: s
   await writeDeviceStates(tx, states.values());
   await tx.query(`UPDATE devices SET status_reason = $2 WHERE id = $1`, [id, reason]);
   await touchHosts(tx, [{ id: device.host_id, by: 1 }]);
+  const held = { device_id: id, host_id: device.host_id, reason };
+  await writeAudit(tx, [{ kind: 'admin', action: `device.${event}`, actor: 'rest', ...held }]);
 }

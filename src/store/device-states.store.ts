@@ -1,6 +1,8 @@
 import { compareAddresses, type Address } from '../pci/address.js';
 import type { DeviceType } from '../pci/device.js';
 import { transition, type DeviceEvent, type DeviceState, type DeviceStatus } from '../pci/device-state.js';
+import { transitionBodies, type AuditedTransition } from './audit-bodies.js';
+import { auditing, auditValues } from './audit.store.js';
 import type { Tx } from './database.js';
 
 /** What sits at an address: the agent refuses when it is something else by now. */
@@ -14,19 +16,29 @@ export class HostDeviceStates {
   private readonly states: Map<Address, DeviceState>;
   private readonly rows: ReadonlyMap<Address, DeviceStateRow>;
   private readonly changed = new Set<Address>();
+  private readonly hostId: string;
+  /** What happened, in order; for the audit. */
+  readonly transitions: AuditedTransition[] = [];
 
   constructor(rows: readonly DeviceStateRow[]) {
     const sorted = [...rows].sort((a, b) => compareAddresses(a.address, b.address));
     this.rows = new Map(sorted.map((row) => [row.address, row]));
+    this.hostId = rows[0]?.host_id ?? '';
     this.states = new Map(sorted.map((row) => [row.address, stateOf(row)]));
   }
 
   /** @throws BerthError as `transition` does */
   apply(event: DeviceEvent, address: Address, ownerId: string | null): void {
     for (const state of transition(this.states, event, address, ownerId)) {
+      this.note(event, state, state.address === address ? ownerId : null);
       this.states.set(state.address, state);
       this.changed.add(state.address);
     }
+  }
+
+  private note(event: DeviceEvent, { address, status: to }: DeviceState, serverId: string | null): void {
+    const device = { device_id: this.rows.get(address)?.id as string, host_id: this.hostId, address };
+    this.transitions.push({ ...device, event, from: this.status(address) as DeviceStatus, to, server_id: serverId });
   }
 
   status(address: Address): DeviceStatus | undefined {
@@ -103,13 +115,20 @@ function statesByHost(rows: readonly DeviceStateRow[], hostIds: readonly string[
   return new Map([...byHost].map(([hostId, own]) => [hostId, new HostDeviceStates(own)]));
 }
 
+/** The only place where the status of a device is changed: the audit tells of each change in the same statement. */
 export async function writeDeviceStates(tx: Tx, states: Iterable<HostDeviceStates>): Promise<void> {
-  const changes = [...states].flatMap((state) => state.changes());
+  const hosts = [...states];
+  const changes = hosts.flatMap((state) => state.changes());
   if (changes.length === 0) return;
   await tx.query(
-    `UPDATE devices d SET status = c.status, updated_at = now()
+    `${auditing(3)}
+     UPDATE devices d SET status = c.status, updated_at = now()
        FROM unnest($1::uuid[], $2::text[]) AS c(id, status) WHERE d.id = c.id`,
-    [changes.map((change) => change.id), changes.map((change) => change.status)],
+    [
+      changes.map((change) => change.id),
+      changes.map((change) => change.status),
+      ...auditValues(transitionBodies(hosts.flatMap((state) => state.transitions))),
+    ],
   );
 }
 

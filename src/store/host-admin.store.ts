@@ -1,5 +1,6 @@
 import type { WireResources } from '../messages/bodies.js';
 import type { AllocationRatios } from '../placement/snapshot.js';
+import { writeAudit } from './audit.store.js';
 import type { Tx } from './database.js';
 import { touchHosts } from './device-states.store.js';
 
@@ -43,4 +44,7 @@ export async function changeHost(tx: Tx, id: string, changes: HostChanges): Prom
   const assignments = said.map(([column], index) => `${column} = $${index + 2}`).join(', ');
   await tx.query(`UPDATE hosts SET ${assignments} WHERE id = $1`, [id, ...said.map(([, value]) => value)]);
   await touchHosts(tx, [{ id, by: 1 }]);
+  const { disabledReason: disabled_reason, allocationRatios: allocation_ratios, ...others } = changes;
+  const changed = { ...others, disabled_reason, allocation_ratios };
+  await writeAudit(tx, [{ kind: 'admin', action: 'host.change', actor: 'rest', host_id: id, changed }]);
 }

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Placement } from '../placement/decision.js';
+import { decisionBodies } from './audit-bodies.js';
+import { auditing, auditValues } from './audit.store.js';
 import type { Tx } from './database.js';
 import type { DecidedServer, WaitingServer } from './decided-server.js';
 
@@ -79,11 +81,18 @@ async function writeClasses<T extends Placed>(tx: Tx, placed: readonly T[]): Pro
     if (others) others.push(entry);
     else byKind.set(kind, [entry]);
   }
-  const classes = [...byKind.values()].map((members) => ({ id: randomUUID(), members }));
-  await tx.query(`INSERT INTO decision_classes (id, record) SELECT * FROM unnest($1::uuid[], $2::json[])`, [
-    classes.map(({ id }) => id),
-    classes.map(({ members }) => JSON.stringify(recordOf(members))),
-  ]);
+  const classes = [...byKind.values()].map((members) => ({
+    ...{ id: randomUUID(), members, record: JSON.stringify(recordOf(members)) },
+  }));
+  const decided = classes.flatMap(({ members, record }) => members.map((entry) => ({ ...entry, record })));
+  const bodies = decisionBodies(
+    decided,
+    decided.map(({ record }) => record),
+  );
+  await tx.query(
+    `${auditing(3)} INSERT INTO decision_classes (id, record) SELECT * FROM unnest($1::uuid[], $2::json[])`,
+    [classes.map(({ id }) => id), classes.map(({ record }) => record), ...auditValues(bodies)],
+  );
   return new Map(classes.flatMap(({ id, members }) => members.map((entry) => [entry, id] as const)));
 }
 

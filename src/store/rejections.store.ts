@@ -1,6 +1,7 @@
 import type { Rejection } from '../placement/decision.js';
 import type { PreemptionPlan } from '../placement/preempt.js';
 import { beginRelease, lockClaim } from './claim-outcomes.store.js';
+import { writeAudit } from './audit.store.js';
 import type { Tx } from './database.js';
 import type { QueueRules, DecidedServer, WaitingServer } from './decided-server.js';
 import { touchHosts } from './device-states.store.js';
@@ -89,6 +90,7 @@ async function preempt(
   ageingPerMinute: number,
 ): Promise<void> {
   const victimIds = victims.map(({ id }) => id);
+  await writeAudit(tx, [{ kind: 'preemption', server_id: server.id, host_id: hostId, victims: victimIds }]);
   const fault: Fault = {
     code: 'server.preempted',
     message: `Stopped on host ${hostName} for a server with a higher priority; waits for room.`,

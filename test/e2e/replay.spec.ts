@@ -38,9 +38,11 @@ describe('decisions of a scheduler, decided again from the command line', () => 
   });
   afterAll(() => fleet?.close());
 
-  function replay(...words: readonly string[]): Promise<Replayed> {
+  const replay = (...words: readonly string[]): Promise<Replayed> => berth('replay', ...words);
+
+  function berth(...words: readonly string[]): Promise<Replayed> {
     return new Promise((resolve) => {
-      execFile(process.execPath, [PROGRAM, 'replay', ...words], { env }, (error, stdout, stderr) => {
+      execFile(process.execPath, [PROGRAM, ...words], { env }, (error, stdout, stderr) => {
         resolve({ exitCode: error === null ? 0 : error.code, stdout, stderr });
       });
     });
@@ -85,6 +87,15 @@ describe('decisions of a scheduler, decided again from the command line', () => 
     expect(one.stdout).toMatch(/^Equal: server refused/);
     expect(one.stdout).toMatch(/^ {2}gpu-1: PciPassthroughFilter: .*in use/m);
     expect(one.stdout).toMatch(/^ {2}gpu-2: PciPassthroughFilter: .*in use/m);
+
+    // what the schedulers sealed meanwhile is whole, and tells of the server
+    const audit = await berth('audit', 'verify', '--json');
+    expect(audit).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(JSON.parse(audit.stdout)).toMatchObject({ broken: null });
+    const trail = await berth('audit', 'show', '--server', preemptible);
+    expect(trail.stdout).toMatch(
+      /claimed → allocated \(allocate, server .*takes the place of .*allocated → available/s,
+    );
 
     const before = await replay('--to', '2020-01-01T00:00:00Z', '--json');
     expect(before.exitCode).toBe(2);

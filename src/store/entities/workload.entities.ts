@@ -167,7 +167,8 @@ export class DecisionEntity {
   @Column('uuid', { nullable: true })
   @ForeignKey(() => HostEntity, { name: 'decisions_host_id_fkey' })
   host_id: string | null;
-  @Column('jsonb') record: Record<string, unknown>;
+  /** To the letter: its hash is in the audit. */
+  @Column('json') record: Record<string, unknown>;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
 }
 
