@@ -21,6 +21,7 @@ import {
   type AllRoles,
   type RunningRole,
 } from './roles/roles.js';
+import { CHECK_HELP, CHECK_NOT_KNOWN, checkCommand, type CheckOptions } from './scheduler/check-command.js';
 import { replayCommand, REPLAY_HELP, REPLAY_NOT_KNOWN, type ReplayOptions } from './scheduler/replay-command.js';
 import { LiveConfiguration } from './settings/live-configuration.js';
 import type { Role } from './settings/live-settings.js';
@@ -102,6 +103,29 @@ withConfig(program.command('replay').description('decide again what was decided,
     } catch (error) {
       process.stderr.write(`berth: ${problemOf(error)}\n`);
       process.exitCode = REPLAY_NOT_KNOWN;
+    }
+  });
+
+withConfig(
+  program.command('check').description('look for disagreements in the ledger and with the agents, and repair them'),
+)
+  .option('--repair', 'repair what can be repaired without a decision of people', false)
+  .option('--host <name>', 'only what is about this host')
+  .option('--no-journals', 'do not ask the agents for their journals')
+  .option('--wait <time>', 'for the answers of agents: 500ms, 15s, 2m', '15s')
+  .option('--limit <n>', 'findings of one kind', '1000')
+  .option('--database <url>', 'postgres://…; else as configured')
+  .option('--json', 'the report as JSON', false)
+  .addHelpText('after', CHECK_HELP)
+  .action(async (options: RoleOptions & CheckOptions & { readonly database?: string }) => {
+    try {
+      const { scheduler } = load(options);
+      const { text, exitCode } = await checkCommand(options.database ?? databaseUrl(options), scheduler, options);
+      process.stdout.write(text);
+      process.exitCode = exitCode;
+    } catch (error) {
+      process.stderr.write(`berth: ${problemOf(error)}\n`);
+      process.exitCode = CHECK_NOT_KNOWN;
     }
   });
 

@@ -6,6 +6,7 @@ import { validateSync, type ValidationError } from 'class-validator';
 import { BerthError } from '../errors.js';
 import {
   AgentHeartbeat,
+  AgentJournal,
   AgentReport,
   DevicesPrepared,
   DevicesReleased,
@@ -13,6 +14,7 @@ import {
   PrepareFailed,
   ReleaseDevices,
   ReloadAgent,
+  RequestJournal,
   RequestReport,
   ServerNudge,
 } from './bodies.js';
@@ -31,6 +33,8 @@ const BODIES = {
   'devices.release': ReleaseDevices,
   'report.request': RequestReport,
   'agent.reload': ReloadAgent,
+  'journal.request': RequestJournal,
+  'agent.journal': AgentJournal,
   'devices.prepared': DevicesPrepared,
   'devices.prepare_failed': PrepareFailed,
   'devices.released': DevicesReleased,

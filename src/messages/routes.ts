@@ -4,8 +4,8 @@
  *   scheduler ◄── berth.requests    server.requested, server.deleted        (relay, from the outbox)
  *   scheduler ◄── berth.reports     agent.report                            (agents; large)
  *   scheduler ◄── berth.heartbeats  agent.heartbeat                         (agents; small and many)
- *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released   (agents)
- *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, report.request, agent.reload  (relay)
+ *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.journal   (agents)
+ *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, report.request, agent.reload, journal.request  (relay)
  */
 export const QUEUES = {
   requests: 'berth.requests',

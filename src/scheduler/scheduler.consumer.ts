@@ -70,10 +70,13 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
         return this.claims.prepareFailed(message.body);
       case 'devices.released':
         return this.claims.released(message.body);
+      case 'agent.journal':
+        return this.inventory.journal(message.body);
       case 'devices.prepare':
       case 'devices.release':
       case 'report.request':
       case 'agent.reload':
+      case 'journal.request':
         throw new Error(`${message.type} is for agents`);
     }
   }

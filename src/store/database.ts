@@ -7,6 +7,7 @@ import { HostConfiguration1763700002000 } from '../../migrations/1763700002000-h
 import { DecisionJournal1763800001000 } from '../../migrations/1763800001000-decision-journal.js';
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
+import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
 import { BerthError, messageOf } from '../errors.js';
 import {
   AliasEntity,
@@ -15,7 +16,7 @@ import {
   FileAliasEntity,
   FlavorEntity,
 } from './entities/catalog.entities.js';
-import { DeviceEntity, HostEntity } from './entities/inventory.entities.js';
+import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
@@ -48,6 +49,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
     entities: [
       HostEntity,
       DeviceEntity,
+      AgentJournalEntity,
       AliasEntity,
       AliasVersionEntity,
       AliasOriginEntity,
@@ -74,6 +76,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       HostSite1763800000000,
       DecisionJournal1763800001000,
       Queue1763800002000,
+      AgentJournals1764000005000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,
