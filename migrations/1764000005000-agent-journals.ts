@@ -9,6 +9,7 @@ export class AgentJournals1764000005000 implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`DROP INDEX claims_split_from_idx`);
     await runner.query(`DROP TABLE agent_journals`);
   }
 }
@@ -23,4 +24,5 @@ const UP = [
      CONSTRAINT agent_journals_pkey PRIMARY KEY (host_id),
      CONSTRAINT agent_journals_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts (id) ON DELETE CASCADE
    )`,
+  `CREATE INDEX claims_split_from_idx ON claims (split_from) WHERE split_from IS NOT NULL`,
 ];

@@ -91,7 +91,8 @@ export interface LedgerClaim {
 }
 
 /**
- * What the ledger says of the claims of these hosts that hold something, and of all that their journals name.
+ * What the ledger says of the claims of these hosts that hold something, of all that their journals name, and of what was parted
+ * from these since.
  *
  * @param askedAt of the question
  */
@@ -109,7 +110,7 @@ export async function readClaimsBeside(
        FROM claims c JOIN servers s ON s.id = c.server_id
       WHERE c.host_id = ANY($1) AND c.status <> 'released'
          OR c.id = ANY($2)
-         OR c.host_id = ANY($1) AND c.split_from IS NOT NULL AND c.updated_at >= $3::timestamptz`,
+         OR c.split_from = ANY($2) AND c.updated_at >= $3::timestamptz`,
     [hostIds, named, askedAt],
   );
 }

@@ -89,7 +89,7 @@ interface Case {
   readonly plant: () => Promise<unknown>;
   readonly outcome: 'repaired' | 'begun' | 'by_hand';
   /** After the repair has begun; else the agents answer. */
-  readonly then?: () => Promise<unknown>;
+  readonly next?: () => Promise<unknown>;
   /** What is to be seen when all is right again. */
   readonly after?: () => Promise<unknown>;
 }
@@ -180,7 +180,7 @@ const CASES: readonly Case[] = [
           WHERE id = ${device('0000:81:00.0')}`,
       ),
     outcome: 'begun',
-    then: async () => {
+    next: async () => {
       expect(await messages()).toContainEqual({ queue: 'berth.agent.node-1', type: 'report.request' });
       await report('node-1', 2);
     },
@@ -233,7 +233,7 @@ const CASES: readonly Case[] = [
       await sql(`DELETE FROM outbox`);
     },
     outcome: 'begun',
-    then: async () => {
+    next: async () => {
       expect(await messages()).toEqual([{ queue: 'berth.agent.node-1', type: 'devices.release' }]);
       await world.agentsAnswer();
     },
@@ -407,7 +407,7 @@ async function messages(): Promise<unknown> {
 describe('a disagreement in the ledger', () => {
   it.each(CASES.map((one) => ({ ...one, title: [one.code, one.name ?? []].flat().join(' ') })))(
     '$title is found, alone, and put right',
-    async ({ plant, code, outcome, then, after }) => {
+    async ({ plant, code, outcome, next, after }) => {
       expect(codesOf(await checked())).toEqual([]);
       await plant();
       const found = await checked();
@@ -418,7 +418,7 @@ describe('a disagreement in the ledger', () => {
       expect(repaired.findings).toMatchObject([{ code, outcome, why: null }]);
       expect(repaired.left).toBe(outcome === 'by_hand' ? 1 : 0);
       if (outcome === 'by_hand') return;
-      if (outcome === 'begun') await (then ?? world.agentsAnswer)();
+      if (outcome === 'begun') await (next ?? world.agentsAnswer)();
       await after?.();
       expect(codesOf(await checked())).toEqual([]);
       expect((await checked({ repair: true })).findings).toEqual([]);
@@ -429,9 +429,9 @@ describe('a disagreement in the ledger', () => {
 describe('the ledger and the journal of an agent', () => {
   /** Agents whose journals say this, by host, answer for as long as the work takes. */
   async function withAgents<T>(journals: Record<string, WireJournalClaim[]>, work: () => Promise<T>): Promise<T> {
-    let isOver = false;
+    const over = new AbortController();
     const answers = (async () => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const asked = (await sql(
           `DELETE FROM outbox WHERE message->>'type' = 'journal.request' RETURNING queue, message->'body'->>'asked_at' AS at`,
         )) as [{ queue: string; at: string }[], number];
@@ -444,7 +444,7 @@ describe('the ledger and the journal of an agent', () => {
       }
     })();
     return work().finally(async () => {
-      isOver = true;
+      over.abort();
       await answers;
     });
   }
