@@ -118,6 +118,7 @@ withConfig(
   .option('--json', 'the report as JSON', false)
   .addHelpText('after', CHECK_HELP)
   .action(async (options: RoleOptions & CheckOptions & { readonly database?: string }) => {
+    Logger.overrideLogger(false); // what it does is in the report, which may be JSON
     try {
       const { scheduler } = load(options);
       const { text, exitCode } = await checkCommand(options.database ?? databaseUrl(options), scheduler, options);

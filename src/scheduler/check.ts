@@ -205,11 +205,10 @@ class Check {
   }
 }
 
-/** The one place where a repair is written down, in the transaction that makes it. */
+/** The one place where a repair is written down, in the transaction that makes it. A server's events name no other server. */
 async function noteRepair(tx: Tx, found: Found): Promise<void> {
   if (found.server_id === null) return;
-  const { problem, repair } = findingOf(found);
-  const message = `${found.code}: ${problem} ${repair}`;
+  const message = `A check found ${found.code}. ${findingOf(found).repair}`;
   await addServerEvents(tx, [{ serverId: found.server_id, event: 'repaired', message }]);
 }
 
