@@ -22,6 +22,7 @@ import {
   type RunningRole,
 } from './roles/roles.js';
 import { addAuditCommands, AUDIT_NOT_KNOWN } from './scheduler/audit-command.js';
+import { CHECK_HELP, CHECK_NOT_KNOWN, checkCommand, type CheckOptions } from './scheduler/check-command.js';
 import { replayCommand, REPLAY_HELP, REPLAY_NOT_KNOWN, type ReplayOptions } from './scheduler/replay-command.js';
 import { LiveConfiguration } from './settings/live-configuration.js';
 import type { Role } from './settings/live-settings.js';
@@ -120,6 +121,29 @@ addAuditCommands(program, (command, work) =>
       }
     }),
 );
+withConfig(
+  program.command('check').description('look for disagreements in the ledger and with the agents, and repair them'),
+)
+  .option('--repair', 'repair what can be repaired without a decision of people', false)
+  .option('--host <name>', 'only what is about this host')
+  .option('--no-journals', 'do not ask the agents for their journals')
+  .option('--wait <time>', 'for the answers of agents: 500ms, 15s, 2m', '15s')
+  .option('--limit <n>', 'findings of one kind', '1000')
+  .option('--database <url>', 'postgres://…; else as configured')
+  .option('--json', 'the report as JSON', false)
+  .addHelpText('after', CHECK_HELP)
+  .action(async (options: RoleOptions & CheckOptions & { readonly database?: string }) => {
+    Logger.overrideLogger(false); // what it does is in the report, which may be JSON
+    try {
+      const { scheduler } = load(options);
+      const { text, exitCode } = await checkCommand(options.database ?? databaseUrl(options), scheduler, options);
+      process.stdout.write(text);
+      process.exitCode = exitCode;
+    } catch (error) {
+      process.stderr.write(`berth: ${problemOf(error)}\n`);
+      process.exitCode = CHECK_NOT_KNOWN;
+    }
+  });
 
 addDeviceSpecsCommand(program, process.env);
 addCapacityCommand(program);

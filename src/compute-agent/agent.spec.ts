@@ -396,6 +396,32 @@ describe('commands', () => {
     expect(centre.bus.deadLetters(agentQueue('node-1'))).toEqual([]);
   });
 
+  it('to tell the journal are answered with what it holds, also by an agent that only looks', async () => {
+    const centre = await new Centre().listen();
+    const disk = await onDisk(charmsGuideHost('h'));
+    const told = settings('node-1', disk);
+    const agent = await start(centre, told);
+    const ask = (asked_at: string): Promise<void> => centre.command('node-1', 'journal.request', { asked_at });
+    await ask('2026-03-01T12:00:00.000Z');
+    const { epoch } = agent.status();
+    expect(await centre.nth('agent.journal')).toEqual({
+      ...{ host: 'node-1', epoch, asked_at: '2026-03-01T12:00:00.000Z', claims: [] },
+    });
+    await centre.prepare('node-1');
+    await centre.nth('devices.prepared');
+    await ask('2026-03-01T12:00:01.000Z');
+    const claims = [{ claim_id: CLAIM, server_id: SERVER, state: 'prepared', addresses: [P5000] }];
+    expect(await centre.nth('agent.journal', 2)).toMatchObject({ asked_at: '2026-03-01T12:00:01.000Z', claims });
+    await agent.stop();
+    await start(centre, { ...told, readOnly: true });
+    await ask('2026-03-01T12:00:02.000Z');
+    const last = await centre.nth('agent.journal', 3);
+    expect(last.epoch).toBeGreaterThan(epoch);
+    expect(last.claims).toEqual(claims);
+    await centre.command('node-1', 'devices.release', { claim_id: OTHER_CLAIM, server_id: SERVER });
+    await centre.nth('devices.released');
+  });
+
   it('survive a restart of the agent: what was prepared can be released', async () => {
     const centre = await new Centre().listen();
     const disk = await onDisk(charmsGuideHost('h'));

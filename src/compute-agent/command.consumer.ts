@@ -1,7 +1,8 @@
 import type { Bus } from '../bus/bus.js';
 import { messageOf } from '../errors.js';
-import type { AgentCommand, PrepareDevices, ReleaseDevices } from '../messages/bodies.js';
+import type { AgentCommand, PrepareDevices, ReleaseDevices, RequestJournal } from '../messages/bodies.js';
 import { envelope, type Envelope } from '../messages/envelope.js';
+import { QUEUES } from '../messages/routes.js';
 import { BindingError } from './binding-error.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { OutcomeSender } from './outcome-sender.js';
@@ -67,6 +68,8 @@ export class CommandConsumer {
         return this.context.reportFully();
       case 'agent.reload':
         return this.context.reload ? this.context.reload() : this.context.reportFully();
+      case 'journal.request':
+        return this.tellJournal(message.body);
       default:
         this.context.binder.log('warn', 'A message that is no command was dropped', { type: message.type });
     }
@@ -143,6 +146,15 @@ export class CommandConsumer {
       binder.log('info', 'Devices are released', { host, claimId: order.claim_id, outcomes });
     });
     this.context.lookAgain();
+  }
+
+  /** Not behind the commands under way: one that waits for a device is what somebody may be looking for. */
+  private tellJournal({ asked_at }: RequestJournal): Promise<void> {
+    const { host, epoch, binder, bus } = this.context;
+    const claims = binder.journal.claims().map(({ claimId, serverId, state, devices }) => {
+      return { claim_id: claimId, server_id: serverId, state, addresses: devices.map(({ address }) => address) };
+    });
+    return bus.publish(QUEUES.outcomes, envelope('agent.journal', { host, epoch, asked_at, claims }));
   }
 
   /** The claim and its devices, so that nothing else touches these meanwhile. */

@@ -242,6 +242,32 @@ export class ReloadAgent {
   @IsOptional() @IsString() @MaxLength(500) reason?: string;
 }
 
+/** Say what your journal holds. Idempotent. */
+export class RequestJournal {
+  /** Comes back in the answer: which question it answers. */
+  @IsISO8601({ strict: true }) @MaxLength(40) asked_at: string;
+}
+
+/** A claim as the agent's journal has it. */
+export class WireJournalClaim {
+  @IsUUID() claim_id: string;
+  @IsUUID() server_id: string;
+  @IsIn(['preparing', 'prepared', 'releasing']) state: 'preparing' | 'prepared' | 'releasing';
+  @IsArray() @ArrayMaxSize(1024) @Matches(ADDRESS, { each: true }) addresses: string[];
+}
+
+/** All claims of an agent's journal, as they were after the question. */
+export class AgentJournal {
+  @Matches(HOST_NAME) host: string;
+  @IsInt() @Min(1) epoch: number;
+  @IsISO8601({ strict: true }) @MaxLength(40) asked_at: string;
+  @IsArray()
+  @ArrayMaxSize(DEVICES_PER_HOST_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => WireJournalClaim)
+  claims: WireJournalClaim[];
+}
+
 /** How a hypervisor takes one prepared device; libvirt XML and QEMU arguments are derived from it. */
 export class WireBinding {
   @Matches(ADDRESS) address: string;

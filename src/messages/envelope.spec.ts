@@ -84,6 +84,13 @@ describe('envelope', () => {
       envelope('report.request', { reason: 'a sweep' }),
       envelope('agent.reload', {}),
       envelope('agent.reload', { reason: 'asked for' }),
+      envelope('journal.request', { asked_at: '2026-03-01T12:00:00.250Z' }),
+      envelope('agent.journal', { ...agent, asked_at: '2026-03-01T12:00:00.250Z', claims: [] }),
+      envelope('agent.journal', {
+        ...agent,
+        asked_at: '2026-03-01T12:00:00.250Z',
+        claims: [{ ...claim, state: 'releasing', addresses: ['0000:83:00.0'] }],
+      }),
       envelope('agent.report', withConfiguration(CONFIGURATION)),
       envelope(
         'agent.report',
@@ -178,6 +185,12 @@ const withFacts = (change: object) => ({
 });
 const withReport = (change: object) => ({ ...GOOD, type: 'agent.report', body: { ...aReport([]), ...change } });
 
+const withJournal = (change: object) => ({
+  ...GOOD,
+  type: 'agent.journal',
+  body: { host: 'node-1', epoch: 1, asked_at: '2026-03-01T12:00:00Z', claims: [], ...change },
+});
+
 describe('a malformed message', () => {
   it.each<[string, Buffer | string | object, string]>([
     ['nothing', '', 'A message is not JSON in UTF-8'],
@@ -200,6 +213,32 @@ describe('a malformed message', () => {
       'a part of no claim',
       { ...GOOD, type: 'devices.release', body: { claim_id: ID, server_id: ID, split_from: { addresses: [] } } },
       'devices.release: split_from.claim_id: claim_id must be a UUID',
+    ],
+    [
+      'a question of no time',
+      { ...GOOD, type: 'journal.request', body: { asked_at: 'now' } },
+      'journal.request: asked_at: asked_at must be a valid ISO 8601 date string',
+    ],
+    ['a journal of no host', withJournal({ host: 'a/b' }), 'agent.journal: host: host must match '],
+    ['a journal of no life', withJournal({ epoch: 0 }), 'agent.journal: epoch: epoch must not be less than 1'],
+    [
+      'a journal with a claim in no state',
+      withJournal({ claims: [{ claim_id: ID, server_id: ID, state: 'lost', addresses: [] }] }),
+      'agent.journal: claims.0.state: state must be one of ',
+    ],
+    [
+      'a journal with a path for an address',
+      withJournal({ claims: [{ claim_id: ID, server_id: ID, state: 'prepared', addresses: ['../../etc'] }] }),
+      'agent.journal: claims.0.addresses: each value in addresses must match ',
+    ],
+    [
+      'a journal of too many claims',
+      withJournal({
+        claims: Array.from({ length: 16_385 }, () => {
+          return { claim_id: ID, server_id: ID, state: 'prepared', addresses: [] };
+        }),
+      }),
+      'agent.journal: claims: claims must contain no more than 16384 elements',
     ],
     ['no time', { ...GOOD, sent_at: undefined }, 'sent_at: an ISO 8601 time is needed'],
     ['a time in words', { ...GOOD, sent_at: 'March 1' }, 'sent_at: an ISO 8601 time is needed'],

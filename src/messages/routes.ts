@@ -4,9 +4,9 @@
  *   scheduler ◄── berth.requests    server.requested, server.deleted        (relay, from the outbox)
  *   scheduler ◄── berth.reports     agent.report                            (agents; large)
  *   scheduler ◄── berth.heartbeats  agent.heartbeat                         (agents; small and many)
- *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.outcomes (several)   (agents)
+ *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.outcomes (several), agent.journal   (agents)
  *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, agent.commands (several), report.request,
- *                                   agent.reload  (relay)
+ *                                   agent.reload, journal.request  (relay)
  */
 export const QUEUES = {
   requests: 'berth.requests',

@@ -190,6 +190,11 @@ export function transition(
   return [settled(world, after), ...changed];
 }
 
+/** Whether a server has a device in this status. */
+export function isInUse(status: DeviceStatus): boolean {
+  return IN_USE.includes(status);
+}
+
 /** Whether the ledger keeps a device in this status although it is not reported any more and nobody uses it. */
 export function isHeld(status: DeviceStatus | undefined): boolean {
   return HELD.some((held) => held === status);
@@ -233,8 +238,8 @@ function assertRelatives(
   );
 }
 
-/** A free device as free as its relatives let it be; any other as it is. */
-function settled(devices: Devices, device: DeviceState): DeviceState {
+/** A free device as free as its relatives let it be; any other as it is, the same object. */
+export function settled(devices: Devices, device: DeviceState): DeviceState {
   if (!FREE.includes(device.status)) return device;
   const around = relativesOf(devices, device).map((relative) => relative.status);
   const status = around.includes('allocated')

@@ -1,11 +1,12 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { BerthError } from '../errors.js';
-import type { AgentHeartbeat, AgentReport, AgentStamp } from '../messages/bodies.js';
+import type { AgentHeartbeat, AgentJournal, AgentReport, AgentStamp } from '../messages/bodies.js';
 import { contentHash } from '../messages/content-hash.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import { poolsOf } from '../pci/pool.js';
+import { absorbJournal } from '../store/agent-journals.store.js';
 import { absorbHeartbeats, absorbReport } from '../store/inventory.store.js';
 import { Ledger } from '../store/ledger.js';
 import { addToOutbox } from '../store/outbox.store.js';
@@ -51,6 +52,11 @@ export class InventoryService {
         address,
       });
     }
+  }
+
+  /** What somebody asked for who compares it with the ledger. */
+  async journal(journal: AgentJournal): Promise<void> {
+    await absorbJournal(this.ledger.pool, journal);
   }
 
   /** Resolves when the heartbeat is in the ledger. */

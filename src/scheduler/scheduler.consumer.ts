@@ -73,11 +73,14 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
         return this.claims.take({ released: message.body });
       case 'agent.outcomes':
         return all(message.body.outcomes.map((outcome) => this.claims.take(outcome)));
+      case 'agent.journal':
+        return this.inventory.journal(message.body);
       case 'devices.prepare':
       case 'devices.release':
       case 'agent.commands':
       case 'report.request':
       case 'agent.reload':
+      case 'journal.request':
         throw new Error(`${message.type} is for agents`);
     }
   }

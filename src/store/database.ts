@@ -9,6 +9,7 @@ import { Placements1764000000000 } from '../../migrations/1764000000000-placemen
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
+import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -18,7 +19,7 @@ import {
   FileAliasEntity,
   FlavorEntity,
 } from './entities/catalog.entities.js';
-import { DeviceEntity, HostEntity } from './entities/inventory.entities.js';
+import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
@@ -52,6 +53,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
     entities: [
       HostEntity,
       DeviceEntity,
+      AgentJournalEntity,
       AliasEntity,
       AliasVersionEntity,
       AliasOriginEntity,
@@ -84,6 +86,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       Queue1763800002000,
       Placements1764000000000,
       Audit1764000001000,
+      AgentJournals1764000005000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

@@ -8,13 +8,14 @@ import { Ledger } from './ledger.js';
  * @param url `postgres://…`
  * @throws BerthError `database.not_migrated`; what the driver throws when there is no database
  */
-export async function onOpenLedger<T>(url: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+export async function onOpenLedger<T>(url: string, work: (tx: Tx, ledger: Ledger) => Promise<T>): Promise<T> {
   const dataSource = ledgerDataSource(url, 1);
   try {
     await dataSource.initialize();
-    const { migrations } = await new Ledger(dataSource).check();
+    const ledger = new Ledger(dataSource);
+    const { migrations } = await ledger.check();
     if (!migrations.ok) throw new BerthError('database.not_migrated', migrations.message ?? '');
-    return await work(dataSource.manager);
+    return await work(dataSource.manager, ledger);
   } finally {
     if (dataSource.isInitialized) await dataSource.destroy();
   }

@@ -5,7 +5,8 @@ export interface ServerEvent {
   readonly serverId: string;
   /**
    * `requested`, `placed`, `rejected`, `waiting`, `prepared`, `failed`, `preempting`, `preempted`, `delete_requested`, `deleted`;
-   * of devices that come and go: `attach_requested`, `attaching`, `attach_refused`, `attach_failed`, `detach_requested`, `detached`.
+   * of devices that come and go: `attach_requested`, `attaching`, `attach_refused`, `attach_failed`, `detach_requested`, `detached`;
+   * `repaired`: a check found ledger or journal wrong about the server.
    */
   readonly event: string;
   readonly message: string;

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
@@ -75,6 +75,11 @@ export class FleetAgent {
     const { state, problem } = readJournal(readFileSync(join(this.stateDir, 'journal.json'), 'utf8'));
     if (!state) throw new Error(`journal of ${this.name}: ${problem}`);
     return state.claims;
+  }
+
+  /** What it held is forgotten, as with a new disk; it has stopped. */
+  loseJournal(): void {
+    rmSync(this.stateDir, { recursive: true });
   }
 }
 

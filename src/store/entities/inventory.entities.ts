@@ -3,6 +3,7 @@ import type {
   WireCapabilities,
   WireConfiguration,
   WireDevice,
+  WireJournalClaim,
   WireNumaCell,
   WireResources,
 } from '../../messages/bodies.js';
@@ -84,4 +85,17 @@ export class DeviceEntity {
   /** Since when a device that is in use or held is not reported any more. */
   @Column('timestamptz', { nullable: true }) missing_since: Date | null;
   @Column('timestamptz', { default: () => 'now()' }) updated_at: Date;
+}
+
+/** What the journal of a host's agent said when it was asked last. */
+@Entity('agent_journals')
+export class AgentJournalEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'agent_journals_pkey' })
+  @ForeignKey(() => HostEntity, { name: 'agent_journals_host_id_fkey', onDelete: 'CASCADE' })
+  host_id: string;
+  @Column('bigint') epoch: number;
+  /** By the database's clock; what was asked before says nothing of what is true since. */
+  @Column('timestamptz') asked_at: Date;
+  @Column('timestamptz', { default: () => 'now()' }) at: Date;
+  @Column('jsonb') claims: WireJournalClaim[];
 }

@@ -110,6 +110,7 @@ export class ServerEntity {
 })
 @Index('claims_live_host_idx', ['host_id'], { where: `status <> 'released'` })
 @Index('claims_server_id_idx', ['server_id'])
+@Index('claims_split_from_idx', ['split_from'], { where: `split_from IS NOT NULL` })
 export class ClaimEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'claims_pkey' }) id: string;
   @Column('uuid')
