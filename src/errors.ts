@@ -49,6 +49,7 @@ export const ERROR_CODES = {
   'device.not_pooled': 'The device is not among the free ones.',
   'request.no_devices': 'There are too few free devices.',
   'claim.conflict': 'The devices changed hands meanwhile.',
+  'quota.exceeded': 'The project would have more than its quota.',
   // the bus
   'message.invalid': 'A message is not well formed.',
   'message.too_large': 'A message is larger than the limit.',

@@ -44,6 +44,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   'device.invalid_owner': 409,
   'device.relative_in_use': 409,
   'claim.conflict': 409,
+  'quota.exceeded': 403,
   'configuration.not_taken': 409,
   'database.unavailable': 503,
   'database.not_migrated': 503,

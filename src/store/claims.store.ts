@@ -6,6 +6,7 @@ import type { Tx } from './database.js';
 import type { DecidedServer, QueueRules, WaitingServer } from './decided-server.js';
 import { readDeviceStates, touchHosts, writeDeviceStates, type HostDeviceStates } from './device-states.store.js';
 import { rankOf } from './queue.store.js';
+import { withinQuotas } from './quota-decisions.store.js';
 import { writeRejected } from './rejections.store.js';
 import { addServerEvents, type ServerEvent } from './server-events.store.js';
 import { lockGroupsAndCheck, type GroupPlacement } from './server-groups.store.js';
@@ -59,7 +60,7 @@ type PlacedServer = DecidedServer & { readonly decision: Placement };
  * in the caller's transaction. A conflict touches only the servers of the host it is about; but servers that were asked for
  * together are taken back together, and with them whoever was decided after them on their hosts.
  *
- * Locks are taken in one order everywhere (servers, then hosts, each by id), so that transactions cannot deadlock.
+ * Locks are taken in one order everywhere (servers, then hosts, each by id, then quotas), so that transactions cannot deadlock.
  */
 export async function commitDecisions(
   tx: Tx,
@@ -75,23 +76,27 @@ export async function commitDecisions(
   const isStale = (entry: DecidedServer): boolean =>
     stale.gangs.has(entry.server.gang?.id ?? '') || stale.hosts.has(hostOf(entry) ?? '');
   const conflicts = alive.filter(isStale);
-  const sound = alive.filter((entry) => !isStale(entry));
+  const quota = await withinQuotas(
+    tx,
+    alive.filter((entry) => !isStale(entry)),
+  );
+  const sound = quota.within;
   const valid = sound.filter((entry): entry is PlacedServer => entry.decision.outcome === 'placed');
-  // a "no" may have counted on devices that a conflicting or vanished neighbour of the batch never got
-  const shaky = conflicts.length + gone.length > 0;
+  // a "no" may have counted on devices that a conflicting, vanished or refused neighbour of the batch never got
+  const shaky = conflicts.length + gone.length + quota.over.length > 0;
   const no = sound.filter((entry) => entry.decision.outcome === 'rejected');
   const states = await readDeviceStates(tx, [...new Set(valid.map((entry) => entry.decision.hostId))]);
   for (const { server, decision } of valid) claimDevices(states, server.id, decision);
   await writeDeviceStates(tx, states.values());
   await writePlaced(tx, valid, claimTimeoutMs);
-  const written = shaky ? [] : no;
+  const written = [...quota.over, ...(shaky ? [] : no)];
   await writeRejected(tx, written, queue);
   await writeDecisions(tx, [...valid, ...written.filter(({ server }) => server.taskState === 'scheduling')]);
-  await closeGangs(tx, [...valid, ...no]);
+  await closeGangs(tx, [...valid, ...no, ...quota.over]);
   return {
     committed: [...valid, ...written].map((entry) => entry.server.id),
     conflicts: [...conflicts, ...(shaky ? no : [])].map((entry) => entry.server.id),
-    staleHosts: [...conflicts, ...gone, ...written].flatMap((entry) => hostOf(entry) ?? []),
+    staleHosts: [...[...conflicts, ...gone, ...written].flatMap((entry) => hostOf(entry) ?? []), ...quota.hosts],
   };
 }
 

@@ -6,6 +6,7 @@ import { DeviceStatuses1763700001000 } from '../../migrations/1763700001000-devi
 import { HostConfiguration1763700002000 } from '../../migrations/1763700002000-host-configuration.js';
 import { DecisionJournal1763800001000 } from '../../migrations/1763800001000-decision-journal.js';
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
+import { Quotas1764000002000 } from '../../migrations/1764000002000-quotas.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { BerthError, messageOf } from '../errors.js';
 import {
@@ -17,6 +18,7 @@ import {
 } from './entities/catalog.entities.js';
 import { DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
+import { QuotaEntity } from './entities/quota.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
   AllocationEntity,
@@ -65,6 +67,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       IdempotencyKeyEntity,
       JournalFactsEntity,
       JournalEntryEntity,
+      QuotaEntity,
     ],
     migrations: [
       Ledger1763600000000,
@@ -74,6 +77,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       HostSite1763800000000,
       DecisionJournal1763800001000,
       Queue1763800002000,
+      Quotas1764000002000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

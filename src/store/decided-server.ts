@@ -1,6 +1,7 @@
 import type { Decision } from '../placement/decision.js';
 import type { PreemptionPlan } from '../placement/preempt.js';
 import type { ExcludedHost, PlacementRequest } from '../placement/request.js';
+import type { Fault } from './entities/workload.entities.js';
 
 /** A server that waits for a decision. */
 export interface WaitingServer {
@@ -35,6 +36,8 @@ export interface DecidedServer {
   readonly decision: Decision;
   /** Of one that is turned down; `error` when left out. */
   readonly fate?: Fate;
+  /** Why, of one that is turned down for something else than its hosts. */
+  readonly fault?: Fault;
 }
 
 /** What the ledger has to know of the settings. */
