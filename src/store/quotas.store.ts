@@ -59,7 +59,7 @@ export async function readProjectUsage(tx: Tx, projectId: string): Promise<Amoun
 
 type Limits = ReadonlyMap<string, Amounts>;
 
-/** Of the wishes those with something of which their project may not have as much as it likes, with their classes. */
+/** The wishes of projects that want something of which they may not have as much as they like, with their classes. */
 async function boundBy(
   tx: Tx,
   wanted: readonly QuotaWish[],
@@ -70,7 +70,8 @@ async function boundBy(
   const touched = classified.filter(({ projectId, amounts }) =>
     [...(limits.get(projectId)?.keys() ?? [])].some((resource) => (amounts.get(resource) ?? 0) > 0),
   );
-  return { limits, bound: touched };
+  const projects = new Set(projectsOf(touched));
+  return { limits, bound: classified.filter(({ projectId }) => projects.has(projectId)) };
 }
 
 /** By project what there is a limit of; a project without any is left out. */

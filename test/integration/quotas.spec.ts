@@ -3,6 +3,12 @@ import { describe, expect, it } from 'vitest';
 import type { Ledger } from '../../src/store/ledger.js';
 import { askToAttach } from '../../src/store/attach.store.js';
 import { readProjectUsage } from '../../src/store/quotas.store.js';
+import { applyPlacement } from '../../src/placement/apply-placement.js';
+import { place } from '../../src/placement/place.js';
+import { commitDecisions, type DecidedServer, readWaitingServers } from '../../src/store/claims.store.js';
+import { readHosts } from '../../src/store/snapshot.store.js';
+import { randomNumbers } from '../support/random.js';
+import { POLICY } from '../support/snapshots.js';
 import { ClaimsService } from '../../src/scheduler/claims.service.js';
 import {
   agentsAnswer,
@@ -317,4 +323,63 @@ describe('races', () => {
     );
     expect(faults).toEqual([{ code: 'quota.exceeded' }]);
   }, 60_000);
+
+  it('of transactions that share no host go above no limit, and leave nothing unused', async () => {
+    const random = randomNumbers(16);
+    for (let round = 0; round < 6; round++) {
+      const projects = ['a', 'b', 'c'].map((name) => ({ name: `${name}${round}`, limit: random(12) }));
+      for (const { name, limit: most } of projects) await limit(name, 'devices', most);
+      const batches = Array.from({ length: 12 }, (_unused, batch) =>
+        Array.from({ length: 1 + random(4) }, (_one, n) => ({
+          name: `${round}-${batch}-${n}`,
+          projectId: projects[random(3)]?.name ?? '',
+        })),
+      );
+      const decided = await Promise.all(batches.map((servers, batch) => onHost(`node-${round}-${batch}`, servers)));
+      const results = await Promise.all(
+        decided.map((batch) => source.transaction((tx) => commitDecisions(tx, batch, 60_000))),
+      );
+      expect(results.flatMap(({ conflicts }) => conflicts)).toEqual([]);
+      for (const { name, limit: most } of projects) {
+        const wanted = batches.flat().filter(({ projectId }) => projectId === name).length;
+        expect((await used(name))['devices'] ?? 0).toBe(Math.min(most, wanted));
+      }
+    }
+  }, 60_000);
+
+  it('of attachments to servers on different hosts are no way around it', async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 6; n++) {
+      const batch = await onHost(`node-${n}`, [{ name: `vm-${n}`, projectId: 'default' }], 2);
+      await source.transaction((tx) => commitDecisions(tx, batch, 60_000));
+      ids.push(batch[0]?.server.id ?? '');
+    }
+    await agentsAnswer();
+    await limit('default', 'alias:gpu', 8);
+    for (const id of ids) await source.transaction((tx) => askToAttach(tx, id, [gpu(1)]));
+    await Promise.all(ids.map((id) => scheduler().schedule(id)));
+    expect(await used()).toMatchObject({ 'alias:gpu': 8 });
+    await agentsAnswer();
+    expect(await states(ids)).toEqual(Array(6).fill('ACTIVE'));
+  });
 });
+
+/** Servers that are decided on for a host of their own. */
+async function onHost(
+  host: string,
+  servers: readonly { readonly name: string; readonly projectId: string }[],
+  gpus = servers.length,
+): Promise<DecidedServer[]> {
+  await hostWithGpus(host, gpus);
+  const ids = await Promise.all(servers.map(({ name, projectId }) => ask(name, { projectId })));
+  const [row] = await source.query<{ id: string }[]>(`SELECT id FROM hosts WHERE name = $1`, [host]);
+  let [snapshot] = await readHosts(source.manager, [row?.id ?? '']);
+  return (await readWaitingServers(source.manager, ids)).map((server) => {
+    if (!snapshot) throw new Error(`no host ${host}`);
+    const decision = place({ hosts: [snapshot], policy: POLICY }, server.request, []);
+    if (decision.outcome === 'rejected') throw new Error(decision.message);
+    const owner = { serverId: server.id, serverName: server.name };
+    snapshot = applyPlacement(snapshot, decision, server.request, owner);
+    return { server, decision };
+  });
+}
