@@ -21,8 +21,8 @@ export interface QuotaVerdict {
 }
 
 /**
- * Parts decided servers by the quotas of their projects, which stay locked until the transaction ends. Who would send others away is
- * asked as well. Of servers that are placed together as many are placed as fit, or none when these are too few.
+ * Parts decided servers by the quotas of their projects, which stay locked until the transaction ends. Who would send others away, or have
+ * a host kept, is asked as well. Of servers that are placed together as many are placed as fit, or none when these are too few.
  */
 export async function withinQuotas(tx: Tx, decided: readonly DecidedServer[]): Promise<QuotaVerdict> {
   const sizes = gangSizes(decided);
@@ -71,7 +71,8 @@ function wishOf({ server, decision, fate }: DecidedServer, sizes: ReadonlyMap<st
     const amounts = amountsOfPlacement(request, devices);
     return [{ ...wish, amounts, deviceIds: devices.map(({ deviceId }) => deviceId), takes: true }];
   }
-  if (fate?.kind !== 'preempt') return [];
+  const keepsHost = fate?.kind === 'preempt' || (fate?.kind === 'wait' && fate.nominated !== null);
+  if (!keepsHost) return [];
   return [{ ...wish, amounts: amountsOfRequest(request), deviceIds: [], takes: false }];
 }
 

@@ -43,18 +43,27 @@ export async function checkQuotas(tx: Tx, wanted: readonly QuotaWish[]): Promise
   const { limits, bound } = await boundBy(tx, wanted);
   if (bound.length === 0) return new Map();
   await lockProjects(tx, projectsOf(bound));
-  return judge(bound, limits, await readUsage(tx, projectsOf(bound), bound));
+  return judge(bound, limits, await readUsage(tx, projectsOf(bound), limits, bound));
 }
 
-/** As {@link checkQuotas} and without locks: others may be faster. For answers before anything is written. */
-export async function previewQuotas(tx: Tx, wanted: readonly QuotaWish[]): Promise<ReadonlyMap<string, QuotaExcess>> {
+/**
+ * As {@link checkQuotas} and without locks: others may be faster. For answers before anything is written.
+ *
+ * @param alone asks whether they could ever fit: as if their projects had nothing
+ */
+export async function previewQuotas(
+  tx: Tx,
+  wanted: readonly QuotaWish[],
+  { alone = false }: { readonly alone?: boolean } = {},
+): Promise<ReadonlyMap<string, QuotaExcess>> {
   const { limits, bound } = await boundBy(tx, wanted);
-  return bound.length === 0 ? new Map() : judge(bound, limits, await readUsage(tx, projectsOf(bound), bound));
+  if (bound.length === 0) return new Map();
+  return judge(bound, limits, alone ? NO_USAGE : await readUsage(tx, projectsOf(bound), limits, bound));
 }
 
-/** What projects have of each resource. */
+/** What a project has of each resource. */
 export async function readProjectUsage(tx: Tx, projectId: string): Promise<Amounts> {
-  return (await readUsage(tx, [projectId], null)).projects.get(projectId) ?? new Map();
+  return (await readUsage(tx, [projectId], null, [])).projects.get(projectId) ?? new Map();
 }
 
 type Limits = ReadonlyMap<string, Amounts>;
@@ -95,7 +104,7 @@ async function readLimits(tx: Tx, projectIds: readonly string[]): Promise<Limits
  * One transaction at a time for each project, in one order. Numbers stand for the projects, so two projects may now and then wait for
  * each other in vain; never for ever.
  */
-async function lockProjects(tx: Tx, projectIds: readonly string[]): Promise<void> {
+export async function lockProjects(tx: Tx, projectIds: readonly string[]): Promise<void> {
   await tx.query(
     `SELECT pg_advisory_xact_lock(hashtext('berth.quotas'), project)
        FROM (SELECT DISTINCT hashtext(id) AS project FROM unnest($1::text[]) id ORDER BY project) ordered`,
@@ -104,15 +113,19 @@ async function lockProjects(tx: Tx, projectIds: readonly string[]): Promise<void
 }
 
 /** The names of a device's class: the one that its offer says, or the default one; and its ids. */
-const CLASSES = `unnest(ARRAY[
-  'class:' || coalesce(d.facts #>> '{offer,resource_class}', upper('CUSTOM_PCI_' || d.vendor_id || '_' || d.product_id)),
-  'class:' || d.vendor_id || ':' || d.product_id])`;
+function classNames(device: string, named: string): string {
+  const [vendor, product] = [`${device}.vendor_id`, `${device}.product_id`];
+  return `ARRAY['class:' || coalesce(${named}, upper('CUSTOM_PCI_' || ${vendor} || '_' || ${product})),
+                'class:' || ${vendor} || ':' || ${product}]`;
+}
+
+const NAMED_CLASS = `d.facts #>> '{offer,resource_class}'`;
 
 async function withClasses(tx: Tx, wishes: readonly QuotaWish[], limits: Limits): Promise<readonly QuotaWish[]> {
   const ids = wishes.filter(({ projectId }) => limitsClass(limits.get(projectId))).flatMap((wish) => wish.deviceIds);
   if (ids.length === 0) return wishes;
   const rows = await tx.query<{ id: string; resource: string }[]>(
-    `SELECT d.id, ${CLASSES} AS resource FROM devices d WHERE d.id = ANY($1)`,
+    `SELECT d.id, unnest(${classNames('d', NAMED_CLASS)}) AS resource FROM devices d WHERE d.id = ANY($1)`,
     [ids],
   );
   const classes = new Map<string, string[]>();
@@ -137,41 +150,54 @@ interface Usage {
   readonly own: ReadonlyMap<string, Amounts>;
 }
 
+const NO_USAGE: Usage = { projects: new Map(), own: new Map() };
+
 /**
- * One statement for all projects. A claim counts unless its server has a later one of its own: attached devices come after
- * the claim of their server, what a server left behind comes before it.
+ * One statement for all projects, which adds up early: it may have ten thousand claims to go through. What is being given back does
+ * not count when its server has a later claim of its own.
  */
 const USAGE = `
-  WITH held AS (
-    SELECT * FROM (
-      SELECT s.project_id, CASE WHEN s.id = ANY($2) THEN s.id END AS own, c.id, c.kind, c.vcpus, c.memory_mb, c.disk_gb,
-             c.created_at, max(c.created_at) FILTER (WHERE c.kind = 'server') OVER (PARTITION BY c.server_id) AS since
-        FROM servers s JOIN claims c ON c.server_id = s.id
-       WHERE s.project_id = ANY($1) AND s.status <> 'DELETED' AND c.status <> 'released') live
-     WHERE since IS NULL OR created_at >= since
-  ), devices_held AS (
-    SELECT held.project_id, held.own, a.alias, a.device_id
+  WITH held_once AS MATERIALIZED (
+    SELECT s.project_id, CASE WHEN s.id = ANY($2) THEN s.id END AS own, c.id, c.server_id, c.kind, c.status, c.created_at,
+           c.vcpus, c.memory_mb, c.disk_gb
+      FROM servers s JOIN claims c ON c.server_id = s.id
+     WHERE s.project_id = ANY($1) AND s.status <> 'DELETED' AND c.status <> 'released'
+  ), held AS MATERIALIZED (
+    SELECT project_id, own, id, kind, vcpus, memory_mb, disk_gb FROM held_once h
+     WHERE status <> 'releasing' OR NOT EXISTS (
+       SELECT 1 FROM claims n WHERE n.server_id = h.server_id AND n.kind = 'server' AND n.status <> 'released'
+                                AND n.created_at > h.created_at)
+  ), by_alias AS MATERIALIZED (
+    SELECT held.project_id, held.own, a.alias, count(*) AS amount
       FROM held JOIN allocations a ON a.claim_id = held.id AND a.released_at IS NULL
-     WHERE $3
-  ), amounts AS (
-    SELECT project_id, own, resource, amount FROM held, LATERAL (VALUES
-             ('servers', (kind = 'server')::int), ('vcpus', vcpus), ('memory_mb', memory_mb), ('disk_gb', disk_gb)
-           ) AS size(resource, amount)
-    UNION ALL SELECT project_id, own, 'devices', 1 FROM devices_held
-    UNION ALL SELECT project_id, own, 'alias:' || alias, 1 FROM devices_held WHERE alias IS NOT NULL
-    UNION ALL SELECT h.project_id, h.own, ${CLASSES}, 1
-                FROM devices_held h JOIN devices d ON d.id = h.device_id WHERE $4
+     WHERE $3 GROUP BY held.project_id, held.own, a.alias
   )
-  SELECT project_id, own, resource, sum(amount)::bigint AS amount FROM amounts GROUP BY project_id, own, resource`;
+  SELECT project_id, own, resource, amount::bigint
+    FROM (SELECT project_id, own, count(*) FILTER (WHERE kind = 'server') AS servers, sum(vcpus) AS vcpus,
+                 sum(memory_mb) AS memory_mb, sum(disk_gb) AS disk_gb FROM held GROUP BY project_id, own) sizes,
+         LATERAL (VALUES ('servers', servers), ('vcpus', vcpus), ('memory_mb', memory_mb), ('disk_gb', disk_gb)
+         ) AS size(resource, amount)
+  UNION ALL SELECT project_id, own, 'devices', sum(amount)::bigint FROM by_alias GROUP BY project_id, own
+  UNION ALL SELECT project_id, own, 'alias:' || alias, amount FROM by_alias WHERE alias IS NOT NULL
+  UNION ALL SELECT project_id, own, resource, sum(amount)::bigint
+    FROM (SELECT held.project_id, held.own, d.vendor_id, d.product_id, ${NAMED_CLASS} AS named,
+                 count(*) AS amount
+            FROM held JOIN allocations a ON a.claim_id = held.id AND a.released_at IS NULL JOIN devices d ON d.id = a.device_id
+           WHERE $4 GROUP BY 1, 2, 3, 4, 5) by_class, LATERAL unnest(${classNames('by_class', 'named')}) AS resource
+   GROUP BY project_id, own, resource`;
 
-/** @param bound what the usage is for; null: all of it is told */
-async function readUsage(tx: Tx, projectIds: readonly string[], bound: readonly QuotaWish[] | null): Promise<Usage> {
-  const replacing = (bound ?? []).filter(({ kind }) => kind === 'server').map(({ serverId }) => serverId);
+/** @param limits which resources are to be counted; null: all */
+async function readUsage(
+  tx: Tx,
+  projectIds: readonly string[],
+  limits: Limits | null,
+  bound: readonly QuotaWish[],
+): Promise<Usage> {
+  const replacing = bound.filter(({ kind }) => kind === 'server').map(({ serverId }) => serverId);
+  const isLimited = (kind: RegExp): boolean =>
+    limits === null || projectIds.some((id) => [...(limits.get(id)?.keys() ?? [])].some((name) => kind.test(name)));
   const rows = await tx.query<{ project_id: string; own: string | null; resource: string; amount: number }[]>(USAGE, [
-    projectIds,
-    replacing,
-    bound?.some(({ amounts }) => amounts.has('devices')) ?? true,
-    bound?.some(({ amounts }) => limitsClass(amounts)) ?? true,
+    ...[projectIds, replacing, isLimited(/^(?:devices$|alias:)/), isLimited(/^class:/)],
   ]);
   const [projects, own] = [new Map<string, Map<string, number>>(), new Map<string, Map<string, number>>()];
   for (const { project_id, own: serverId, resource, amount } of rows) {

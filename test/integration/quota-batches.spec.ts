@@ -139,10 +139,10 @@ function refusedBy(
   return refused.sort();
 }
 
-it('150 random batches are judged as the rule says, whatever is held, given back and asked for together', async () => {
+it('80 random batches are judged as the rule says, whatever is held, given back and asked for together', async () => {
   const random = randomNumbers(1016);
   let [seen, kept] = [0, 0];
-  for (let round = 0; round < 150; round++) {
+  for (let round = 0; round < 80; round++) {
     await source.query('TRUNCATE hosts, servers, quotas CASCADE');
     const { used, giving } = await holdings(random);
     const most = await limits(random);
@@ -153,5 +153,5 @@ it('150 random batches are judged as the rule says, whatever is held, given back
     for (const { limit, used: has, wanted } of excesses.values()) expect(has + wanted).toBeGreaterThan(limit);
     [seen, kept] = [seen + expected.length, kept + batch.length - expected.length];
   }
-  expect(Math.min(seen, kept)).toBeGreaterThan(150); // both answers are common
+  expect(Math.min(seen, kept)).toBeGreaterThan(80); // both answers are common
 }, 120_000);

@@ -255,6 +255,29 @@ describe('in a batch', () => {
     expect((await show(id)).fault?.code).toBe('quota.exceeded');
   });
 
+  it('no host is kept for a server that may not have it', async () => {
+    await hostWithGpus('node-1', 1);
+    const own = scheduler({ queue: { max: 10, ageingPerMinute: 1, patienceMs: 0 } });
+    const tenant = await ask('tenant');
+    await own.schedule(tenant);
+    await agentsAnswer();
+    const keptFor = async (projectId: string): Promise<unknown> => {
+      const id = await ask('waiting', { projectId, wait: true });
+      await own.schedule(id);
+      await source.query(`UPDATE servers SET queued_at = now() - interval '1 hour' WHERE id = $1`, [id]);
+      await own.schedule(id);
+      const [row] = await source.query<{ host: string | null }[]>(
+        `SELECT nominated_host_id AS host FROM servers WHERE id = $1`,
+        [id],
+      );
+      expect(await states([id])).toEqual(['BUILD waiting']);
+      return row?.host;
+    };
+    await limit('poor', 'alias:gpu', 0);
+    expect(await keptFor('poor')).toBeNull();
+    expect(await keptFor('rich')).toEqual(expect.any(String));
+  });
+
   it('the decision that is kept names the quota', async () => {
     await hostWithGpus('node-1', 1);
     await limit('default', 'alias:gpu', 0);
