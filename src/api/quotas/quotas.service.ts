@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { suggestion } from '../../pci/suggest.js';
-import { aliasNames } from '../../store/catalog.store.js';
+import { aliasNames, findAliasDefinitions } from '../../store/catalog.store.js';
 import type { Tx } from '../../store/database.js';
 import { Ledger } from '../../store/ledger.js';
 import { type Amounts, PLAIN_RESOURCES } from '../../store/quota-amounts.js';
@@ -83,7 +83,8 @@ function belowUse({ resource, hard_limit: limit, used }: QuotaView): string[] {
 async function unknownAliases(tx: Tx, own: Amounts): Promise<string[]> {
   const named = [...own.keys()].filter((resource) => resource.startsWith('alias:')).map((text) => text.slice(6));
   if (named.length === 0) return [];
-  const known = await aliasNames(tx);
-  const unknown = named.filter((name) => !known.includes(name));
-  return unknown.map((name) => `alias:${name}: there is no alias "${name}"${suggestion(name, known)}`);
+  const known = await findAliasDefinitions(tx, named);
+  const unknown = named.filter((name) => !known.some((alias) => alias.name === name));
+  const candidates = unknown.length === 0 ? [] : await aliasNames(tx);
+  return unknown.map((name) => `alias:${name}: there is no alias "${name}"${suggestion(name, candidates)}`);
 }
