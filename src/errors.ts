@@ -52,6 +52,7 @@ export const ERROR_CODES = {
   // placements of orchestrators
   'placement.unknown': 'There is no such placement.',
   'placement.too_many_waiting': 'Too many placements wait for their decision.',
+  'quota.exceeded': 'The project would have more than its quota.',
   // the bus
   'message.invalid': 'A message is not well formed.',
   'message.too_large': 'A message is larger than the limit.',

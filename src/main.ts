@@ -8,6 +8,7 @@ import { addDefragmentCommand } from './cli/defragment.command.js';
 import { addDeviceSpecsCommand } from './cli/device-specs.command.js';
 import { addExplainCommand } from './cli/explain.command.js';
 import { addHostTopologyCommand } from './cli/host-topology.command.js';
+import { addQuotaCommand } from './cli/quota.command.js';
 import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { tellStory } from './demo/story.js';
@@ -151,6 +152,7 @@ addWhatIfCommand(program);
 addDefragmentCommand(program);
 addHostTopologyCommand(program);
 addExplainCommand(program);
+addQuotaCommand(program);
 
 await program.parseAsync();
 

@@ -4,6 +4,7 @@ import { Problem } from './problem.js';
 
 const MEANINGS: Readonly<Record<number, string>> = {
   400: 'The request is not valid; `errors` names the fields.',
+  403: 'The project would have more than its quota.',
   404: 'There is no such thing.',
   409: 'The state of things does not allow it.',
   412: 'It has changed since; `If-Match` names an older version.',

@@ -33,6 +33,8 @@ import { WhatIfService } from './placements/placements.what-if.service.js';
 import { PoolsController } from './pools/pools.controller.js';
 import { PreemptionController } from './preemption/preemption.controller.js';
 import { ProblemFilter } from './problem.filter.js';
+import { QuotasController } from './quotas/quotas.controller.js';
+import { QuotasService } from './quotas/quotas.service.js';
 import { QueueController } from './queue/queue.controller.js';
 import { RequestRules } from './request-rules.js';
 import { RequestValidationPipe } from './request-validation.pipe.js';
@@ -89,6 +91,7 @@ export class ApiModule {
         PreemptionController,
         QueueController,
         AuditController,
+        QuotasController,
         CapacityController,
         DefragmentationController,
       ],
@@ -107,6 +110,7 @@ export class ApiModule {
         WhatIfService,
         CapacityService,
         DefragmentationService,
+        QuotasService,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: HttpLimits, useValue: new HttpLimits(bodyBytesMax, pageSizeMax) },
         { provide: RequestRules, useValue: new RequestRules(options.scheduler.compat, options.pci.exclusiveTags) },

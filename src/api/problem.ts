@@ -46,6 +46,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   'claim.conflict': 409,
   'placement.unknown': 404,
   'placement.too_many_waiting': 503,
+  'quota.exceeded': 403,
   'configuration.not_taken': 409,
   'database.unavailable': 503,
   'database.not_migrated': 503,

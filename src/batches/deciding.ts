@@ -10,7 +10,7 @@ import { BatchDecisions } from './batch-decisions.js';
 import { CommitLine } from './commit-line.js';
 import type { DecisionRecorder } from './decision-recorder.js';
 
-/** What was decided on a batch, and what became of it in the ledger. */
+/** What was decided on a batch, as it is in the ledger, and what became of it. */
 export interface DecidedBatch extends CommitResult {
   readonly decided: readonly DecidedServer[];
 }
@@ -46,7 +46,9 @@ export class Deciding {
       return await this.line.run(touched, async (isWrongAbout) => {
         const write = (tx: Tx): Promise<CommitResult> =>
           commitDecisions(tx, decided, claimTimeoutMs, queue, isWrongAbout);
-        return { decided, ...(await this.commit(write, touched)) };
+        const result = await this.commit(write, touched);
+        const refused = new Map(result.refused.map((entry) => [entry.server.id, entry]));
+        return { ...result, decided: decided.map((entry) => refused.get(entry.server.id) ?? entry) };
       });
     } finally {
       void this.recorder.flush();

@@ -2,6 +2,7 @@ import { BerthError } from '../errors.js';
 import type { Placement, Rejection } from '../placement/decision.js';
 import type { PlacementRequest } from '../placement/request.js';
 import type { NewPlacement, WaitingServer } from '../store/decided-server.js';
+import type { Fault } from '../store/entities/workload.entities.js';
 import { findPlacementsByKey, type KnownPlacement } from '../store/placements.store.js';
 import { BatchIntake } from './batch-intake.js';
 import type { Deciding } from './deciding.js';
@@ -27,7 +28,8 @@ export interface PlacementOrder {
 
 export type PlacementAnswer =
   | { readonly outcome: 'placed'; readonly decision: Placement }
-  | { readonly outcome: 'rejected'; readonly decision: Rejection }
+  /** `fault`: what else than the hosts is against it. */
+  | { readonly outcome: 'rejected'; readonly decision: Rejection; readonly fault: Fault | null }
   /** There is one under its key already. */
   | { readonly outcome: 'known'; readonly known: KnownPlacement };
 
@@ -83,12 +85,10 @@ export class Placing {
   private async placeOnce(orders: readonly PlacementOrder[], answers: Map<string, PlacementAnswer>): Promise<void> {
     const { decided, committed } = await this.deciding.decideAndCommit(orders.map(waitingServer));
     const written = new Set(committed);
-    for (const { server, decision } of decided) {
+    for (const { server, decision, fault } of decided) {
       if (!written.has(server.id)) continue;
-      answers.set(
-        server.id,
-        decision.outcome === 'placed' ? { outcome: 'placed', decision } : { outcome: 'rejected', decision },
-      );
+      if (decision.outcome === 'placed') answers.set(server.id, { outcome: 'placed', decision });
+      else answers.set(server.id, { outcome: 'rejected', decision, fault: fault ?? null });
     }
   }
 

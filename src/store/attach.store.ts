@@ -6,11 +6,14 @@ import { sendPrepare, writeAllocations, writeDecisions } from './claim-rows.stor
 import type { Tx } from './database.js';
 import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
 import type { Fault } from './entities/workload.entities.js';
+import { quotaRejection } from './quota-amounts.js';
+import { attachExcess } from './quota-decisions.store.js';
 import { addServerEvents } from './server-events.store.js';
 
 /** A running server that devices are to be attached to. */
 export interface AttachingServer {
   readonly id: string;
+  readonly projectId: string;
   readonly hostId: string;
   readonly attempts: number;
   readonly devices: readonly DeviceRequest[];
@@ -29,7 +32,7 @@ export async function askToAttach(tx: Tx, serverId: string, devices: readonly De
 /** Those of these servers whose attachment is not decided on yet. */
 export async function readAttaching(tx: Tx, ids: readonly string[]): Promise<AttachingServer[]> {
   return tx.query(
-    `SELECT id, host_id AS "hostId", attempts, attaching AS devices FROM servers
+    `SELECT id, project_id AS "projectId", host_id AS "hostId", attempts, attaching AS devices FROM servers
       WHERE id = ANY($1) AND status = 'ACTIVE' AND task_state = 'attaching' AND attaching IS NOT NULL ORDER BY id`,
     [ids],
   );
@@ -38,19 +41,25 @@ export async function readAttaching(tx: Tx, ids: readonly string[]): Promise<Att
 /**
  * Claims the devices for a running server and has its agent prepare them.
  *
- * @returns `conflict`: the host has changed since the decision; `gone`: the server does not wait for it any more
+ * @returns `conflict`: the host has changed since the decision; `gone`: the server does not wait for it any more; `refused`: the
+ *   project would have more than its quota, which the server's events tell
  */
 export async function commitAttach(
   tx: Tx,
   server: AttachingServer,
   decision: Placement,
   claimTimeoutMs: number,
-): Promise<'committed' | 'conflict' | 'gone'> {
+): Promise<'committed' | 'conflict' | 'gone' | 'refused'> {
   if (!(await lockAttaching(tx, server.id))) return 'gone';
   const [host] = (await tx.query(`SELECT generation FROM hosts WHERE id = $1 FOR UPDATE`, [server.hostId])) as {
     generation: number;
   }[];
   if (host?.generation !== decision.generation) return 'conflict';
+  const excess = await attachExcess(tx, server, decision.devices);
+  if (excess) {
+    await refuseAttach(tx, server, quotaRejection(excess, decision));
+    return 'refused';
+  }
   const states = await readDeviceStates(tx, [server.hostId]);
   for (const { address } of decision.devices) states.get(server.hostId)?.apply('claim', address, server.id);
   await writeDeviceStates(tx, states.values());
@@ -77,7 +86,7 @@ export async function commitAttach(
   return 'committed';
 }
 
-/** The host has no such devices free: the server goes on as it was, and its events tell why. */
+/** The host has no such devices free, or the project may not have them: the server goes on as it was, and its events tell why. */
 export async function refuseAttach(tx: Tx, server: AttachingServer, decision: Rejection): Promise<void> {
   if (!(await lockAttaching(tx, server.id))) return;
   await tx.query(`UPDATE servers SET task_state = NULL, attaching = NULL, updated_at = now() WHERE id = $1`, [

@@ -16,6 +16,7 @@ import {
 } from './device-states.store.js';
 import { insertPlacements } from './placements.store.js';
 import { rankOf } from './queue.store.js';
+import { withinQuotas } from './quota-decisions.store.js';
 import { writeRejected } from './rejections.store.js';
 import { addServerEvents, type ServerEvent } from './server-events.store.js';
 import { lockGroupsAndCheck, type GroupPlacement } from './server-groups.store.js';
@@ -55,6 +56,8 @@ export interface CommitResult {
   readonly committed: readonly string[];
   /** Server ids whose host changed since the decision, and whoever was turned down because of them: look again. */
   readonly conflicts: readonly string[];
+  /** Of the committed, those that had a place and were turned down all the same, as they are written. */
+  readonly refused: readonly DecidedServer[];
   /** Hosts of conflicts and of servers that are gone: what was put ahead of the commit is wrong. */
   readonly staleHosts: readonly string[];
 }
@@ -69,7 +72,7 @@ type PlacedServer = DecidedServer & { readonly decision: Placement };
  * in the caller's transaction. A conflict touches only the servers of the host it is about; but servers that were asked for
  * together are taken back together, and with them whoever was decided after them on their hosts.
  *
- * Locks are taken in one order everywhere (servers, then hosts, each by id), so that transactions cannot deadlock.
+ * Locks are taken in one order everywhere (servers, then hosts, each by id, then quotas), so that transactions cannot deadlock.
  */
 export async function commitDecisions(
   tx: Tx,
@@ -86,30 +89,35 @@ export async function commitDecisions(
   const isStale = (entry: DecidedServer): boolean =>
     stale.gangs.has(entry.server.gang?.id ?? '') || stale.hosts.has(hostOf(entry) ?? '');
   const conflicts = [...alive].filter(isStale);
-  const sound = [...alive].filter((entry) => !isStale(entry));
+  const quota = await withinQuotas(
+    tx,
+    [...alive].filter((entry) => !isStale(entry)),
+  );
+  const sound = quota.within;
   const placed = sound.filter((entry): entry is PlacedServer => entry.decision.outcome === 'placed');
   const twice = await insertPlacements(tx, placed);
   const gone = [...missing, ...twice];
   const valid = twice.size === 0 ? placed : placed.filter((entry) => !twice.has(entry));
-  // a "no" may have counted on devices that a conflicting or vanished neighbour of the batch never got
-  const shaky = conflicts.length + gone.length > 0;
+  // a "no" may have counted on devices that a conflicting, vanished or refused neighbour of the batch never got
+  const shaky = conflicts.length + gone.length + quota.over.length > 0;
   const no = sound.filter((entry) => entry.decision.outcome === 'rejected');
   const states = await readStatesAround(tx, deviceIds(valid));
   for (const { server, decision } of valid) claimDevices(states, server.id, decision);
   await writeDeviceStates(tx, states.values());
   await writePlaced(tx, valid, { claimTimeoutMs, states });
-  const written = shaky ? [] : no;
+  const written = [...quota.over, ...(shaky ? [] : no)];
   const ofServers = written.filter(({ server }) => !server.placement);
   await writeRejected(tx, ofServers, queue);
   await writeDecisions(tx, [
     ...valid.filter(({ server }) => !server.placement),
     ...ofServers.filter(({ server }) => server.taskState === 'scheduling'),
   ]);
-  await closeGangs(tx, [...valid, ...no]);
+  await closeGangs(tx, [...valid, ...no, ...quota.over]);
   return {
     committed: [...valid, ...written].map((entry) => entry.server.id),
     conflicts: [...conflicts, ...(shaky ? no : [])].map((entry) => entry.server.id),
-    staleHosts: [...conflicts, ...gone, ...written].flatMap((entry) => hostOf(entry) ?? []),
+    refused: quota.over,
+    staleHosts: [...[...conflicts, ...gone, ...written].flatMap((entry) => hostOf(entry) ?? []), ...quota.hosts],
   };
 }
 

@@ -7,6 +7,7 @@ import { HostConfiguration1763700002000 } from '../../migrations/1763700002000-h
 import { DecisionJournal1763800001000 } from '../../migrations/1763800001000-decision-journal.js';
 import { Placements1764000000000 } from '../../migrations/1764000000000-placements.js';
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
+import { Quotas1764000002000 } from '../../migrations/1764000002000-quotas.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
@@ -21,6 +22,7 @@ import {
 } from './entities/catalog.entities.js';
 import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
+import { QuotaEntity } from './entities/quota.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
   AllocationEntity,
@@ -75,6 +77,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       AuditPendingEntity,
       AuditEntryEntity,
       AuditAnchorEntity,
+      QuotaEntity,
     ],
     migrations: [
       Ledger1763600000000,
@@ -87,6 +90,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       Placements1764000000000,
       Audit1764000001000,
       AgentJournals1764000005000,
+      Quotas1764000002000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

@@ -2,6 +2,7 @@ import type { Decision } from '../placement/decision.js';
 import type { PreemptionPlan } from '../placement/preempt.js';
 import type { FlavorSnapshot } from './entities/workload.entities.js';
 import type { ExcludedHost, PlacementRequest } from '../placement/request.js';
+import type { Fault } from './entities/workload.entities.js';
 
 /** A placement that is written only when it has its place: its orchestrator waits for the answer. */
 export interface NewPlacement {
@@ -49,6 +50,8 @@ export interface DecidedServer {
   readonly decision: Decision;
   /** Of one that is turned down; `error` when left out. */
   readonly fate?: Fate;
+  /** Why, of one that is turned down for something else than its hosts. */
+  readonly fault?: Fault;
 }
 
 /** What the ledger has to know of the settings. */

@@ -28,7 +28,7 @@ export async function writeRejected(tx: Tx, rejected: readonly DecidedServer[], 
   const waiting: WaitingEntry[] = [];
   for (const entry of rejected) {
     const { server, fate } = entry;
-    const fault = faultOf(entry.decision as Rejection);
+    const fault = entry.fault ?? faultOf(entry.decision as Rejection);
     if (tooMany.has(entry)) errors.push({ server, fault: queueFull(fault, queue.max) });
     else if (fate === undefined || fate.kind === 'error') errors.push({ server, fault });
     else waiting.push(waitingEntry(server, fault, fate.kind === 'wait' ? fate.nominated : fate.plan.hostId));

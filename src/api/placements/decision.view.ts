@@ -198,6 +198,7 @@ function messageFor(message: string, rejections: readonly HostRejectionView[], {
   const [first] = rejections;
   if (!first) return 'No valid host.';
   const why = first.reasons.map((reason) => reason.message).join('; ') || first.filter;
+  if (first.host_count === 0) return `${why}.`; // the request is refused, not its hosts
   return `No valid host: ${why} (${first.filter}, ${first.host_count} host${first.host_count === 1 ? '' : 's'}).`;
 }
 

@@ -57,6 +57,8 @@ export class NativePlacementsService {
         if (!order || !answer) return refused(item.key, (item as { problem: BerthError }).problem);
         if (answer.outcome === 'known') return known[index] as PlacementAnswerView;
         if (answer.outcome === 'placed') return placedView(item.key, order.id, answer.decision);
+        const { fault } = answer;
+        if (fault) return refusedFor(item.key, fault.code, fault.message);
         const isFirst = !told.has(order.kind);
         told.add(order.kind);
         const rejected = refusedFor(item.key, 'placement.no_valid_host', answer.decision.message);

@@ -4,7 +4,7 @@ import type { Reason } from '../../placement/decision.js';
 const SAFE_DETAILS: ReadonlySet<string> = new Set([
   ...['alias', 'port', 'request', 'requests', 'constraints', 'wanted', 'matching', 'free', 'total', 'classes'],
   ...['exclusive_tags', 'near_misses', 'nodes', 'guest_cells', 'numa_cells', 'trait', 'wish', 'key'],
-  ...['group', 'max_server_per_host', 'found', 'hosts', 'servers', 'max', 'projects'],
+  ...['group', 'max_server_per_host', 'found', 'hosts', 'servers', 'max', 'projects', 'resource', 'limit', 'used'],
 ]);
 
 /** Reasons whose text came from an operator or an agent, in records that were made before such texts had a place of their own. */

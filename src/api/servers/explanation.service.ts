@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
+import type { Decision } from '../../placement/decision.js';
+import { QUOTA_FILTER } from '../../store/quota-amounts.js';
 import { Ledger } from '../../store/ledger.js';
 import * as servers from '../../store/servers.store.js';
 import { SnapshotCache } from '../../store/snapshot.store.js';
@@ -8,6 +10,11 @@ import { DryRunPolicy } from '../placements/placements.service.js';
 import { changesFor, type SmallestChangesView } from './explanation-changes.js';
 import type { ExplanationView } from './explanation.dto.js';
 import { explanationView } from './explanation.view.js';
+
+/** No change of request or fleet makes room in a quota. */
+function isOfQuota({ rejections }: Decision): boolean {
+  return rejections[0]?.filter === QUOTA_FILTER;
+}
 
 @Injectable()
 export class ExplanationService {
@@ -26,7 +33,8 @@ export class ExplanationService {
     const server = await servers.findServer(this.ledger.pool, id);
     if (!server) throw new BerthError('server.unknown', `There is no server with the id ${id}`);
     const [record = null] = await servers.findServerDecisions(this.ledger.pool, id, 1);
-    const changes = withChanges && record?.outcome === 'rejected' ? await this.changesOf(server, view) : null;
+    const isOfHosts = record?.outcome === 'rejected' && !isOfQuota(record.record as unknown as Decision);
+    const changes = withChanges && isOfHosts ? await this.changesOf(server, view) : null;
     return explanationView(server, record, await this.audience(id, view), changes);
   }
 

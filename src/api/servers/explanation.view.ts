@@ -136,6 +136,7 @@ function groupSentences(rejections: readonly HostRejectionView[]): string[] {
     const [first, ...others] = hosts;
     const named = first === undefined ? '' : ` (${first}${others.length > 0 ? ', …' : ''})`;
     const why = reasons.map(({ message }) => message).join('; ') || 'turned down';
+    if (host_count === 0) return `${why} [${filter}].`;
     return `${counted(host_count, 'host')}${named}: ${why} [${filter}].`;
   });
   const rest = rejections.slice(GROUPS_TOLD).reduce((sum, { host_count }) => sum + host_count, 0);

@@ -25,7 +25,7 @@ export class ServerDevicesController {
       'gets nothing, it runs on as it was and its events tell why.',
   })
   @ApiAcceptedResponse({ type: ServerView })
-  @ApiProblems(400, 404, 409)
+  @ApiProblems(400, 403, 404, 409)
   async attach(@Param('id') text: string, @Body() body: AttachBody): Promise<ServerView> {
     const id = idInPath(text, 'server.unknown', 'server');
     await this.devices.attach(id, body);

@@ -7,6 +7,7 @@ import type { Tx } from '../../store/database.js';
 import { type HeldDevice, readHeldDevices, splitForDetach } from '../../store/detach.store.js';
 import { Ledger } from '../../store/ledger.js';
 import { lockServer, nudgeServer } from '../../store/servers.store.js';
+import { assertDevicesWithinQuota } from '../quotas/quota-check.js';
 import { RequestRules } from '../request-rules.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { resolveRequest } from './resolve-request.js';
@@ -24,7 +25,7 @@ export class ServerDevicesService {
   /**
    * Writes the wish; the scheduler finds the devices, on the server's own host.
    *
-   * @throws BerthError `server.unknown`, `server.invalid_status`, `server.invalid`, `alias.unknown`
+   * @throws BerthError `server.unknown`, `server.invalid_status`, `server.invalid`, `alias.unknown`, `quota.exceeded`
    */
   async attach(id: string, body: AttachBody): Promise<void> {
     const { devices: wanted } = body;
@@ -40,6 +41,7 @@ export class ServerDevicesService {
         const problem = `it has ${held} devices, and ${more} more would be above ${DEVICES_PER_SERVER_MAX}`;
         throw new BerthError('server.invalid', `Server ${id}: ${problem}`);
       }
+      await assertDevicesWithinQuota(tx, request);
       await askToAttach(tx, id, request.devices);
       await nudgeServer(tx, id);
     });

@@ -44,7 +44,7 @@ export class ServersController {
   })
   @ApiIdempotencyKey()
   @ApiAcceptedResponse({ type: CreatedServerView })
-  @ApiProblems(400, 422)
+  @ApiProblems(400, 403, 422)
   async create(
     @Body() body: ServerBody,
     @IdempotencyKey() key: string | null,

@@ -8,6 +8,7 @@ import { HttpLimits } from '../http-limits.js';
 import { type Created, createOnce } from '../idempotency.js';
 import { assertMarker, pageOf } from '../page.js';
 import type { View } from '../placements/decision.view.js';
+import { assertServersWithinQuota } from '../quotas/quota-check.js';
 import { RequestRules } from '../request-rules.js';
 import { countOf, createdLink, type CreatedServerView, newServers } from './multi-create.js';
 import { resolveRequest } from './resolve-request.js';
@@ -64,13 +65,18 @@ export class ServersService {
     return { ...serverView(row, devices, events), queue_position: position };
   }
 
-  /** Writes the wish; the scheduler finds the place. */
+  /**
+   * Writes the wish; the scheduler finds the place.
+   *
+   * @throws BerthError `quota.exceeded`, and what {@link resolveRequest} throws
+   */
   create(body: ServerBody, key: string | null): Promise<Created> {
     const ids = Array.from({ length: countOf(body) }, () => randomUUID());
     const [first = ''] = ids;
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: SERVERS_PATH, body }, first, async () => {
         const { flavor, request } = await resolveRequest(tx, body.name, body, this.rules);
+        await assertServersWithinQuota(tx, request, { count: body.min_count ?? 1, waits: body.wait ?? false });
         await servers.insertServers(tx, newServers(body, ids, { flavor, request }));
       }),
     );

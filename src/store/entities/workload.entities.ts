@@ -47,6 +47,7 @@ export type ServerKind = 'server' | 'placement';
 @Index('servers_queue_idx', ['queue_rank', 'queued_at', 'id'], { where: `task_state = 'waiting'` })
 @Index('servers_unfinished_idx', ['updated_at'], { where: `status IN ('BUILD', 'DELETING')` })
 @Index('servers_created_at_idx', ['created_at', 'id'])
+@Index('servers_project_id_idx', ['project_id'], { where: `status <> 'DELETED'` })
 @Index('servers_group_id_idx', ['group_id'], { where: 'group_id IS NOT NULL' })
 export class ServerEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'servers_pkey' }) id: string;
