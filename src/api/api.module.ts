@@ -32,6 +32,8 @@ import { ProblemFilter } from './problem.filter.js';
 import { QueueController } from './queue/queue.controller.js';
 import { RequestRules } from './request-rules.js';
 import { RequestValidationPipe } from './request-validation.pipe.js';
+import { ReservationsController } from './reservations/reservations.controller.js';
+import { ReservationsService } from './reservations/reservations.service.js';
 import { ServerGroupsController } from './server-groups/server-groups.controller.js';
 import { ServerGroupsService } from './server-groups/server-groups.service.js';
 import { ExplanationController } from './servers/explanation.controller.js';
@@ -84,6 +86,7 @@ export class ApiModule {
         QueueController,
         CapacityController,
         DefragmentationController,
+        ReservationsController,
       ],
       providers: [
         AggregatesService,
@@ -98,6 +101,7 @@ export class ApiModule {
         WhatIfService,
         CapacityService,
         DefragmentationService,
+        ReservationsService,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: HttpLimits, useValue: new HttpLimits(bodyBytesMax, pageSizeMax) },
         { provide: RequestRules, useValue: new RequestRules(options.scheduler.compat, options.pci.exclusiveTags) },

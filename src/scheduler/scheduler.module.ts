@@ -6,6 +6,7 @@ import { SnapshotCache } from '../store/snapshot.store.js';
 import { ClaimsService } from './claims.service.js';
 import { DecisionRecorder } from './decision-recorder.js';
 import { InventoryService } from './inventory.service.js';
+import { ReservationsSweep } from './reservations.sweep.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { SchedulerConsumer } from './scheduler.consumer.js';
 import { SchedulingService } from './scheduling.service.js';
@@ -40,6 +41,11 @@ export class SchedulerModule {
           useFactory: (ledger: Ledger, claims: ClaimsService, bus: Bus, scheduling: SchedulingService) =>
             new SweepsService(ledger, claims, settings, bus, scheduling),
           inject: [Ledger, ClaimsService, Bus, SchedulingService],
+        },
+        {
+          provide: ReservationsSweep,
+          useFactory: (ledger: Ledger, cache: SnapshotCache) => new ReservationsSweep(ledger, cache, settings),
+          inject: [Ledger, SnapshotCache],
         },
         InventoryService,
         SchedulerConsumer,

@@ -7,6 +7,7 @@ import { HostConfiguration1763700002000 } from '../../migrations/1763700002000-h
 import { DecisionJournal1763800001000 } from '../../migrations/1763800001000-decision-journal.js';
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
+import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
 import { BerthError, messageOf } from '../errors.js';
 import {
   AliasEntity,
@@ -17,6 +18,12 @@ import {
 } from './entities/catalog.entities.js';
 import { DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
+import {
+  ReservationDeviceEntity,
+  ReservationEntity,
+  ReservationEventEntity,
+  ReservationWindowEntity,
+} from './entities/reservation.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
   AllocationEntity,
@@ -65,6 +72,10 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       IdempotencyKeyEntity,
       JournalFactsEntity,
       JournalEntryEntity,
+      ReservationEntity,
+      ReservationWindowEntity,
+      ReservationDeviceEntity,
+      ReservationEventEntity,
     ],
     migrations: [
       Ledger1763600000000,
@@ -74,6 +85,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       HostSite1763800000000,
       DecisionJournal1763800001000,
       Queue1763800002000,
+      Reservations1764000003000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,
