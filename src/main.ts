@@ -8,6 +8,7 @@ import { addDefragmentCommand } from './cli/defragment.command.js';
 import { addDeviceSpecsCommand } from './cli/device-specs.command.js';
 import { addExplainCommand } from './cli/explain.command.js';
 import { addHostTopologyCommand } from './cli/host-topology.command.js';
+import { addReservationCommand } from './cli/reservation.command.js';
 import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { tellStory } from './demo/story.js';
@@ -111,6 +112,7 @@ addWhatIfCommand(program);
 addDefragmentCommand(program);
 addHostTopologyCommand(program);
 addExplainCommand(program);
+addReservationCommand(program);
 
 await program.parseAsync();
 
