@@ -55,6 +55,7 @@ const UP = [
    )`,
   `CREATE UNIQUE INDEX reservation_windows_reservation_id_idx ON reservation_windows (reservation_id, starts_at)`,
   `CREATE INDEX reservation_windows_open_idx ON reservation_windows (starts_at) WHERE status <> 'ended'`,
+  `CREATE INDEX reservation_windows_kept_idx ON reservation_windows (reservation_id) WHERE status IN ('kept', 'active')`,
   `CREATE TABLE reservation_devices (
      reservation_id uuid NOT NULL,
      window_id uuid NOT NULL,

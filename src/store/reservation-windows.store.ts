@@ -7,7 +7,7 @@ const PER_SWEEP_MAX = 100;
 
 /** Where a window is by the clock of the database. `$1` is for how long before it its devices are kept, in milliseconds. */
 const DUE_STATUS = `CASE WHEN w.ends_at <= now() THEN 'ended'
-     WHEN w.starts_at <= now() THEN 'active'
+     WHEN w.starts_at <= now() OR w.status = 'active' THEN 'active'
      WHEN w.starts_at <= now() + $1::bigint * interval '1 millisecond' OR w.status = 'kept' THEN 'kept'
      ELSE 'planned' END`;
 

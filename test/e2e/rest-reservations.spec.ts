@@ -258,5 +258,5 @@ describe('berth reservation', () => {
     expect((await berth('cancel', id)).out).toContain('cancelled');
     const wrong = await berth('create', 'x', '--devices', 'gpu:1', '--end', 'tomorrow');
     expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('ends_at: has to be a time like') });
-  });
+  }, 300_000);
 });

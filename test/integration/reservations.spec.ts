@@ -261,6 +261,30 @@ describe('a window', () => {
     expect((await world.show(id)).status).toBe('cancelled');
   });
 
+  it('is what a server may wait for', async () => {
+    await hostWithGpus('node-1', 1);
+    const { id } = await world.reserve();
+    const own = scheduler();
+    const waiting = await ask('waiting', { reservation: id, wait: true });
+    await own.schedule(waiting);
+    await world.pass(id, 23.5);
+    await world.sweep();
+    await own.lookAtQueue();
+    expect(await states([waiting])).toEqual(['BUILD waiting']);
+    await world.pass(id, 1);
+    await world.sweep();
+    await own.lookAtQueue();
+    expect(await states([waiting])).toEqual(['BUILD preparing']);
+  });
+
+  it('does not let go of what it has when the clocks of two machines differ', async () => {
+    await hostWithGpus('node-1', 1);
+    const { id } = await world.reserve({ starts_at: inHours(0), ends_at: inHours(1) });
+    await world.pass(id, -0.01); // the database's clock is behind the one that said "now"
+    await world.sweep();
+    expect((await world.show(id)).status).toBe('active');
+  });
+
   it('comes back every day, and its devices are free between', async () => {
     await hostWithGpus('node-1', 1);
     const { id } = await world.reserve({

@@ -47,6 +47,7 @@ export class ReservationEntity {
 @Check('reservation_windows_status_check', `status IN ('planned', 'kept', 'active', 'ended')`)
 @Index('reservation_windows_reservation_id_idx', ['reservation_id', 'starts_at'], { unique: true })
 @Index('reservation_windows_open_idx', ['starts_at'], { where: `status <> 'ended'` })
+@Index('reservation_windows_kept_idx', ['reservation_id'], { where: `status IN ('kept', 'active')` })
 export class ReservationWindowEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'reservation_windows_pkey' }) id: string;
   @Column('uuid')
