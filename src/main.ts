@@ -9,6 +9,7 @@ import { addDeviceSpecsCommand } from './cli/device-specs.command.js';
 import { addExplainCommand } from './cli/explain.command.js';
 import { addHostTopologyCommand } from './cli/host-topology.command.js';
 import { addQuotaCommand } from './cli/quota.command.js';
+import { addReservationCommand } from './cli/reservation.command.js';
 import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { tellStory } from './demo/story.js';
@@ -153,6 +154,7 @@ addDefragmentCommand(program);
 addHostTopologyCommand(program);
 addExplainCommand(program);
 addQuotaCommand(program);
+addReservationCommand(program);
 
 await program.parseAsync();
 

@@ -38,6 +38,8 @@ import { QuotasService } from './quotas/quotas.service.js';
 import { QueueController } from './queue/queue.controller.js';
 import { RequestRules } from './request-rules.js';
 import { RequestValidationPipe } from './request-validation.pipe.js';
+import { ReservationsController } from './reservations/reservations.controller.js';
+import { ReservationsService } from './reservations/reservations.service.js';
 import { ServerGroupsController } from './server-groups/server-groups.controller.js';
 import { ServerGroupsService } from './server-groups/server-groups.service.js';
 import { ExplanationController } from './servers/explanation.controller.js';
@@ -94,6 +96,7 @@ export class ApiModule {
         QuotasController,
         CapacityController,
         DefragmentationController,
+        ReservationsController,
       ],
       providers: [
         AggregatesService,
@@ -111,6 +114,7 @@ export class ApiModule {
         CapacityService,
         DefragmentationService,
         QuotasService,
+        ReservationsService,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: HttpLimits, useValue: new HttpLimits(bodyBytesMax, pageSizeMax) },
         { provide: RequestRules, useValue: new RequestRules(options.scheduler.compat, options.pci.exclusiveTags) },

@@ -108,6 +108,30 @@ export function FlagField(options: FieldOptions = {}): PropertyDecorator {
   );
 }
 
+const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)$/;
+
+/** A time of ISO 8601 with its offset from UTC, so that nobody has to guess a time zone. */
+export function TimeField(options: FieldOptions = {}): PropertyDecorator {
+  return applyDecorators(
+    ...described(options, { type: String, format: 'date-time', maxLength: 40 }),
+    ValidateBy({
+      name: 'time',
+      validator: {
+        validate: isTime,
+        defaultMessage: () => 'has to be a time like 2026-03-01T09:00:00+01:00, with Z or an offset',
+      },
+    }),
+  );
+}
+
+/** Also whether the calendar has that day: JavaScript takes February 30th for March 2nd. */
+function isTime(value: unknown): boolean {
+  const minute = typeof value === 'string' ? TIME.exec(value)?.[1] : undefined;
+  if (minute === undefined || Number.isNaN(Date.parse(value as string))) return false;
+  const local = new Date(`${minute}Z`);
+  return !Number.isNaN(local.getTime()) && local.toISOString().startsWith(minute);
+}
+
 /** An id of ours. */
 export function IdField(options: FieldOptions = {}): PropertyDecorator {
   return applyDecorators(

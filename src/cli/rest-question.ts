@@ -34,7 +34,7 @@ export async function tell<T>(
 export async function ask<T>(url: string, path: string, body?: object, method?: string): Promise<T> {
   const target = targetOf(url, path);
   const [status, answer] = await exchange(target, body, method);
-  if ((status === 200 && answer !== null) || status === 204) return answer as T;
+  if (((status === 200 || status === 201 || status === 202) && answer !== null) || status === 204) return answer as T;
   const { detail, errors } = (answer ?? {}) as { detail?: string; errors?: { field: string; problem: string }[] };
   const lines = (errors ?? []).map(({ field, problem }) => `${field}: ${problem}`);
   throw new BerthError(

@@ -167,7 +167,7 @@ export function useOf(device: SnapshotDevice): 'free' | 'inUse' | 'held' | 'bloc
   if (device.owner !== null || (device.sharesUsed ?? 0) > 0) return 'inUse';
   if (device.missing) return 'missing';
   if (isFree(device)) return 'free';
-  return isHeld(device.status) ? 'held' : 'blocked';
+  return isHeld(device.status) || device.reservation ? 'held' : 'blocked';
 }
 
 /** A server that is nothing but these devices. */

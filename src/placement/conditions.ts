@@ -2,7 +2,7 @@ import { isOfKind } from '../pci/alias/alias-match.js';
 import { DEVICE_STATUSES, type DeviceStatus } from '../pci/device-state.js';
 import { shapeOf } from './host-shape.js';
 import type { DeviceRequest } from './request.js';
-import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
+import type { DeviceReservation, HostSnapshot, SnapshotDevice } from './snapshot.js';
 
 /** A letter for each. */
 const LETTERS: ReadonlyMap<DeviceStatus, string> = new Map(
@@ -46,6 +46,12 @@ export class Conditions {
   }
 }
 
-function textOf({ status, missing, owner, sharesUsed }: SnapshotDevice): string {
-  return `${LETTERS.get(status)}${missing ? '!' : ''}${owner ? '+' : ''}${sharesUsed ?? ''}`;
+/** All that reasons tell of it. */
+function keptText({ until, isOpen, isRelative, isOutside }: DeviceReservation): string {
+  return `${until}${isOpen ? '' : ' later'}${isRelative ? ' relative' : ''}${isOutside ? ' outside' : ''}`;
+}
+
+function textOf({ status, missing, owner, sharesUsed, reservation }: SnapshotDevice): string {
+  const kept = reservation ? `<${keptText(reservation)}>` : '';
+  return `${LETTERS.get(status)}${missing ? '!' : ''}${owner ? '+' : ''}${sharesUsed ?? ''}${kept}`;
 }

@@ -47,9 +47,9 @@ export function deviceClasses(host: HostSnapshot, pieces: readonly Piece[] = [])
   return classes;
 }
 
-/** Free: available, still there, nothing of it given out as shares, and so is everything that has to come along. */
+/** Free: available, still there, nothing of it given out as shares, kept for nobody. */
 export function isFree(device: SnapshotDevice): boolean {
-  return device.status === 'available' && !device.missing && !device.sharesUsed;
+  return device.status === 'available' && !device.missing && !device.sharesUsed && !device.reservation;
 }
 
 function classesOf(host: HostSnapshot, pieces: readonly Piece[]): readonly DeviceClass[] {
@@ -115,8 +115,12 @@ function classFrom(
     members,
     pfs: members.filter((member) => pfsWithVfs.has(member.address)).map((member) => member.address),
     parents,
-    breaks: parents.filter((parent) => byAddress.get(parent)?.status === 'available'),
+    breaks: parents.filter((parent) => isWhole(byAddress.get(parent))),
   };
+}
+
+function isWhole(pf: SnapshotDevice | undefined): boolean {
+  return pf?.status === 'available' && !pf.reservation;
 }
 
 function tagCount(group: DeviceClass): number {

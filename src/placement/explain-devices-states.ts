@@ -4,7 +4,7 @@ import type { DeviceType } from '../pci/device.js';
 import { isHeld, type DeviceStatus } from '../pci/device-state.js';
 import { isFree } from './device-classes.js';
 import type { DeviceRequest } from './request.js';
-import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
+import type { DeviceReservation, HostSnapshot, SnapshotDevice } from './snapshot.js';
 
 /** How many servers one sentence names before it only counts them. */
 const NAMED_MAX = 5;
@@ -13,7 +13,7 @@ const CLASSES_KEPT = 32;
 
 /** What keeps a device from being had. `text` is safe for everybody; `named` is the same with names and addresses. */
 export interface Obstacle {
-  readonly kind: 'in_use' | 'held' | 'relative' | 'iommu_group' | 'group' | 'missing';
+  readonly kind: 'in_use' | 'held' | 'reserved' | 'relative' | 'iommu_group' | 'group' | 'missing';
   /** The code of a reason that has no other obstacle to tell of. */
   readonly code: string;
   readonly text: string;
@@ -36,6 +36,7 @@ export function obstacleOf(host: HostSnapshot, device: SnapshotDevice, group: Al
     return obstacle('relative', 'device.relative_in_use', relativeInUse(host, device));
   }
   if (gone) return obstacle('missing', 'device.missing', alike('not reported by the host any more'));
+  if (device.reservation) return obstacle('reserved', 'device.reserved', reservedFor(device.reservation));
   if (!isFree(device)) return inUse(null);
   return unsafe(host, device) ?? (group && notWhole(host, device, group));
 }
@@ -53,6 +54,14 @@ function obstacle(kind: Obstacle['kind'], code: string, told: Told, prefix = '')
 interface Told {
   readonly text: string;
   readonly named: string;
+}
+
+/** Who names the reservation is told of the time, administrators also of the name. */
+function reservedFor({ name, until, isOpen, isRelative, isOutside }: DeviceReservation): Told {
+  if (isOutside) return alike('not of the reservation');
+  const what = isRelative ? 'blocked: its PF, or a VF of it, is reserved' : 'reserved';
+  const when = `until ${until}${isOpen || isRelative ? '' : ', for a window that has not begun'}`;
+  return { text: `${what} ${when}`, named: `${what} by ${name} ${when}` };
 }
 
 function pfInUse(host: HostSnapshot, device: SnapshotDevice): boolean {
@@ -92,9 +101,13 @@ function blockerOf(host: HostSnapshot, device: SnapshotDevice): Told | null {
   const taken = host.devices.find((other) => unit.members.includes(other.address) && !isFree(other));
   if (!taken || taken.address === device.address) return null;
   return {
-    text: `its IOMMU group also holds a device that is ${taken.status}`,
-    named: `IOMMU group ${unit.iommuGroup} also holds ${taken.address}, which is ${taken.status}`,
+    text: `its IOMMU group also holds a device that is ${wordFor(taken)}`,
+    named: `IOMMU group ${unit.iommuGroup} also holds ${taken.address}, which is ${wordFor(taken)}`,
   };
+}
+
+function wordFor({ status, reservation }: SnapshotDevice): string {
+  return status === 'available' && reservation ? 'reserved' : status;
 }
 
 function alike(text: string): Told {
@@ -126,7 +139,8 @@ function notWhole(host: HostSnapshot, device: SnapshotDevice, kind: AliasGroup):
 function stateOf(host: HostSnapshot, device: SnapshotDevice): Told | null {
   if (device.owner) return { text: 'in use', named: `in use by ${device.owner.serverName}` };
   if (device.missing) return alike('not reported any more');
-  return isFree(device) ? unsafe(host, device) : alike(device.status === 'available' ? 'in use' : device.status);
+  if (isFree(device)) return unsafe(host, device);
+  return alike(device.status === 'available' ? (device.reservation ? 'reserved' : 'in use') : device.status);
 }
 
 /** Equal devices of one host, counted by what keeps them from being had. The numbers add up to `total`. */
@@ -140,6 +154,8 @@ interface ClassCounts {
   in_use: number;
   /** By status. */
   readonly held: Partial<Record<DeviceStatus, number>>;
+  /** Kept for a reservation, or a relative of what is; left out where there are none. */
+  kept_by_reservation?: number;
   blocked_by_relative: number;
   blocked_by_iommu_group: number;
   /** Free, but not all of the slot or card that is wanted whole. */
@@ -179,10 +195,15 @@ export function classCounts(
     counts.total++;
     if (obstacle === null) counts.free++;
     else if (obstacle.kind === 'held') counts.held[device.status] = (counts.held[device.status] ?? 0) + 1;
+    else if (obstacle.kind === 'reserved') addKept(counts);
     else counts[COUNTED_AS[obstacle.kind]]++;
   }
   const inOrder = [...classes].sort(([a], [b]) => (a < b ? -1 : 1));
   return inOrder.slice(0, CLASSES_KEPT).map(([, counts]) => counts);
+}
+
+function addKept(counts: ClassCounts): void {
+  counts.kept_by_reservation = (counts.kept_by_reservation ?? 0) + 1;
 }
 
 /** Sorts by number, the unknown node last. */

@@ -93,6 +93,7 @@ function namesOf({ matching, near }: Findings): Reason['details'] {
       status: device.missing ? 'missing' : device.status,
       server_id: device.owner?.serverId ?? null,
       server: device.owner?.serverName ?? null,
+      ...(device.reservation && { reservation: device.reservation.name }),
     })),
     ...(near.length > 0 && {
       near_misses: near.slice(0, MISSES_KEPT).map(({ addresses }) => addresses.slice(0, DEVICES_KEPT)),

@@ -8,7 +8,7 @@ import { freeCells } from './host-cells.js';
 import type { DeviceRequest, PlacementRequest } from './request.js';
 import { selectDevices, type Selection } from './select-devices.js';
 import { shareChoices, shareRequestOf, withoutShare, withShareUsed } from './shares.js';
-import type { HostSnapshot, PlacementPolicy } from './snapshot.js';
+import type { HostSnapshot, PlacementPolicy, SnapshotDevice } from './snapshot.js';
 import { leastVersion, wishVersions, type WishVersion } from './wish-versions.js';
 
 /** How many ways to put guest cells on host cells are tried on one host. */
@@ -121,7 +121,8 @@ function bestChoice(
 
 function leftOver(host: HostSnapshot, cells: readonly number[] | null): number {
   const isNear = (node: number | null): boolean => node !== null && (cells?.includes(node) ?? true);
-  return host.devices.filter((device) => device.status === 'available' && isNear(device.numaNode)).length;
+  const isThere = ({ status, reservation }: SnapshotDevice): boolean => status === 'available' && !reservation;
+  return host.devices.filter((device) => isThere(device) && isNear(device.numaNode)).length;
 }
 
 function isBetter(a: CellFit, b: CellFit): boolean {

@@ -26,7 +26,7 @@ type OwnState = Pick<
   HostSnapshot,
   'generation' | 'status' | 'enabled' | 'disabledReason' | 'used' | 'servers' | 'failedBuilds'
 >;
-type DeviceState = Pick<SnapshotDevice, 'status' | 'owner' | 'missing' | 'sharesUsed'>;
+type DeviceState = Pick<SnapshotDevice, 'status' | 'owner' | 'missing' | 'sharesUsed' | 'reservation'>;
 
 /** The state of most devices: not written down. */
 const FREE: DeviceState = { status: 'available', owner: null, missing: false };
@@ -48,12 +48,14 @@ export function freezeHost(host: HostSnapshot): FrozenHost {
 }
 
 function splitDevice(device: SnapshotDevice): [DeviceState, DeviceFacts] {
-  const { status, owner, missing, sharesUsed, ...facts } = device;
-  return [{ status, owner, missing, ...(sharesUsed !== undefined && { sharesUsed }) }, facts];
+  const { status, owner, missing, sharesUsed, reservation, ...facts } = device;
+  const rare = { ...(sharesUsed !== undefined && { sharesUsed }), ...(reservation && { reservation }) };
+  return [{ status, owner, missing, ...rare }, facts];
 }
 
-function isFree({ status, owner, missing, sharesUsed }: DeviceState): boolean {
-  return status === FREE.status && owner === FREE.owner && missing === FREE.missing && sharesUsed === undefined;
+function isFree({ status, owner, missing, sharesUsed, reservation }: DeviceState): boolean {
+  const isPlain = status === FREE.status && owner === FREE.owner && missing === FREE.missing;
+  return isPlain && sharesUsed === undefined && reservation === undefined;
 }
 
 type DeviceFacts = Omit<SnapshotDevice, keyof DeviceState>;

@@ -50,8 +50,8 @@ export function withSharedFacts(host: HostSnapshot): HostSnapshot {
     groups: model.groups,
     topology: model.topology,
     devices: host.devices.map((device, at) => {
-      const { id, status, owner, missing, sharesUsed } = device;
-      const own = sharesUsed === undefined ? {} : { sharesUsed };
+      const { id, status, owner, missing, sharesUsed, reservation } = device;
+      const own = { ...(sharesUsed !== undefined && { sharesUsed }), ...(reservation && { reservation }) };
       return { ...(model.devices[at] as SnapshotDevice), id, status, owner, missing, ...own };
     }),
   };
@@ -62,8 +62,9 @@ export function stateOf(host: HostSnapshot): string {
   const before = states.get(host);
   if (before !== undefined) return before;
   let text = '';
-  for (const { status, missing, sharesUsed } of host.devices) {
-    text += status === 'available' ? (missing ? 'm' : sharesUsed ? `(${sharesUsed})` : 'a') : '-';
+  for (const { status, missing, sharesUsed, reservation } of host.devices) {
+    const free = reservation ? 'r' : missing ? 'm' : sharesUsed ? `(${sharesUsed})` : 'a';
+    text += status === 'available' ? free : '-';
   }
   states.set(host, text);
   return text;
@@ -120,8 +121,8 @@ function hasFactsOf(a: SnapshotDevice, b: SnapshotDevice): boolean {
 
 function shapeText({ devices, units, groups, topology, numaCells }: HostSnapshot): string {
   const parts = devices.map((device) => {
-    const { id: _id, status: _status, owner: _owner, missing: _missing, sharesUsed: _shares, ...facts } = device;
-    const { attributes, tags, ...plain } = facts;
+    const { id: _id, status: _status, owner: _owner, missing: _missing, sharesUsed: _shares, ...known } = device;
+    const { reservation: _reservation, attributes, tags, ...plain } = known;
     const { address } = device;
     const own = [units.get(address), groups.slot.get(address), groups.card.get(address), topology.get(address)];
     return [plain, attributes.key, sorted(tags), own];

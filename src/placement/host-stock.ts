@@ -37,9 +37,10 @@ export function stockOf(host: HostSnapshot, policy: PlacementPolicy): HostStock 
 const stocks = new WeakMap<HostSnapshot, { readonly cpu: number; readonly stock: HostStock }>();
 
 /** What can be given of a device: all of it, what other shares leave, or nothing. */
-export function restOf({ units }: HostSnapshot, { address, status, missing, sharesUsed = 0 }: SnapshotDevice): number {
+export function restOf({ units }: HostSnapshot, device: SnapshotDevice): number {
+  const { address, status, missing, sharesUsed = 0, reservation } = device;
   const unit = units.get(address);
-  if (status !== 'available' || missing || !unit || unit.blockedBy !== null) return 0;
+  if (status !== 'available' || missing || reservation || !unit || unit.blockedBy !== null) return 0;
   return WHOLE - sharesUsed;
 }
 

@@ -7,6 +7,7 @@ import { judge, type Judgements } from './judgements.js';
 import { fitHostAsNova } from './nova/fit-host.js';
 import type { Refusal } from './refusals.js';
 import type { ExcludedHost, PlacementRequest } from './request.js';
+import { hostsOfReservation, noDeviceKept } from './reserved-devices.js';
 import type { HostSnapshot, Snapshot } from './snapshot.js';
 
 const SCORES_KEPT = 10;
@@ -24,9 +25,23 @@ const TOLD_WHEN_PLACED = { causes: 10, named: 1 } as const;
  * @param excluded hosts that this server must not be tried on again
  */
 export function place(snapshot: Snapshot, request: PlacementRequest, excluded: readonly ExcludedHost[]): Decision {
+  if (request.reservation !== undefined) return placeReserved(snapshot, request, excluded);
+  return placeOn(snapshot, request, { excluded, groupHosts: groupHostsOf(snapshot.hosts, request) });
+}
+
+/** Only on devices that the reservation keeps: no other host, and nothing else of these, is looked at. */
+function placeReserved(snapshot: Snapshot, request: PlacementRequest, excluded: readonly ExcludedHost[]): Decision {
+  const hosts = hostsOfReservation(snapshot.hosts, request);
+  if (hosts.length === 0) return noDeviceKept(snapshot.hosts, request);
+  return placeOn({ ...snapshot, hosts }, request, { excluded, groupHosts: groupHostsOf(snapshot.hosts, request) });
+}
+
+type Bounds = Pick<FilterContext, 'excluded' | 'groupHosts'>;
+
+function placeOn(snapshot: Snapshot, request: PlacementRequest, { excluded, groupHosts }: Bounds): Decision {
   const { hosts, policy } = snapshot;
   const { serverName: _hidden, ...judged } = request;
-  const context = { request: judged, policy, groupHosts: groupHostsOf(hosts, judged) };
+  const context = { request: judged, policy, groupHosts };
   const judgements = judge(hosts, { ...context, excluded: [] });
   const out = leftOut(hosts, { ...context, excluded });
   for (const index of judgements.ranking.ranked()) {

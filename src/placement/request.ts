@@ -112,6 +112,8 @@ export interface PlacementRequest {
   readonly priority?: number;
   /** Whether it may be stopped for a more important one. */
   readonly preemptible?: boolean;
+  /** Id of the reservation that its devices come from; it gets no others. */
+  readonly reservation?: string;
 }
 
 export const DEVICE_REQUESTS_MAX = 32;

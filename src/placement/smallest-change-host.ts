@@ -117,7 +117,7 @@ export function emptyCopy(host: HostSnapshot): HostSnapshot {
     name: `copy of ${host.name}`,
     ...{ generation: 1, status: 'up', enabled: true, disabledReason: null, readOnly: false },
     ...{ used: { vcpus: 0, memoryMb: 0, diskGb: 0 }, servers: [], failedBuilds: 0 },
-    devices: host.devices.map(({ sharesUsed: _shared, ...device }) => ({
+    devices: host.devices.map(({ sharesUsed: _shared, reservation: _kept, ...device }) => ({
       ...device,
       id: `copy of ${device.id}`,
       ...{ status: 'available', owner: null, missing: false },

@@ -15,6 +15,22 @@ export interface Owner {
   readonly serverName: string;
 }
 
+/** That a device is kept for whoever has a reservation. */
+export interface DeviceReservation {
+  readonly id: string;
+  /** For administrators. */
+  readonly name: string;
+  readonly projectId: string;
+  /** When its window ends, ISO 8601 in UTC. Only told: a decision has no clock. */
+  readonly until: string;
+  /** Whether its window has begun: before that nobody can have the device. */
+  readonly isOpen: boolean;
+  /** It is not reserved itself, its PF or a VF of it is: nobody can have it. */
+  readonly isRelative?: boolean;
+  /** It is not reserved at all; who comes with a reservation cannot have it. */
+  readonly isOutside?: boolean;
+}
+
 /** An offered device as a decision sees it. */
 export interface SnapshotDevice {
   readonly id: string;
@@ -37,6 +53,8 @@ export interface SnapshotDevice {
   readonly missing: boolean;
   /** Thousandths that are given out as shares; such a device is nobody's, and cannot be had whole. */
   readonly sharesUsed?: number;
+  /** Only who names the reservation can have it; left out of most devices. */
+  readonly reservation?: DeviceReservation;
 }
 
 export interface NumaCell {

@@ -246,6 +246,7 @@ function withIndex(rule: TopologyConstraint, index: number, more: number): Topol
 /** What keeps a device itself from being had, whatever the server; null: nothing. */
 function ownCause(host: HostSnapshot, device: SnapshotDevice): Why | null {
   const use = useOf(device);
+  if (device.reservation) return { code: 'device.reserved', message: 'it is kept by a reservation' };
   if (use === 'held') return { code: 'device.held', message: `it is ${device.status}` };
   if (use === 'blocked') return { code: 'device.relative_in_use', message: 'its PF, or a VF of it, is in use or held' };
   const unit = host.units.get(device.address);

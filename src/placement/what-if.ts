@@ -123,7 +123,7 @@ function newHost(like: HostSnapshot, tag: string): HostSnapshot {
     failedBuilds: 0,
     used: { vcpus: 0, memoryMb: 0, diskGb: 0 },
     servers: [],
-    devices: host.devices.map(({ sharesUsed: _given, ...device }) => {
+    devices: host.devices.map(({ sharesUsed: _given, reservation: _kept, ...device }) => {
       return { ...device, id: `${device.id} +${tag}`, status: 'available', owner: null };
     }),
   };

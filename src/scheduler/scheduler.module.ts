@@ -6,6 +6,7 @@ import { Ledger } from '../store/ledger.js';
 import { AuditSealer } from './audit-sealer.js';
 import { ClaimsService } from './claims.service.js';
 import { InventoryService } from './inventory.service.js';
+import { ReservationsSweep } from './reservations.sweep.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { SchedulerConsumer } from './scheduler.consumer.js';
 import { SchedulingService } from './scheduling.service.js';
@@ -44,6 +45,11 @@ export class SchedulerModule {
           provide: AuditSealer,
           useFactory: (ledger: Ledger) => new AuditSealer(ledger, audit),
           inject: [Ledger],
+        },
+        {
+          provide: ReservationsSweep,
+          useFactory: (ledger: Ledger, { cache }: Deciding) => new ReservationsSweep(ledger, cache, settings),
+          inject: [Ledger, Deciding],
         },
         InventoryService,
         SchedulerConsumer,

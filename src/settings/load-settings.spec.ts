@@ -48,6 +48,7 @@ const DEFAULTS: Settings = {
     batchSizeMax: 64,
     batchDelayMs: 5,
     relayIntervalMs: 20,
+    reservationLeadMs: 3_600_000,
     queue: { max: 1000, ageingPerMinute: 1, patienceMs: 600_000 },
     preemption: false,
     journal: { keepHours: 72, baseIntervalMs: 3_600_000 },

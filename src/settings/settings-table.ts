@@ -164,6 +164,12 @@ export const SETTINGS: readonly SettingDefinition[] = [
     HOUR,
     'How often all hosts are written down with them: a replay begins there.',
   ),
+  setting(
+    'scheduler.reservation_lead_ms',
+    integer(0, 7 * 24 * HOUR),
+    HOUR,
+    'How long before a window of a reservation its devices are kept, and spares are looked for.',
+  ),
   setting('scheduler.relay_interval_ms', integer(1, MINUTE), 20, 'How often the outbox is looked through.'),
   setting(
     'audit.keep_days',

@@ -51,6 +51,8 @@ export interface SchedulerSettings {
   /** Whether a server may take the place of preemptible ones with a lower priority. */
   readonly preemption: boolean;
   readonly journal: JournalSettings;
+  /** How long before a window of a reservation its devices are kept. */
+  readonly reservationLeadMs: number;
 }
 
 /** The words are those of `placement/placement-policies.ts`. */

@@ -11,6 +11,7 @@ import { Quotas1764000002000 } from '../../migrations/1764000002000-quotas.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
+import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -23,6 +24,12 @@ import {
 import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
 import { QuotaEntity } from './entities/quota.entities.js';
+import {
+  ReservationDeviceEntity,
+  ReservationEntity,
+  ReservationEventEntity,
+  ReservationWindowEntity,
+} from './entities/reservation.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
   AllocationEntity,
@@ -78,6 +85,10 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       AuditEntryEntity,
       AuditAnchorEntity,
       QuotaEntity,
+      ReservationEntity,
+      ReservationWindowEntity,
+      ReservationDeviceEntity,
+      ReservationEventEntity,
     ],
     migrations: [
       Ledger1763600000000,
@@ -91,6 +102,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       Audit1764000001000,
       AgentJournals1764000005000,
       Quotas1764000002000,
+      Reservations1764000003000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

@@ -13,7 +13,7 @@ export interface LiveShape {
 export async function liveShapes(tx: Tx, alias: string, limit: number): Promise<LiveShape[]> {
   const rows = await tx.query<{ shape: PlacementRequest; servers: number }[]>(
     `SELECT shape, count(*)::int AS servers
-       FROM (SELECT request - 'serverName' - 'projectId' - 'host' - 'priority' - 'preemptible' AS shape FROM servers
+       FROM (SELECT request - 'serverName' - 'projectId' - 'host' - 'priority' - 'preemptible' - 'reservation' AS shape FROM servers
               WHERE status IN ('BUILD', 'ACTIVE')
                 AND request -> 'devices' @> jsonb_build_array(jsonb_build_object('alias', $1::text))) s
       GROUP BY shape ORDER BY servers DESC, shape LIMIT $2`,

@@ -20,6 +20,7 @@ import type {
 } from '../placement/snapshot.js';
 import { readSettled, withSettled } from './snapshot-settled.store.js';
 import { readTakings } from './snapshot-takings.store.js';
+import { ANYTHING_KEPT, markReserved } from './snapshot-reservations.store.js';
 import { NOWHERE, readSites, type HostSite } from './snapshot-sites.store.js';
 import type { Tx } from './database.js';
 
@@ -40,6 +41,7 @@ interface HostRow {
   readonly traits: readonly string[];
   readonly capabilities: WireCapabilities | null;
   readonly failed_builds: number;
+  readonly anything_kept: boolean;
 }
 
 interface DeviceRow {
@@ -94,7 +96,7 @@ async function readSomeHosts(tx: Tx, ids: readonly string[], reoffer: Reoffer | 
   const hosts = (await tx.query(
     `SELECT h.id, h.name, h.generation, h.status, h.enabled, h.disabled_reason, h.read_only, h.numa_cells,
             h.vcpus, h.memory_mb, h.disk_gb, coalesce(h.reserved, h.reported_reserved) AS reserved,
-            h.allocation_ratios, h.traits, h.capabilities, h.failed_builds
+            h.allocation_ratios, h.traits, h.capabilities, h.failed_builds, ${ANYTHING_KEPT} AS anything_kept
        FROM hosts h WHERE h.id = ANY($1)`,
     [ids],
   )) as HostRow[];
@@ -110,10 +112,11 @@ async function readSomeHosts(tx: Tx, ids: readonly string[], reoffer: Reoffer | 
   )) as DeviceRow[];
   const byHost = new Map<string, DeviceRow[]>(hosts.map((host) => [host.id, []]));
   for (const device of devices) byHost.get(device.host_id)?.push(device);
-  return hosts.map((host) => {
+  const snapshots = hosts.map((host) => {
     const reported = reportedBy(host, byHost.get(host.id) ?? [], reoffer);
     return withSharedFacts(hostSnapshot(host, sites.get(host.id) ?? NOWHERE, reported));
   });
+  return hosts[0]?.anything_kept ? markReserved(tx, snapshots) : snapshots;
 }
 
 interface Reported {

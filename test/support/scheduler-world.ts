@@ -29,6 +29,7 @@ export const SETTINGS: SchedulerSettings = {
   relayIntervalMs: 20,
   queue: { max: 10, ageingPerMinute: 1, patienceMs: 60_000 },
   preemption: false,
+  reservationLeadMs: 3_600_000,
 } as Partial<SchedulerSettings> as SchedulerSettings;
 
 let source: DataSource;

@@ -18,6 +18,7 @@ import {
   type ServerWishes,
 } from './placement-request.js';
 import { hostWishes, imageWishes } from './host-wishes.js';
+import { reservationWish } from './reservation-wish.js';
 import type { DeviceWishBody, PortBody, ServerWishesBody } from './servers.dto.js';
 
 const VCPUS_DEFAULT = 1;
@@ -71,7 +72,8 @@ export async function resolveRequest(
     'devices',
   );
   await assertAliasesKnown(tx, names, aliases, 'flavor');
-  return { flavor, request: placementRequest(wishes, aliases, rules) };
+  const reservation = await reservationWish(tx, body, wishes.projectId);
+  return { flavor, request: { ...placementRequest(wishes, aliases, rules), ...reservation } };
 }
 
 function assertShape(body: ServerWishesBody): void {

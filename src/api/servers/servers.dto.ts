@@ -163,6 +163,9 @@ export class ServerWishesBody {
     description: "Whether it may be stopped for a more important one. As the flavor's `berth:preemptible`, else no.",
   })
   preemptible?: boolean;
+
+  @IdField({ optional: true, description: 'Of a reservation: its devices and no others, while its window lasts.' })
+  reservation?: string;
 }
 
 const CREATED_MAX = 1000;
