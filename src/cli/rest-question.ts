@@ -26,14 +26,15 @@ export async function tell<T>(
 }
 
 /**
- * @param body asks by POST; without, by GET
+ * @param body asks by POST; without, by GET, unless `method` says another
  * @throws BerthError `request.invalid` with what the REST face has against it, `settings.invalid` when the URL is none; an
  *   Error when there is no answer
  */
-export async function ask<T>(url: string, path: string, body?: object): Promise<T> {
+export async function ask<T>(url: string, path: string, body?: object, method?: 'DELETE'): Promise<T> {
   const target = targetOf(url, path);
-  const [status, answer] = await exchange(target, body);
-  if (status === 200 && answer !== null) return answer as T;
+  const [status, answer] = await exchange(target, body, method);
+  if ((status === 200 || status === 202) && answer !== null) return answer as T;
+  if (status === 204) return null as T;
   const { detail, errors } = (answer ?? {}) as { detail?: string; errors?: { field: string; problem: string }[] };
   const lines = (errors ?? []).map(({ field, problem }) => `${field}: ${problem}`);
   throw new BerthError(
@@ -50,10 +51,19 @@ function targetOf(url: string, path: string): URL {
   }
 }
 
-async function exchange(target: URL, body: object | undefined): Promise<[status: number, answer: unknown]> {
+async function exchange(
+  target: URL,
+  body: object | undefined,
+  method: string | undefined,
+): Promise<[status: number, answer: unknown]> {
   const sent = body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
   try {
-    const response = await fetch(target, { ...sent, redirect: 'error', signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+    const response = await fetch(target, {
+      ...(method && { method }),
+      ...sent,
+      redirect: 'error',
+      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+    });
     const text = await response.text();
     return [response.status, parsed(text)];
   } catch (error) {

@@ -6,6 +6,7 @@ import { validateSync, type ValidationError } from 'class-validator';
 import { BerthError } from '../errors.js';
 import {
   AgentHeartbeat,
+  AgentHolds,
   AgentReport,
   DevicesPrepared,
   DevicesReleased,
@@ -27,6 +28,7 @@ const BODIES = {
   'server.deleted': ServerNudge,
   'agent.report': AgentReport,
   'agent.heartbeat': AgentHeartbeat,
+  'agent.holds': AgentHolds,
   'devices.prepare': PrepareDevices,
   'devices.release': ReleaseDevices,
   'report.request': RequestReport,

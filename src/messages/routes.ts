@@ -5,6 +5,7 @@
  *   scheduler ◄── berth.reports     agent.report                            (agents; large)
  *   scheduler ◄── berth.heartbeats  agent.heartbeat                         (agents; small and many)
  *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released   (agents)
+ *                                   agent.holds                             (agents)
  *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, report.request, agent.reload  (relay)
  */
 export const QUEUES = {

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import type { DevicesPrepared, DevicesReleased, PrepareFailed } from '../messages/bodies.js';
+import type { AgentHolds, DevicesPrepared, DevicesReleased, PrepareFailed } from '../messages/bodies.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
 import type { SchedulerSettings } from '../settings/settings.js';
@@ -16,10 +16,13 @@ import {
   tryElsewhere,
   type LockedClaim,
 } from '../store/claim-outcomes.store.js';
+import { noteClaimEpoch } from '../store/agent-lives.store.js';
 import type { Tx } from '../store/database.js';
 import type { Fault } from '../store/entities/workload.entities.js';
 import { Ledger } from '../store/ledger.js';
 import { addToOutbox } from '../store/outbox.store.js';
+import { settleHeld } from './held-claims.js';
+import { askedAgain } from './stale-outcomes.js';
 
 /** Carries claims on when their agent answers, when it does not, and when their server is deleted. Every step is idempotent. */
 @Injectable()
@@ -35,8 +38,10 @@ export class ClaimsService {
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
       if (claim?.status === 'allocated') return;
+      if (claim && (await askedAgain(tx, claim, outcome))) return;
       if (claim?.status === 'claimed' && isAwaited(claim)) {
         await confirmClaim(tx, claim, outcome.bindings);
+        await noteClaimEpoch(tx, claim.id, outcome.epoch);
       } else if (claim?.status === 'claimed') {
         await beginRelease(tx, claim);
       } else {
@@ -55,6 +60,7 @@ export class ClaimsService {
     this.log.warn({ ...outcome, message: 'prepare failed', problem: outcome.message });
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
+      if (claim && (await askedAgain(tx, claim, outcome))) return;
       if (claim?.status === 'claimed') {
         await finishRelease(tx, claim);
         if (claim.kind === 'attach') await failAttach(tx, claim, faultOf(outcome));
@@ -71,9 +77,15 @@ export class ClaimsService {
   async released(outcome: DevicesReleased): Promise<void> {
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
+      if (claim && (await askedAgain(tx, claim, outcome))) return;
       if (claim?.status === 'releasing') await finishRelease(tx, claim);
     });
     this.log.log({ message: 'released', host: outcome.host, server_id: outcome.server_id, claim_id: outcome.claim_id });
+  }
+
+  /** An agent has said what it holds. */
+  holds(told: AgentHolds): Promise<void> {
+    return settleHeld(told, this.ledger, (outcome) => this.prepareFailed(outcome));
   }
 
   /** A server was deleted: everything that it holds is given back; it is gone when that is done. */

@@ -70,6 +70,8 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
         return this.claims.prepareFailed(message.body);
       case 'devices.released':
         return this.claims.released(message.body);
+      case 'agent.holds':
+        return this.claims.holds(message.body);
       case 'devices.prepare':
       case 'devices.release':
       case 'report.request':

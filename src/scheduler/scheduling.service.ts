@@ -11,6 +11,7 @@ import { SnapshotCache } from '../store/snapshot.store.js';
 import { attachDevices } from './attachments.js';
 import { BatchDecisions } from './batch-decisions.js';
 import { BatchIntake } from './batch-intake.js';
+import { evacuate } from './evacuations.js';
 import { DecisionRecorder } from './decision-recorder.js';
 import { WaitingPass } from './waiting-pass.js';
 
@@ -55,6 +56,13 @@ export class SchedulingService {
   /** Resolves when the queue was looked through, if anything has changed since it was last. */
   lookAtQueue(): Promise<void> {
     return this.intake.add(QUEUE);
+  }
+
+  /** Moves servers that are to leave their hosts, where others take them. */
+  async evacuateHosts(limit: number): Promise<void> {
+    const { claimTimeoutMs, queue } = this.settings;
+    const rules = { policy: placementPolicy(this.settings), claimTimeoutMs, queue };
+    await evacuate({ ledger: this.ledger, cache: this.cache, rules }, limit);
   }
 
   private async scheduleBatch(ids: readonly string[]): Promise<void> {

@@ -1,6 +1,7 @@
 import type { WireBinding } from '../messages/bodies.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue, QUEUES } from '../messages/routes.js';
+import { FENCE, type CommandFence } from './agent-lives.store.js';
 import type { Tx } from './database.js';
 import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
 import type { ClaimKind, ClaimStatus, Fault, ServerStatus, TaskState } from './entities/workload.entities.js';
@@ -88,13 +89,14 @@ export async function beginRelease(tx: Tx, claim: LockedClaim): Promise<void> {
 
 /** Writes the release command to the outbox: once at the start, again by the sweep while no answer came. */
 export async function sendRelease(tx: Tx, claim: Pick<LockedClaim, 'id' | 'serverId' | 'hostName'>): Promise<void> {
-  const [row] = (await tx.query(`SELECT split_from FROM claims WHERE id = $1`, [claim.id])) as {
-    split_from: string | null;
-  }[];
+  const [row] = (await tx.query(
+    `SELECT c.split_from, ${FENCE} AS fence FROM claims c JOIN hosts h ON h.id = c.host_id WHERE c.id = $1`,
+    [claim.id],
+  )) as { split_from: string | null; fence: CommandFence }[];
   const from = row?.split_from ?? null;
   const split =
     from === null ? {} : { split_from: { claim_id: from, addresses: await claimedAddresses(tx, claim.id) } };
-  const body = { claim_id: claim.id, server_id: claim.serverId, ...split };
+  const body = { claim_id: claim.id, server_id: claim.serverId, ...split, ...row?.fence };
   await addToOutbox(tx, [{ queue: agentQueue(claim.hostName), message: envelope('devices.release', body) }]);
 }
 

@@ -6,6 +6,7 @@ import { DeviceStatuses1763700001000 } from '../../migrations/1763700001000-devi
 import { HostConfiguration1763700002000 } from '../../migrations/1763700002000-host-configuration.js';
 import { DecisionJournal1763800001000 } from '../../migrations/1763800001000-decision-journal.js';
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
+import { Evacuation1764000004000 } from '../../migrations/1764000004000-evacuation.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { BerthError, messageOf } from '../errors.js';
 import {
@@ -15,6 +16,7 @@ import {
   FileAliasEntity,
   FlavorEntity,
 } from './entities/catalog.entities.js';
+import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities/evacuation.entities.js';
 import { DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
@@ -63,6 +65,9 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       ServerEventEntity,
       OutboxEntity,
       IdempotencyKeyEntity,
+      AgentLifeEntity,
+      EvacuationEntity,
+      RemovedHostEntity,
       JournalFactsEntity,
       JournalEntryEntity,
     ],
@@ -74,6 +79,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       HostSite1763800000000,
       DecisionJournal1763800001000,
       Queue1763800002000,
+      Evacuation1764000004000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

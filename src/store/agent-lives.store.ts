@@ -1,0 +1,67 @@
+import type { AgentHolds } from '../messages/bodies.js';
+import type { Tx } from './database.js';
+
+/** What goes with a command; nothing for an agent whose present life has not said what it holds: it may be an older one. */
+export interface CommandFence {
+  readonly claim_number?: number;
+  readonly incarnation?: string;
+}
+
+/** The fence of a claim `c` on a host `h`, as SQL. */
+export const FENCE = `coalesce((SELECT json_build_object('claim_number', c.number, 'incarnation', l.incarnation)
+  FROM agent_lives l WHERE l.host_name = h.name AND l.epoch >= h.epoch), '{}'::json)`;
+
+/** @returns false when a later life has spoken already */
+export async function noteLife(tx: Tx, { host, epoch, incarnation }: Omit<AgentHolds, 'claims'>): Promise<boolean> {
+  const rows = (await tx.query(
+    `INSERT INTO agent_lives (host_name, epoch, incarnation) VALUES ($1, $2, $3)
+     ON CONFLICT (host_name) DO UPDATE SET epoch = excluded.epoch, incarnation = excluded.incarnation
+       WHERE agent_lives.epoch <= excluded.epoch
+     RETURNING host_name`,
+    [host, epoch, incarnation],
+  )) as unknown[];
+  if (rows.length === 0) return false;
+  const later = (await tx.query(`SELECT 1 FROM hosts WHERE name = $1 AND epoch > $2`, [host, epoch])) as unknown[];
+  return later.length === 0;
+}
+
+/** The number of the agent's present life, as far as is known, whichever message told it first. */
+export async function presentEpoch(tx: Tx, host: string): Promise<number> {
+  const [row] = (await tx.query(
+    `SELECT greatest((SELECT epoch FROM hosts WHERE name = $1), (SELECT epoch FROM agent_lives WHERE host_name = $1)) AS epoch`,
+    [host],
+  )) as { epoch: number | null }[];
+  return row?.epoch ?? 0;
+}
+
+/** In which life of its agent a claim was prepared. */
+export async function noteClaimEpoch(tx: Tx, claimId: string, epoch: number): Promise<void> {
+  await tx.query(`UPDATE claims SET epoch = $2 WHERE id = $1`, [claimId, epoch]);
+}
+
+/** A claim in doubt. */
+export interface DoubtfulClaim {
+  readonly claim_id: string;
+  readonly server_id: string;
+}
+
+/** Claims that earlier lives of the agent have prepared and this one does not hold; none that has no devices. */
+export async function readLost(tx: Tx, { host, epoch, claims }: AgentHolds): Promise<DoubtfulClaim[]> {
+  return tx.query(
+    `SELECT c.id AS claim_id, c.server_id FROM claims c JOIN hosts h ON h.id = c.host_id
+      WHERE h.name = $1 AND c.status = 'allocated' AND coalesce(c.epoch, 0) < $2 AND c.id <> ALL($3)
+        AND EXISTS (SELECT 1 FROM allocations a WHERE a.claim_id = c.id AND a.released_at IS NULL)
+      ORDER BY c.id`,
+    [host, epoch, claims.map((claim) => claim.claim_id)],
+  );
+}
+
+/** Claims that the agent holds and the ledger has closed, or never had: they are to be given back. */
+export async function readOrphans(tx: Tx, { host, claims }: AgentHolds): Promise<DoubtfulClaim[]> {
+  return tx.query(
+    `SELECT o.claim_id, o.server_id FROM unnest($2::uuid[], $3::uuid[]) AS o(claim_id, server_id)
+      WHERE NOT EXISTS (SELECT 1 FROM claims c JOIN hosts h ON h.id = c.host_id
+                         WHERE c.id = o.claim_id AND c.status <> 'released' AND h.name = $1)`,
+    [host, claims.map((claim) => claim.claim_id), claims.map((claim) => claim.server_id)],
+  );
+}
