@@ -61,7 +61,6 @@ export const ERROR_CODES = {
   'binding.failed': 'The kernel refused to bind the device.',
   'binding.refused': 'The agent refuses to touch the device.',
   'claim.released': 'The claim was released before.',
-  'claim.lost': 'The agent does not hold the devices of the claim any more.',
   'command.stale': 'The command was meant for a former installation of the host.',
   // the ledger
   'database.unavailable': 'The database cannot be reached.',

@@ -79,7 +79,7 @@ function fencesOf(
 ) {
   const numbers = listOf(releasedNumbers, 'releasedNumbers').map((number) => numberOf(number, 'releasedNumbers'));
   return {
-    releasedNumbers: numbers.length === count ? numbers : new Array<number>(count).fill(0),
+    releasedNumbers: numbers.length === count ? numbers : Array.from({ length: count }, () => 0),
     forgottenUpTo: Math.max(
       numberOf(forgottenUpTo, 'forgottenUpTo'),
       ...(numbers.length === count ? [] : [0, ...numbers]),

@@ -85,7 +85,7 @@ export class ClaimsService {
 
   /** An agent has said what it holds. */
   holds(told: AgentHolds): Promise<void> {
-    return settleHeld(told, this.ledger, (outcome) => this.prepareFailed(outcome));
+    return settleHeld(told, this.ledger);
   }
 
   /** A server was deleted: everything that it holds is given back; it is gone when that is done. */

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { BerthError } from '../errors.js';
 import { place } from '../placement/place.js';
+import type { ExcludedHost } from '../placement/request.js';
 import type { PlacementPolicy } from '../placement/snapshot.js';
 import type { QueueRules } from '../store/decided-server.js';
 import {
@@ -14,6 +15,7 @@ import {
   type Leaving,
 } from '../store/evacuations.store.js';
 import type { Ledger } from '../store/ledger.js';
+import { readNominations } from '../store/queue.store.js';
 import type { SnapshotCache } from '../store/snapshot.store.js';
 
 const log = new Logger('Evacuations');
@@ -63,7 +65,7 @@ async function evacuateOne(world: World, leaving: Leaving): Promise<boolean> {
 async function attempt({ ledger, cache, rules }: World, leaving: Leaving): Promise<boolean> {
   const { hostId, hostName, serverId, request, force } = leaving;
   const snapshot = { hosts: cache.list(), policy: rules.policy };
-  const decision = place(snapshot, request, [leftHost(hostId)]);
+  const decision = place(snapshot, request, [leftHost(hostId), ...(await keptForOthers(ledger, serverId))]);
   const outcome = await ledger
     .transaction(async (tx) => {
       const ready = await lockLeaving(tx, leaving);
@@ -78,4 +80,10 @@ async function attempt({ ledger, cache, rules }: World, leaving: Leaving): Promi
   const hasLeft = outcome === 'ready' && (decision.outcome === 'placed' || force);
   if (hasLeft) log.log({ message: 'evacuating', server_id: serverId, host: hostName });
   return hasLeft;
+}
+
+/** Hosts that are kept for servers in the queue are left to them. */
+async function keptForOthers(ledger: Ledger, serverId: string): Promise<ExcludedHost[]> {
+  const others = (await readNominations(ledger.pool)).filter((nomination) => nomination.serverId !== serverId);
+  return others.map((other) => ({ hostId: other.hostId, reason: 'it is kept for a waiting server', kept: true }));
 }

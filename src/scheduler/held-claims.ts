@@ -1,8 +1,9 @@
 import { Logger } from '@nestjs/common';
-import type { AgentHolds, PrepareFailed } from '../messages/bodies.js';
+import type { AgentHolds } from '../messages/bodies.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
-import { noteLife, readLost, readOrphans } from '../store/agent-lives.store.js';
+import { noteLife, readMissed, readOrphans } from '../store/agent-lives.store.js';
+import { sendPrepare } from '../store/claim-rows.store.js';
 import type { Ledger } from '../store/ledger.js';
 import { addToOutbox } from '../store/outbox.store.js';
 
@@ -14,27 +15,21 @@ const log = new Logger('HeldClaims');
  * - a claim that the ledger has closed, or never had (the host was removed meanwhile), is to be given back: a closed claim never
  *   lives again, so it does not matter how old the word is;
  * - a claim that the ledger has as allocated, that an earlier life prepared, and that is not held any more (its journal is lost), is
- *   lost to its server. One that was prepared in the same life may be younger than the list and is left alone.
+ *   to be prepared again: the agent takes the devices over as they are, or says why it cannot, and then the server has lost them.
+ *   One that was prepared in the same life may be younger than the list and is left alone.
  */
-export async function settleHeld(
-  told: AgentHolds,
-  ledger: Ledger,
-  lose: (outcome: PrepareFailed) => Promise<void>,
-): Promise<void> {
-  const lost = await ledger.transaction(async (tx) => {
+export function settleHeld(told: AgentHolds, ledger: Ledger): Promise<void> {
+  const { host } = told;
+  return ledger.transaction(async (tx) => {
     const isPresent = await noteLife(tx, told);
     const orphans = await readOrphans(tx, told);
     await addToOutbox(
       tx,
-      orphans.map((body) => ({ queue: agentQueue(told.host), message: envelope('devices.release', { ...body }) })),
+      orphans.map((body) => ({ queue: agentQueue(host), message: envelope('devices.release', { ...body }) })),
     );
-    if (orphans.length > 0) log.warn({ message: 'agent holds closed claims', host: told.host, count: orphans.length });
-    return isPresent ? readLost(tx, told) : [];
+    const missed = isPresent ? await readMissed(tx, told) : [];
+    await sendPrepare(tx, missed);
+    if (orphans.length > 0) log.warn({ message: 'agent holds closed claims', host, count: orphans.length });
+    if (missed.length > 0) log.warn({ message: 'agent has lost claims', host, claims: missed });
   });
-  for (const claim of lost) await lose({ ...claim, ...faultOf(told) });
-}
-
-function faultOf({ host, epoch }: AgentHolds): Omit<PrepareFailed, 'claim_id' | 'server_id'> {
-  const message = 'the agent does not hold the devices any more; was its state directory lost?';
-  return { ...{ host, epoch, code: 'claim.lost', message }, address: null, step: null, errno: null };
 }

@@ -1,4 +1,4 @@
-import type { AgentHolds } from '../messages/bodies.js';
+import type { AgentHolds, WireHeldClaim } from '../messages/bodies.js';
 import type { Tx } from './database.js';
 
 /** What goes with a command; nothing for an agent whose present life has not said what it holds: it may be an older one. */
@@ -39,25 +39,20 @@ export async function noteClaimEpoch(tx: Tx, claimId: string, epoch: number): Pr
   await tx.query(`UPDATE claims SET epoch = $2 WHERE id = $1`, [claimId, epoch]);
 }
 
-/** A claim in doubt. */
-export interface DoubtfulClaim {
-  readonly claim_id: string;
-  readonly server_id: string;
-}
-
-/** Claims that earlier lives of the agent have prepared and this one does not hold; none that has no devices. */
-export async function readLost(tx: Tx, { host, epoch, claims }: AgentHolds): Promise<DoubtfulClaim[]> {
-  return tx.query(
-    `SELECT c.id AS claim_id, c.server_id FROM claims c JOIN hosts h ON h.id = c.host_id
+/** Ids of claims that earlier lives of the agent have prepared and this one does not hold; none that has no devices. */
+export async function readMissed(tx: Tx, { host, epoch, claims }: AgentHolds): Promise<string[]> {
+  const rows = (await tx.query(
+    `SELECT c.id FROM claims c JOIN hosts h ON h.id = c.host_id
       WHERE h.name = $1 AND c.status = 'allocated' AND coalesce(c.epoch, 0) < $2 AND c.id <> ALL($3)
         AND EXISTS (SELECT 1 FROM allocations a WHERE a.claim_id = c.id AND a.released_at IS NULL)
       ORDER BY c.id`,
     [host, epoch, claims.map((claim) => claim.claim_id)],
-  );
+  )) as { id: string }[];
+  return rows.map((row) => row.id);
 }
 
 /** Claims that the agent holds and the ledger has closed, or never had: they are to be given back. */
-export async function readOrphans(tx: Tx, { host, claims }: AgentHolds): Promise<DoubtfulClaim[]> {
+export async function readOrphans(tx: Tx, { host, claims }: AgentHolds): Promise<WireHeldClaim[]> {
   return tx.query(
     `SELECT o.claim_id, o.server_id FROM unnest($2::uuid[], $3::uuid[]) AS o(claim_id, server_id)
       WHERE NOT EXISTS (SELECT 1 FROM claims c JOIN hosts h ON h.id = c.host_id

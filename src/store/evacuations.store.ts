@@ -101,9 +101,11 @@ export async function settle(
   state: 'open' | 'left' | 'stuck',
   problem: string | null,
 ): Promise<void> {
-  await tx.query(`UPDATE evacuations SET state = $3, problem = $4 WHERE host_id = $1 AND server_id = $2`, [
-    ...[hostId, serverId, state, problem],
-  ]);
+  await tx.query(
+    `UPDATE evacuations SET state = $3, problem = $4
+      WHERE host_id = $1 AND server_id = $2 AND (state <> $3 OR problem IS DISTINCT FROM $4)`,
+    [...[hostId, serverId, state, problem]],
+  );
 }
 
 /** Servers, groups, hosts: the order that all transactions keep. */

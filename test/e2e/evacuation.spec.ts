@@ -71,6 +71,21 @@ describe('an agent that is frozen, declared down, evacuated, and wakes', () => {
     expect(fleet.agent('new').bound()).toHaveLength(2);
   });
 
+  it('what is asked wrongly is refused with the field', async () => {
+    const { rest } = fleet;
+    const evacuate = (host: string, body: object) =>
+      rest.send<{ code: string; detail: string }>('POST', `/v1/hosts/${host}/evacuate`, body);
+    const strange = randomUUID();
+    const elsewhere = await evacuate('new', { server_ids: [strange] });
+    expect([elsewhere.status, elsewhere.body.detail]).toEqual([400, `server_ids: ${strange} is not on this host`]);
+    expect((await evacuate('new', { server_ids: [] })).status).toBe(400);
+    expect((await evacuate('new', { force: 'yes', whatever: 1 })).status).toBe(400);
+    expect((await evacuate('nobody', {})).body.code).toBe('host.unknown');
+    expect((await rest.send('GET', '/v1/hosts/nobody/evacuation')).status).toBe(404);
+    expect((await rest.send('DELETE', '/v1/hosts/nobody')).status).toBe(404);
+    expect(await rest.get('/v1/hosts/new')).toMatchObject({ enabled: true });
+  });
+
   it('late commands and outcomes do nothing', async () => {
     const old = fleet.agent('old');
     const [before] = await fleet.sql<{ id: string; server_id: string }>(

@@ -315,17 +315,38 @@ describe('late messages', () => {
     expect(await sent('devices.prepare')).toEqual([expect.anything(), expect.anything()]);
   });
 
-  it('what earlier lives prepared and the agent holds no more is lost to its server, and free again', async () => {
+  it('what earlier lives prepared and the agent holds no more is prepared again, or lost to its server', async () => {
     await hostWithGpus('node-1', 2);
     const own = scheduler();
     const [a = ''] = await running(own, ['a']);
     const service = new ClaimsService(ledger, SETTINGS);
+    await source.query(`DELETE FROM outbox`);
     await service.holds({ host: 'node-1', epoch: FIRST, incarnation: randomUUID(), claims: [] });
-    expect(await states([a])).toEqual(['ACTIVE']); // prepared in this life: the list may be older
-    await service.holds({ host: 'node-1', epoch: SECOND, incarnation: randomUUID(), claims: [] });
-    expect((await show(a)).fault?.code).toBe('claim.lost');
-    expect(await claims()).toEqual(['a node-1 releasing']);
-    await service.released({ ...(await signatureOf(a, SECOND)), devices: [] });
-    expect(await free('node-1')).toBe(2);
+    expect(await sent('devices.prepare')).toEqual([]); // prepared in this life: the list may be older
+    const held = [{ claim_id: (await signatureOf(a, FIRST)).claim_id, server_id: a }];
+    await service.holds({ host: 'node-1', epoch: SECOND, incarnation: randomUUID(), claims: held });
+    expect(await sent('devices.prepare')).toEqual([]);
+    const incarnation = randomUUID();
+    await service.holds({ host: 'node-1', epoch: SECOND + 1, incarnation, claims: [] });
+    expect(await sent('devices.prepare')).toMatchObject([{ ...held[0], incarnation }]);
+    expect(await states([a])).toEqual(['ACTIVE']);
+    await service.prepareFailed({
+      ...(await signatureOf(a, SECOND + 1)),
+      ...{ code: 'device.missing', message: 'gone', address: null, step: 'check', errno: null },
+    });
+    expect((await show(a)).fault?.code).toBe('device.missing');
+    await service.released({ ...(await signatureOf(a, SECOND + 1)), devices: [] });
+    expect([await claims(), await free('node-1')]).toEqual([['a node-1 released'], 2]);
+  });
+
+  it('what a former life says that it holds counts for nothing but what is closed anyway', async () => {
+    await hostWithGpus('node-1', 1);
+    await running(scheduler(), ['a']);
+    await source.query(`UPDATE claims SET epoch = NULL`); // as before it was kept
+    await reportAgain('node-1', SECOND);
+    await source.query(`DELETE FROM outbox`);
+    const told = { host: 'node-1', epoch: FIRST, incarnation: randomUUID() };
+    await new ClaimsService(ledger, SETTINGS).holds({ ...told, claims: [] });
+    expect(await source.query(`SELECT 1 FROM outbox`)).toEqual([]);
   });
 });
