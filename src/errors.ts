@@ -38,6 +38,7 @@ export const ERROR_CODES = {
   'aggregate.exists': 'An aggregate of this name exists already.',
   'aggregate.zone_conflict': 'A host would be in two availability zones.',
   'host.unknown': 'No host has this name or id.',
+  'host.in_use': 'The host cannot be removed as it is.',
   'device.unknown': 'No device has this id.',
   'numa_policy.invalid': 'The NUMA affinity policy is not one of the four.',
   'numa_policy.conflict': 'Flavor and image name different NUMA affinity policies.',
@@ -68,6 +69,7 @@ export const ERROR_CODES = {
   'binding.failed': 'The kernel refused to bind the device.',
   'binding.refused': 'The agent refuses to touch the device.',
   'claim.released': 'The claim was released before.',
+  'command.stale': 'The command was meant for a former installation of the host.',
   // the ledger
   'database.unavailable': 'The database cannot be reached.',
   'database.not_migrated': 'The database schema is not up to date.',

@@ -21,6 +21,7 @@ import { DeviceHoldsController } from './devices/device-holds.controller.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { FlavorsController } from './flavors/flavors.controller.js';
 import { FlavorsService } from './flavors/flavors.service.js';
+import { EvacuationController } from './hosts/evacuation.controller.js';
 import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
 import { HttpLimits } from './http-limits.js';
@@ -74,6 +75,7 @@ export class ApiModule {
       imports: [options.store, options.batches, HealthModule.register(options.health), ...options.rooms],
       controllers: [
         HostsController,
+        EvacuationController,
         HostTopologyController,
         DevicesController,
         DeviceHoldsController,

@@ -43,6 +43,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   'aggregate.exists': 409,
   'aggregate.zone_conflict': 409,
   'host.unknown': 404,
+  'host.in_use': 409,
   'device.unknown': 404,
   'device.invalid_status': 409,
   'device.invalid_owner': 409,

@@ -86,7 +86,13 @@ export class DecisionRecorder {
     private readonly pauseMs = PAUSE_MS,
   ) {
     this.isOn = settings.keepHours > 0;
-    if (this.isOn) cache.follow((host) => this.changed(host));
+    if (this.isOn) {
+      // a journal has no word for a host that is gone: what follows begins with a base
+      cache.follow(
+        (host) => this.changed(host),
+        () => (this.stretch = null),
+      );
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { BerthError } from '../errors.js';
+import { addEvacuateCommands } from './evacuate.command.js';
 import { hostTopologyText, type HostTopology } from './host-topology-text.js';
 import { ask, tell } from './rest-question.js';
 
@@ -10,12 +11,12 @@ interface TopologyOptions {
   readonly json: boolean;
 }
 
-/** `berth host topology`. */
+/** `berth host`: topology, evacuate, remove. */
 export function addHostTopologyCommand(program: Command): void {
   const several = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value];
-  program
-    .command('host')
-    .description('what a host has')
+  const host = program.command('host').description('what a host has, and that it is left');
+  addEvacuateCommands(host);
+  host
     .command('topology <name>')
     .description('how far the devices of a host are from each other, by name or id of the host')
     .requiredOption('--url <url>', 'the REST face, e.g. http://127.0.0.1:8790')

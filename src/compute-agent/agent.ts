@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../bus/bus.js';
-import { BerthError } from '../errors.js';
+import { BerthError, messageOf } from '../errors.js';
 import { agentQueue, HOST_NAME } from '../messages/routes.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
@@ -21,6 +21,7 @@ import { WhitelistLog } from './whitelist-log.js';
 const PREFETCH = 8;
 /** A write to sysfs can block for as long as a program holds the device; the process ends all the same. */
 const STOP_TIMEOUT_MS = 10_000;
+const TELL_RETRY_MS = 5_000;
 
 export interface AgentOptions {
   readonly settings: AgentSettings;
@@ -92,6 +93,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     lookAgain: () => reporter.lookAgain(),
   });
   commands.resume();
+  const telling = tellUntilHeard(commands, host, log);
   // Before the first report: who is told of the host may send it commands at once.
   const subscription = await bus.consume(agentQueue(host), (message) => commands.handle(message), {
     prefetch: PREFETCH,
@@ -105,7 +107,29 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       configuration = next;
       return reporter.reportOrOwe();
     },
-    stop: () => stopped(host, log, [subscription.stop(), reporter.stop()]),
+    stop: () => stopped(host, log, [subscription.stop(), reporter.stop(), telling.stop()]),
+  };
+}
+
+/** Tells what is held once the broker takes it; agents start without a broker, too. */
+function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog): { stop(): Promise<void> } {
+  const stopped = new AbortController();
+  const work = async (): Promise<void> => {
+    while (!stopped.signal.aborted) {
+      try {
+        return await commands.tellHeld();
+      } catch (error) {
+        log('warn', 'The centre could not be told what is held; trying again', { host, problem: messageOf(error) });
+        await delay(TELL_RETRY_MS, undefined, { signal: stopped.signal }).catch(() => undefined);
+      }
+    }
+  };
+  const working = work();
+  return {
+    stop: () => {
+      stopped.abort();
+      return working;
+    },
   };
 }
 

@@ -4,9 +4,10 @@ import type { AgentCommand, PrepareDevices, ReleaseDevices, RequestJournal } fro
 import { envelope, type Envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
 import { BindingError } from './binding-error.js';
+import type { ClaimRecord } from './journal-state.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { OutcomeSender } from './outcome-sender.js';
-import { prepareDevices, releaseDevices, resumeReleases, type BinderHost } from './vfio-binder.js';
+import { isBound, prepareDevices, releaseDevices, resumeReleases, type BinderHost } from './vfio-binder.js';
 
 export interface CommandContext {
   readonly host: string;
@@ -45,7 +46,9 @@ export class CommandConsumer {
   resume(): void {
     const { binder, lookAgain, readOnly } = this.context;
     const left = binder.journal.claims().filter((claim) => claim.state === 'releasing');
-    if (left.length === 0 || readOnly) return;
+    if (readOnly) return;
+    this.bindAgain();
+    if (left.length === 0) return;
     const keys = left.flatMap((claim) => this.keysOf(claim.claimId));
     void this.queue
       .run([...new Set(keys)], () => resumeReleases(binder))
@@ -53,6 +56,31 @@ export class CommandConsumer {
       .catch((error: unknown) =>
         binder.log('error', 'Interrupted releases are not finished', { problem: messageOf(error) }),
       );
+  }
+
+  /** After a reboot the journal holds claims whose devices are with their drivers again: their servers want them back. */
+  private bindAgain(): void {
+    const { binder } = this.context;
+    const loose = binder.journal.claims().filter((claim) => claim.state === 'prepared' && !isBound(binder, claim));
+    for (const claim of loose) {
+      void this.prepareIfHeld(claim).catch((error: unknown) =>
+        binder.log('error', 'Devices of a claim are not bound again', { ...claim, problem: messageOf(error) }),
+      );
+    }
+  }
+
+  private async prepareIfHeld({ claimId, serverId, devices }: ClaimRecord): Promise<void> {
+    const { binder, bus, lookAgain } = this.context;
+    await this.queue.run(this.keysOf(claimId), async () => {
+      if (binder.journal.claim(claimId)?.state !== 'prepared') return;
+      const targets = devices.map(({ address, vendorId, productId }) => ({
+        ...{ address, vendor_id: vendorId, product_id: productId },
+      }));
+      const answer = await this.prepared({ claim_id: claimId, server_id: serverId, devices: targets });
+      if (answer.type === 'devices.prepare_failed') await bus.publish(QUEUES.outcomes, answer);
+      binder.log('warn', 'Devices of a claim were not bound any more', { claimId, serverId, outcome: answer.type });
+    });
+    lookAgain();
   }
 
   /** Throws only when the command should come again. */
@@ -65,7 +93,8 @@ export class CommandConsumer {
       case 'agent.commands':
         return this.carryOut(message.body.commands);
       case 'report.request':
-        return this.context.reportFully();
+        await Promise.all([this.tellHeld(), this.context.reportFully()]);
+        return;
       case 'agent.reload':
         return this.context.reload ? this.context.reload() : this.context.reportFully();
       case 'journal.request':
@@ -112,12 +141,9 @@ export class CommandConsumer {
   private async prepared(order: PrepareDevices): Promise<Envelope<'devices.prepared' | 'devices.prepare_failed'>> {
     try {
       this.assertMayBind();
-      const targets = order.devices;
-      const bindings = await prepareDevices(this.context.binder, {
-        claimId: order.claim_id,
-        serverId: order.server_id,
-        targets,
-      });
+      this.assertForUs(order);
+      const { claim_id: claimId, server_id: serverId, devices: targets, claim_number: number = 0 } = order;
+      const bindings = await prepareDevices(this.context.binder, { claimId, serverId, targets, number });
       return envelope('devices.prepared', { ...this.signature(order), bindings });
     } catch (error) {
       // Anything else is a fault of the agent (its disk, a bug): the command comes again.
@@ -129,6 +155,7 @@ export class CommandConsumer {
         address: error.address,
         step: error.step,
         errno: error.errno,
+        ...(error.code === 'command.stale' && { incarnation: this.context.binder.journal.incarnation as string }),
       });
     }
   }
@@ -140,7 +167,7 @@ export class CommandConsumer {
       const { binder, host } = this.context;
       if (split) await binder.journal.split(split.claim_id, order.claim_id, split.addresses);
       if (binder.journal.claim(order.claim_id)) this.assertMayBind();
-      const devices = await releaseDevices(binder, order.claim_id);
+      const devices = await releaseDevices(binder, order.claim_id, order.claim_number);
       await this.outcomes.send({ released: { ...this.signature(order), devices } });
       const outcomes = devices.map(({ address, outcome }) => `${address} ${outcome}`);
       binder.log('info', 'Devices are released', { host, claimId: order.claim_id, outcomes });
@@ -157,10 +184,26 @@ export class CommandConsumer {
     return bus.publish(QUEUES.outcomes, envelope('agent.journal', { host, epoch, asked_at, claims }));
   }
 
+  /** Tells the centre what the journal holds, so that ledger and host come to agree. */
+  async tellHeld(): Promise<void> {
+    const { host, epoch, bus, binder } = this.context;
+    const claims = binder.journal.claims().map(({ claimId, serverId }) => ({ claim_id: claimId, server_id: serverId }));
+    const incarnation = binder.journal.incarnation as string;
+    await bus.publish(QUEUES.outcomes, envelope('agent.holds', { host, epoch, incarnation, claims }));
+  }
+
   /** The claim and its devices, so that nothing else touches these meanwhile. */
   private keysOf(claimId: string): string[] {
     const recorded = this.context.binder.journal.claim(claimId)?.devices.map((device) => device.address);
     return [...new Set([claimId, ...(this.preparing.get(claimId) ?? []), ...(recorded ?? [])])];
+  }
+
+  /** A command for a former installation of this host may be years old; whether it still holds only the centre knows. */
+  private assertForUs({ claim_id: claimId, incarnation }: PrepareDevices): void {
+    const { journal } = this.context.binder;
+    if (incarnation === undefined || incarnation === journal.incarnation || journal.claim(claimId)) return;
+    const message = `Claim ${claimId} was made for a former installation of this host`;
+    throw new BindingError('command.stale', message, { address: null, step: 'check' });
   }
 
   private assertMayBind(): void {

@@ -30,9 +30,17 @@ export interface JournalState {
   readonly claims: readonly ClaimRecord[];
   /** Ids of claims that are never prepared again, oldest first. */
   readonly released: readonly string[];
+  /** The numbers of these claims, one for each; 0: its release did not say. */
+  readonly releasedNumbers: readonly number[];
+  /** The highest number of a claim that is no longer among the released: no claim up to it is begun any more. */
+  readonly forgottenUpTo: number;
+  /** Of this journal since it was begun; another one after it was lost. null: not made up yet. */
+  readonly incarnation: string | null;
 }
 
-export const EMPTY_JOURNAL: JournalState = { version: 1, epoch: 0, claims: [], released: [] };
+export const EMPTY_JOURNAL: JournalState = {
+  ...{ version: 1, epoch: 0, claims: [], released: [], releasedNumbers: [], forgottenUpTo: 0, incarnation: null },
+};
 
 /** NumVFs has 16 bits (PCIe base specification, SR-IOV extended capability). */
 const VFS_MAX = 65_535;
@@ -51,14 +59,32 @@ export function readJournal(
 }
 
 function journalOf(value: unknown): JournalState {
-  const { version, epoch, claims, released } = objectOf(value, 'journal');
+  const { version, epoch, claims, released, ...later } = objectOf(value, 'journal');
   if (version !== 1) throw broken('version is not 1');
   if (!Number.isSafeInteger(epoch) || (epoch as number) < 0) throw broken('epoch is not a number');
+  const ids = listOf(released, 'released').map((id) => textOf(id, 'released'));
   return {
     version,
     epoch: epoch as number,
     claims: listOf(claims, 'claims').map(claimOf),
-    released: listOf(released, 'released').map((id) => textOf(id, 'released')),
+    released: ids,
+    ...fencesOf(later, ids.length),
+  };
+}
+
+/** Agents up to 0.1 write none of it, and numbers do not fit any more when one of them has written in between. */
+function fencesOf(
+  { releasedNumbers = [], forgottenUpTo = 0, incarnation = null }: Record<string, unknown>,
+  count: number,
+) {
+  const numbers = listOf(releasedNumbers, 'releasedNumbers').map((number) => numberOf(number, 'releasedNumbers'));
+  return {
+    releasedNumbers: numbers.length === count ? numbers : Array.from({ length: count }, () => 0),
+    forgottenUpTo: Math.max(
+      numberOf(forgottenUpTo, 'forgottenUpTo'),
+      ...(numbers.length === count ? [] : [0, ...numbers]),
+    ),
+    incarnation: incarnation === null ? null : textOf(incarnation, 'incarnation'),
   };
 }
 
@@ -103,6 +129,11 @@ function objectOf(value: unknown, what: string): Record<string, unknown> {
 function listOf(value: unknown, what: string): unknown[] {
   if (Array.isArray(value)) return value;
   throw broken(`${what} is not a list`);
+}
+
+function numberOf(value: unknown, what: string): number {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+  throw broken(`${what} is not a number`);
 }
 
 function textOf(value: unknown, what: string): string {

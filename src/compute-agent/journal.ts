@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../pci/address.js';
@@ -6,7 +7,7 @@ import type { AgentLog } from './agent-log.js';
 import { EMPTY_JOURNAL, readJournal, type ClaimRecord, type JournalState } from './journal-state.js';
 import { errnoOf } from './sysfs-read.js';
 
-/** A release that is older than this many others is forgotten: its prepare is no longer under way by then. */
+/** A release that is older than this many others is forgotten; its number goes on to keep its prepare out. */
 const TOMBSTONES_MAX = 10_000;
 const FILE = 'journal.json';
 
@@ -14,7 +15,8 @@ const FILE = 'journal.json';
  * What the agent has done to this host's devices, on disk before it does it.
  *
  * Invariant: a device that the agent has touched is in a claim here, with the driver it had before.
- * Invariant: a claim that is released, or whose prepare was given up, has a tombstone before its devices are touched again.
+ * Invariant: a claim that is released, or whose prepare was given up, has a tombstone before its devices are touched again;
+ * once that is forgotten, the claim's number is not above `forgottenUpTo`.
  */
 export class Journal {
   private state: JournalState;
@@ -23,6 +25,7 @@ export class Journal {
   private constructor(
     private readonly stateDir: string,
     state: JournalState,
+    private readonly tombstonesMax: number,
   ) {
     this.state = state;
   }
@@ -31,18 +34,24 @@ export class Journal {
    * Reads the journal, or begins one. A file that is not a journal is set aside and shouted about: what it knew of bound
    * devices is lost to the agent, not to whoever reads the file.
    *
+   * @param tombstonesMax so many released claims are remembered by their ids
    * @throws the system's error when the directory cannot be read or written
    */
-  static async open(stateDir: string, log: AgentLog): Promise<Journal> {
+  static async open(stateDir: string, log: AgentLog, tombstonesMax = TOMBSTONES_MAX): Promise<Journal> {
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
-    return new Journal(stateDir, await load(join(stateDir, FILE), log));
+    return new Journal(stateDir, await load(join(stateDir, FILE), log), tombstonesMax);
   }
 
   /** The next life's number: later than the last, and the clock's where that is later still. */
   async nextEpoch(now: number): Promise<number> {
     const epoch = Math.max(this.state.epoch + 1, now);
-    await this.update((state) => ({ ...state, epoch }));
+    await this.update((state) => ({ ...state, epoch, incarnation: state.incarnation ?? randomUUID() }));
     return epoch;
+  }
+
+  /** Whose commands are carried out: random, and another one when the journal was lost. null before the first epoch. */
+  get incarnation(): string | null {
+    return this.state.incarnation;
   }
 
   claims(): readonly ClaimRecord[] {
@@ -53,8 +62,10 @@ export class Journal {
     return this.state.claims.find((claim) => claim.claimId === claimId) ?? null;
   }
 
-  isReleased(claimId: string): boolean {
-    return this.state.released.includes(claimId);
+  /** @param number the claim's; 0: it is not known. A claim that is held has not been released, whatever its number. */
+  isReleased(claimId: string, number = 0): boolean {
+    if (this.state.released.includes(claimId)) return true;
+    return number > 0 && number <= this.state.forgottenUpTo && this.claim(claimId) === null;
   }
 
   /** The claim that holds the device, null when none does. */
@@ -114,12 +125,16 @@ export class Journal {
     });
   }
 
-  /** From here on the claim can only go. A claim that is not known has its tombstone all the same. */
-  beginRelease(claimId: string): Promise<void> {
+  /**
+   * From here on the claim can only go. A claim that is not known has its tombstone all the same.
+   *
+   * @param number the claim's; 0: the command does not say
+   */
+  beginRelease(claimId: string, number = 0): Promise<void> {
     return this.update((state) => ({
       ...state,
       claims: state.claims.map((claim) => (claim.claimId === claimId ? { ...claim, state: 'releasing' } : claim)),
-      released: [...state.released.filter((id) => id !== claimId), claimId].slice(-TOMBSTONES_MAX),
+      ...buried(state, claimId, number, this.tombstonesMax),
     }));
   }
 
@@ -148,6 +163,28 @@ export class Journal {
     this.writing = done.catch(() => undefined);
     return done;
   }
+}
+
+/** One tombstone more; of the oldest, when there are too many, only the number is kept. */
+function buried(
+  { released, releasedNumbers, forgottenUpTo }: JournalState,
+  claimId: string,
+  number: number,
+  max: number,
+) {
+  const known = released.indexOf(claimId);
+  const others = {
+    ids: released.filter((_id, at) => at !== known),
+    numbers: releasedNumbers.filter((_n, at) => at !== known),
+  };
+  const ids = [...others.ids, claimId];
+  const numbers = [...others.numbers, Math.max(number, releasedNumbers[known] ?? 0)];
+  const tooMany = Math.max(0, ids.length - max);
+  return {
+    released: ids.slice(tooMany),
+    releasedNumbers: numbers.slice(tooMany),
+    forgottenUpTo: Math.max(forgottenUpTo, ...numbers.slice(0, tooMany)),
+  };
 }
 
 async function load(path: string, log: AgentLog): Promise<JournalState> {

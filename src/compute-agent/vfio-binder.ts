@@ -24,6 +24,8 @@ export interface PrepareOrder {
   readonly claimId: string;
   readonly serverId: string;
   readonly targets: readonly PrepareTarget[];
+  /** The claim's number; left out or 0: not known. */
+  readonly number?: number;
 }
 
 /**
@@ -33,7 +35,7 @@ export interface PrepareOrder {
  * @throws BindingError with step and errno, after everything done for the claim was undone and the claim was closed
  */
 export async function prepareDevices(host: BinderHost, order: PrepareOrder): Promise<WireBinding[]> {
-  assertOpen(host.journal, order.claimId);
+  assertOpen(host.journal, order);
   await finishReleases(host, order);
   const known = host.journal.claim(order.claimId);
   try {
@@ -49,7 +51,7 @@ export async function prepareDevices(host: BinderHost, order: PrepareOrder): Pro
     return devices.map((device) => bindingOf(host, order.claimId, device));
   } catch (error) {
     if (!(error instanceof BindingError)) throw error;
-    throw await undone(host, order.claimId, error);
+    throw await undone(host, order, error);
   }
 }
 
@@ -63,8 +65,8 @@ export async function prepareDevices(host: BinderHost, order: PrepareOrder): Pro
  * @returns one line for each device, in the claim's order; none for a claim that is not known
  * @throws BindingError when a device cannot be taken from vfio-pci; the claim stays `releasing`, and a repetition goes on
  */
-export async function releaseDevices(host: BinderHost, claimId: string): Promise<ReleasedDevice[]> {
-  await host.journal.beginRelease(claimId);
+export async function releaseDevices(host: BinderHost, claimId: string, number = 0): Promise<ReleasedDevice[]> {
+  await host.journal.beginRelease(claimId, number);
   const claim = host.journal.claim(claimId);
   if (!claim) return [];
   const failures: BindingError[] = [];
@@ -81,6 +83,11 @@ export async function releaseDevices(host: BinderHost, claimId: string): Promise
   return released;
 }
 
+/** Whether all devices of a claim that was prepared are still bound, which a reboot ends. */
+export function isBound(host: BinderHost, claim: ClaimRecord): boolean {
+  return claim.devices.every(({ address }) => driverOf(host.sysfsRoot, address) === VFIO_DRIVER);
+}
+
 /** Goes on with what a crash interrupted: of a release, the devices are half-way back to the host. */
 export async function resumeReleases(host: BinderHost): Promise<void> {
   for (const claim of host.journal.claims()) {
@@ -88,8 +95,8 @@ export async function resumeReleases(host: BinderHost): Promise<void> {
   }
 }
 
-function assertOpen(journal: Journal, claimId: string): void {
-  if (!journal.isReleased(claimId)) return;
+function assertOpen(journal: Journal, { claimId, number }: PrepareOrder): void {
+  if (!journal.isReleased(claimId, number)) return;
   throw new BindingError('claim.released', `Claim ${claimId} was released before; it is never prepared again`, {
     address: null,
     step: 'check',
@@ -104,9 +111,9 @@ async function finishReleases(host: BinderHost, order: PrepareOrder): Promise<vo
   }
 }
 
-async function releaseOrTell(host: BinderHost, claimId: string): Promise<string | null> {
+async function releaseOrTell(host: BinderHost, claimId: string, number = 0): Promise<string | null> {
   try {
-    await releaseDevices(host, claimId);
+    await releaseDevices(host, claimId, number);
     return null;
   } catch (error) {
     host.log('error', 'Devices of a claim could not be given back', { claimId, problem: messageOf(error) });
@@ -193,8 +200,8 @@ function bindingOf(host: BinderHost, claimId: string, device: PciDevice): WireBi
 }
 
 /** Undoes the claim and closes it; the answer is the failure that caused it, with what could not be undone. */
-async function undone(host: BinderHost, claimId: string, failure: BindingError): Promise<BindingError> {
-  const problem = await releaseOrTell(host, claimId);
+async function undone(host: BinderHost, order: PrepareOrder, failure: BindingError): Promise<BindingError> {
+  const problem = await releaseOrTell(host, order.claimId, order.number);
   if (problem === null) return failure;
   const { code, address, step: failedStep, cause } = failure;
   const message = `${failure.message}. Undoing it failed as well: ${problem}`;

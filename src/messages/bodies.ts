@@ -193,8 +193,16 @@ export class PrepareTarget {
   @Matches(HEX4) product_id: string;
 }
 
+/** What keeps a late command from being carried out. Only agents that have said what they hold are sent it. */
+class CommandFence {
+  /** The claim's number in the ledger: a later claim has a higher one. */
+  @IsOptional() @IsInt() @Min(1) claim_number?: number;
+  /** Whose journal the command is for, as far as the centre knows. */
+  @IsOptional() @IsUUID() incarnation?: string;
+}
+
 /** Bind these devices for a claim. Idempotent: a prepared claim answers again as before. */
-export class PrepareDevices {
+export class PrepareDevices extends CommandFence {
   @IsUUID() claim_id: string;
   @IsUUID() server_id: string;
   @IsArray() @ArrayMaxSize(1024) @ValidateNested({ each: true }) @Type(() => PrepareTarget) devices: PrepareTarget[];
@@ -211,7 +219,7 @@ export class WireSplit {
  *
  * With `split_from`, the devices are those of a part of another claim, which goes on without them.
  */
-export class ReleaseDevices {
+export class ReleaseDevices extends CommandFence {
   @IsUUID() claim_id: string;
   @IsUUID() server_id: string;
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireSplit) split_from?: WireSplit | null;
@@ -296,6 +304,29 @@ export class PrepareFailed {
   /** Which step failed: `check`, `sriov_numvfs`, `unbind`, `driver_override`, `drivers_probe`, `read_back`. */
   @Nullable() @IsString() @MaxLength(64) step: string | null;
   @Nullable() @IsString() @MaxLength(32) errno: string | null;
+  /** The agent's own, with code `command.stale`: the command was for another one. */
+  @IsOptional() @IsUUID() incarnation?: string;
+}
+
+/** A claim in an agent's journal. */
+export class WireHeldClaim {
+  @IsUUID() claim_id: string;
+  @IsUUID() server_id: string;
+}
+
+/**
+ * All that an agent holds, said at its start and when it is asked for a report. What earlier lives have prepared and is not in it is
+ * no longer held.
+ */
+export class AgentHolds {
+  @Matches(HOST_NAME) host: string;
+  @IsInt() @Min(1) epoch: number;
+  @IsUUID() incarnation: string;
+  @IsArray()
+  @ArrayMaxSize(DEVICES_PER_HOST_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => WireHeldClaim)
+  claims: WireHeldClaim[];
 }
 
 export class ReleasedDevice {

@@ -10,13 +10,19 @@ const PREPARE = {
   server_id: ID,
   devices: [{ address: '0000:81:00.0', vendor_id: '10de', product_id: '20b0' }],
 };
-const RELEASE = { claim_id: ID, server_id: ID };
+const RELEASE = { claim_id: ID, server_id: ID, claim_number: 7, incarnation: ID };
 const BINDING = { address: '0000:81:00.0', driver: 'vfio-pci', original_driver: null, iommu_group: 7 };
 const PREPARED = { ...SIGNED, bindings: [BINDING] };
 const RELEASED = { ...SIGNED, devices: [{ address: '0000:81:00.0', outcome: 'restored', driver: 'nvidia' }] };
 
 const USUAL: Readonly<Partial<Record<MessageType, object>>> = {
-  'agent.commands': { commands: [{ prepare: PREPARE }, { release: RELEASE }] },
+  'agent.commands': {
+    commands: [
+      { prepare: PREPARE },
+      { prepare: { ...PREPARE, claim_number: 8, incarnation: ID } },
+      { release: RELEASE },
+    ],
+  },
   'agent.outcomes': { outcomes: [{ prepared: PREPARED }, { released: RELEASED }] },
   'devices.prepare': PREPARE,
   'devices.release': RELEASE,

@@ -54,7 +54,12 @@ function isOutcome(item: Fields): boolean {
 
 function isPrepare(body: object): boolean {
   const { claim_id, server_id, devices } = body as Fields;
-  return hasFields(body, 3) && isUuid(claim_id) && isUuid(server_id) && isItems(devices, LIST_MAX, isTarget);
+  return (
+    hasFields(body, 3 + fenceFields(body as Fields)) &&
+    isUuid(claim_id) &&
+    isUuid(server_id) &&
+    isItems(devices, LIST_MAX, isTarget)
+  );
 }
 
 function isTarget(target: Fields): boolean {
@@ -64,7 +69,14 @@ function isTarget(target: Fields): boolean {
 
 function isRelease(body: object): boolean {
   const { claim_id, server_id } = body as Fields;
-  return hasFields(body, 2) && isUuid(claim_id) && isUuid(server_id);
+  return hasFields(body, 2 + fenceFields(body as Fields)) && isUuid(claim_id) && isUuid(server_id);
+}
+
+/** How many fields the fence of a command has: none, or two that are right; else more than there can be. */
+function fenceFields({ claim_number: number, incarnation }: Fields): number {
+  if (number === undefined && incarnation === undefined) return 0;
+  const isNumber = typeof number === 'number' && Number.isInteger(number) && number >= 1;
+  return isNumber && isUuid(incarnation) ? 2 : Infinity;
 }
 
 function isPrepared(body: object): boolean {

@@ -4,7 +4,8 @@
  *   scheduler ◄── berth.requests    server.requested, server.deleted        (relay, from the outbox)
  *   scheduler ◄── berth.reports     agent.report                            (agents; large)
  *   scheduler ◄── berth.heartbeats  agent.heartbeat                         (agents; small and many)
- *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.outcomes (several), agent.journal   (agents)
+ *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.outcomes (several), agent.journal,
+ *                                   agent.holds   (agents)
  *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, agent.commands (several), report.request,
  *                                   agent.reload, journal.request  (relay)
  */

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { BatchIntake } from '../batches/batch-intake.js';
-import type { AgentOutcome, DevicesPrepared, DevicesReleased, PrepareFailed } from '../messages/bodies.js';
+import type { AgentHolds, AgentOutcome, DevicesPrepared, DevicesReleased, PrepareFailed } from '../messages/bodies.js';
 import { messageOf } from '../errors.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
@@ -20,10 +20,13 @@ import {
   tryElsewhere,
   type LockedClaim,
 } from '../store/claim-outcomes.store.js';
+import { readPresentEpochs } from '../store/agent-lives.store.js';
 import type { Tx } from '../store/database.js';
 import type { Fault } from '../store/entities/workload.entities.js';
 import { Ledger } from '../store/ledger.js';
 import { addToOutbox } from '../store/outbox.store.js';
+import { settleHeld } from './held-claims.js';
+import { askedAgain } from './stale-outcomes.js';
 
 /** Outcomes that come within so many milliseconds are written together, so many at most. */
 const BATCH_DELAY_MS = 4;
@@ -79,15 +82,24 @@ export class ClaimsService {
             )
           ).map((claim) => [claim.id, claim]),
         );
+        const epochs = await readPresentEpochs(
+          tx,
+          single.map(([, outcome]) => hostOf(outcome)),
+        );
         const known = single.flatMap(([id, outcome]) => {
           const claim = claims.get(id);
-          return claim ? [{ claim, outcome }] : [];
+          const isPresent = epochOf(outcome) >= (epochs.get(hostOf(outcome)) ?? 0);
+          return claim && isPresent ? [{ claim, outcome }] : [];
         });
         const confirmed = known.filter(({ claim, outcome }) => outcome.prepared && isExpected(claim));
         const released = known.filter(({ claim, outcome }) => outcome.released && claim.status === 'releasing');
         await confirmClaims(
           tx,
-          confirmed.map(({ claim, outcome }) => ({ claim, bindings: outcome.prepared?.bindings ?? [] })),
+          confirmed.map(({ claim, outcome }) => ({
+            claim,
+            bindings: outcome.prepared?.bindings ?? [],
+            epoch: epochOf(outcome),
+          })),
         );
         await finishReleases(
           tx,
@@ -111,8 +123,9 @@ export class ClaimsService {
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
       if (claim?.status === 'allocated') return;
+      if (claim && (await askedAgain(tx, claim, outcome))) return;
       if (claim && isExpected(claim)) {
-        await confirmClaims(tx, [{ claim, bindings: outcome.bindings }]);
+        await confirmClaims(tx, [{ claim, bindings: outcome.bindings, epoch: outcome.epoch }]);
       } else if (claim?.status === 'claimed') {
         await beginRelease(tx, claim);
       } else {
@@ -131,6 +144,7 @@ export class ClaimsService {
     this.log.warn({ ...outcome, message: 'prepare failed', problem: outcome.message });
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
+      if (claim && (await askedAgain(tx, claim, outcome))) return;
       if (claim?.status === 'claimed') {
         await finishRelease(tx, claim);
         if (claim.kind === 'attach') await failAttach(tx, claim, faultOf(outcome));
@@ -147,9 +161,15 @@ export class ClaimsService {
   async released(outcome: DevicesReleased): Promise<void> {
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
+      if (claim && (await askedAgain(tx, claim, outcome))) return;
       if (claim?.status === 'releasing') await finishRelease(tx, claim);
     });
     this.log.log({ message: 'released', host: outcome.host, server_id: outcome.server_id, claim_id: outcome.claim_id });
+  }
+
+  /** An agent has said what it holds. */
+  holds(told: AgentHolds): Promise<void> {
+    return settleHeld(told, this.ledger);
   }
 
   /** A server was deleted: everything that it holds is given back; it is gone when that is done. */
@@ -188,8 +208,20 @@ export class ClaimsService {
   }
 }
 
-function claimIdOf({ prepared, prepare_failed, released }: AgentOutcome): string {
-  return (prepared ?? prepare_failed ?? released)?.claim_id ?? '';
+function claimIdOf(outcome: AgentOutcome): string {
+  return inside(outcome)?.claim_id ?? '';
+}
+
+function hostOf(outcome: AgentOutcome): string {
+  return inside(outcome)?.host ?? '';
+}
+
+function epochOf(outcome: AgentOutcome): number {
+  return inside(outcome)?.epoch ?? 0;
+}
+
+function inside({ prepared, prepare_failed, released }: AgentOutcome) {
+  return prepared ?? prepare_failed ?? released;
 }
 
 function asProblem(error: unknown): unknown {

@@ -6,6 +6,7 @@ import type { HostSnapshot, Snapshot } from '../placement/snapshot.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import type { Fault } from '../store/entities/workload.entities.js';
 import type { Ledger } from '../store/ledger.js';
+import { releasePlacements } from '../store/placement-releases.store.js';
 import { commitHealing, type OpenWindow, readOpenWindows } from '../store/reservation-heal.store.js';
 import { readTaken } from '../store/reservation-rows.store.js';
 import { passEdges, readLeftOver } from '../store/reservation-windows.store.js';
@@ -82,7 +83,8 @@ export class ReservationsSweep implements OnApplicationBootstrap, BeforeApplicat
     for (const id of await readLeftOver(this.ledger.pool, DELETED_PER_SWEEP_MAX)) {
       await this.ledger.transaction(async (tx) => {
         const server = await lockServerForDelete(tx, id);
-        if (server?.holdsClaim && server.status !== 'DELETING') await markDeleting(tx, id);
+        if (!server) await releasePlacements(tx, [id]);
+        else if (server.holdsClaim && server.status !== 'DELETING') await markDeleting(tx, id);
       });
       this.log.log({ message: 'server deleted with the window of its reservation', server_id: id });
     }

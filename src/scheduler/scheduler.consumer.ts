@@ -75,6 +75,8 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
         return all(message.body.outcomes.map((outcome) => this.claims.take(outcome)));
       case 'agent.journal':
         return this.inventory.journal(message.body);
+      case 'agent.holds':
+        return this.claims.holds(message.body);
       case 'devices.prepare':
       case 'devices.release':
       case 'agent.commands':

@@ -8,6 +8,7 @@ import type { Ledger } from '../store/ledger.js';
 import { countStillWaiting, readQueue } from '../store/queue.store.js';
 import type { SnapshotCache } from '../store/snapshot.store.js';
 import { attachDevices } from './attachments.js';
+import { evacuate } from './evacuations.js';
 import { WaitingPass } from './waiting-pass.js';
 
 /** How often a batch is decided anew because hosts changed under it, before its messages go back to the queue. */
@@ -48,6 +49,14 @@ export class SchedulingService {
   /** Resolves when the queue was looked through, if anything has changed since it was last. */
   lookAtQueue(): Promise<void> {
     return this.intake.add(QUEUE);
+  }
+
+  /** Moves servers that are to leave their hosts, where others take them. */
+  async evacuateHosts(limit: number): Promise<void> {
+    const { settings } = this.deciding;
+    const { claimTimeoutMs, queue } = settings;
+    const rules = { policy: placementPolicy(settings), claimTimeoutMs, queue };
+    await evacuate({ ledger: this.ledger, cache: this.cache, rules }, limit);
   }
 
   private async scheduleBatch(ids: readonly string[]): Promise<void> {

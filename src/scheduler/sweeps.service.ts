@@ -31,7 +31,7 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     private readonly claims: ClaimsService,
     private readonly settings: SchedulerSettings,
     private readonly bus: Pick<Bus, 'isReady' | 'unheardQueues'>,
-    private readonly scheduling: Pick<SchedulingService, 'lookAtQueue'>,
+    private readonly scheduling: Pick<SchedulingService, 'lookAtQueue' | 'evacuateHosts'>,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -60,6 +60,7 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     await this.attempt('unfinished servers', () => this.nudgeServers());
     await this.attempt('silent hosts', () => this.silenceHosts());
     await this.attempt('waiting servers', () => this.scheduling.lookAtQueue());
+    await this.attempt('evacuations', () => this.scheduling.evacuateHosts(PER_SWEEP_MAX));
     await this.attempt('decision journal', () => this.purgeJournal());
     await this.attempt('idempotency keys', () => dropOldIdempotencyKeys(this.ledger.pool));
   }

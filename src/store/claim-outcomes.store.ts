@@ -1,6 +1,7 @@
 import type { WireBinding } from '../messages/bodies.js';
 import { envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
+import { FENCE, type CommandFence } from './agent-lives.store.js';
 import { sendCommands } from './commands.store.js';
 import type { Tx } from './database.js';
 import { readStatesAround, touchHosts, touchTakings, writeDeviceStates } from './device-states.store.js';
@@ -71,6 +72,8 @@ export async function lockClaims(tx: Tx, claimIds: readonly string[]): Promise<L
 export interface Confirmed {
   readonly claim: LockedClaim;
   readonly bindings: readonly WireBinding[];
+  /** The life of the agent that bound them. */
+  readonly epoch?: number;
 }
 
 /**
@@ -97,9 +100,11 @@ export async function confirmClaims(tx: Tx, confirmed: readonly Confirmed[]): Pr
       bindings.map(({ binding }) => JSON.stringify(binding)),
     ],
   );
-  await tx.query(`UPDATE claims SET status = 'allocated', expires_at = NULL, updated_at = now() WHERE id = ANY($1)`, [
-    claimIds,
-  ]);
+  await tx.query(
+    `UPDATE claims c SET status = 'allocated', expires_at = NULL, updated_at = now(), epoch = coalesce(e.epoch, c.epoch)
+       FROM unnest($1::uuid[], $2::bigint[]) AS e(id, epoch) WHERE c.id = e.id`,
+    [claimIds, confirmed.map(({ epoch }) => epoch ?? null)],
+  );
   await tx.query(
     `UPDATE servers SET status = 'ACTIVE', task_state = NULL, fault = NULL, updated_at = now() WHERE id = ANY($1)`,
     [confirmed.map(({ claim }) => claim.serverId)],
@@ -164,18 +169,21 @@ export async function sendRelease(tx: Tx, claim: ToRelease): Promise<void> {
 async function sendReleases(tx: Tx, claims: readonly ToRelease[]): Promise<void> {
   if (claims.length === 0) return;
   const rows = (await tx.query(
-    `SELECT c.id, c.split_from, array_agg(d.address ORDER BY d.address) AS addresses
-       FROM claims c JOIN allocations a ON a.claim_id = c.id AND a.released_at IS NULL JOIN devices d ON d.id = a.device_id
-      WHERE c.id = ANY($1) AND c.split_from IS NOT NULL GROUP BY c.id`,
+    `SELECT c.id, c.split_from, ${FENCE} AS fence,
+            CASE WHEN c.split_from IS NOT NULL THEN
+              (SELECT array_agg(d.address ORDER BY d.address) FROM allocations a JOIN devices d ON d.id = a.device_id
+                WHERE a.claim_id = c.id AND a.released_at IS NULL) END AS addresses
+       FROM claims c JOIN hosts h ON h.id = c.host_id WHERE c.id = ANY($1)`,
     [claims.map((claim) => claim.id)],
-  )) as { id: string; split_from: string; addresses: string[] }[];
-  const splits = new Map(rows.map((row) => [row.id, { claim_id: row.split_from, addresses: row.addresses }]));
+  )) as { id: string; split_from: string | null; fence: CommandFence; addresses: string[] | null }[];
+  const known = new Map(rows.map((row) => [row.id, row]));
   await sendCommands(
     tx,
     'devices.release',
     claims.map(({ id, serverId, hostName }) => {
-      const split = splits.get(id);
-      return { host: hostName, body: { claim_id: id, server_id: serverId, ...(split && { split_from: split }) } };
+      const { split_from: from = null, fence = {}, addresses = null } = known.get(id) ?? {};
+      const split = from === null ? {} : { split_from: { claim_id: from, addresses: addresses ?? [] } };
+      return { host: hostName, body: { claim_id: id, server_id: serverId, ...split, ...fence } };
     }),
   );
 }

@@ -3,6 +3,7 @@ import { agentQueue } from '../messages/routes.js';
 import type { ChosenDevice, Decision } from '../placement/decision.js';
 import { decisionBodies } from './audit-bodies.js';
 import { auditing, auditValues } from './audit.store.js';
+import { FENCE, type CommandFence } from './agent-lives.store.js';
 import type { Tx } from './database.js';
 import { addToOutbox } from './outbox.store.js';
 
@@ -35,22 +36,26 @@ export async function writeAllocations(tx: Tx, claims: readonly ClaimDevices[]):
 export async function sendPrepare(tx: Tx, claimIds: readonly string[]): Promise<void> {
   if (claimIds.length === 0) return;
   const rows = (await tx.query(
-    `SELECT c.id AS claim_id, c.server_id, h.name AS host,
+    `SELECT c.id AS claim_id, c.server_id, h.name AS host, ${FENCE} AS fence,
             json_agg(json_build_object('address', d.address, 'vendor_id', d.vendor_id, 'product_id', d.product_id)
                      ORDER BY d.address) AS devices
        FROM claims c JOIN hosts h ON h.id = c.host_id JOIN allocations a ON a.claim_id = c.id
        JOIN devices d ON d.id = a.device_id
-      WHERE c.id = ANY($1) GROUP BY c.id, c.server_id, h.name`,
+      WHERE c.id = ANY($1) GROUP BY c.id, c.server_id, h.id`,
     [claimIds],
   )) as {
     claim_id: string;
     server_id: string;
     host: string;
+    fence: CommandFence;
     devices: { address: string; vendor_id: string; product_id: string }[];
   }[];
   await addToOutbox(
     tx,
-    rows.map(({ host, ...body }) => ({ queue: agentQueue(host), message: envelope('devices.prepare', body) })),
+    rows.map(({ host, fence, ...body }) => ({
+      queue: agentQueue(host),
+      message: envelope('devices.prepare', { ...body, ...fence }),
+    })),
   );
 }
 

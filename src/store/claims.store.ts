@@ -3,6 +3,7 @@ import { BerthError } from '../errors.js';
 import type { PrepareTarget } from '../messages/bodies.js';
 import type { Address } from '../pci/address.js';
 import type { Placement } from '../placement/decision.js';
+import { readIncarnations, type CommandFence } from './agent-lives.store.js';
 import { writeAllocations, writeDecisions } from './claim-rows.store.js';
 import { sendCommands } from './commands.store.js';
 import type { Tx } from './database.js';
@@ -259,7 +260,8 @@ async function writePlaced(
   await touchTakings(tx, countHosts(placed));
   const servers = placed.filter(({ server }) => !server.placement);
   await settleServers(tx, servers);
-  await insertClaims(tx, claims, claimTimeoutMs);
+  const numbers = await insertClaims(tx, claims, claimTimeoutMs);
+  const incarnations = await readIncarnations(tx, [...new Set(placed.map(hostId))]);
   await writeAllocations(
     tx,
     claims.map(({ claimId, server, decision }) => ({ claimId, serverId: server.id, devices: decision.devices })),
@@ -272,9 +274,16 @@ async function writePlaced(
       .filter(({ decision }) => decision.devices.length > 0)
       .map(({ claimId, server, decision }) => ({
         host: decision.hostName,
-        body: { claim_id: claimId, server_id: server.id, devices: targetsOf(decision, states) },
+        body: {
+          ...{ claim_id: claimId, server_id: server.id, devices: targetsOf(decision, states) },
+          ...fenceOf(numbers.get(claimId), incarnations.get(decision.hostName)),
+        },
       })),
   );
+}
+
+function fenceOf(number: number | undefined, incarnation: string | undefined): CommandFence {
+  return number === undefined || incarnation === undefined ? {} : { claim_number: number, incarnation };
 }
 
 function targetsOf({ hostId, devices }: Placement, states: ReadonlyMap<string, HostDeviceStates>): PrepareTarget[] {
@@ -301,18 +310,20 @@ async function settleServers(tx: Tx, placed: readonly PlacedServer[]): Promise<v
   );
 }
 
+/** @returns the number of each claim */
 async function insertClaims(
   tx: Tx,
   claims: readonly (PlacedServer & { readonly claimId: string })[],
   claimTimeoutMs: number,
-): Promise<void> {
-  await tx.query(
+): Promise<ReadonlyMap<string, number>> {
+  const rows = (await tx.query(
     `INSERT INTO claims (id, server_id, host_id, attempt, status, vcpus, memory_mb, disk_gb, numa_cells, expires_at)
      SELECT id, server_id, host_id, attempt, CASE WHEN devices > 0 THEN 'claimed' ELSE 'allocated' END,
             vcpus, memory_mb, disk_gb, numa_cells,
             CASE WHEN devices > 0 THEN now() + $10::int * interval '1 millisecond' END
        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::int[], $7::int[], $8::jsonb[], $9::int[])
-         AS c(id, server_id, host_id, attempt, vcpus, memory_mb, disk_gb, numa_cells, devices)`,
+         AS c(id, server_id, host_id, attempt, vcpus, memory_mb, disk_gb, numa_cells, devices)
+     RETURNING id, number`,
     [
       claims.map((claim) => claim.claimId),
       ids(claims),
@@ -325,7 +336,8 @@ async function insertClaims(
       claims.map((claim) => claim.decision.devices.length),
       claimTimeoutMs,
     ],
-  );
+  )) as { id: string; number: number }[];
+  return new Map(rows.map(({ id, number }) => [id, number]));
 }
 
 function placedEvent({ server, decision }: PlacedServer): ServerEvent {

@@ -8,6 +8,7 @@ import { DecisionJournal1763800001000 } from '../../migrations/1763800001000-dec
 import { Placements1764000000000 } from '../../migrations/1764000000000-placements.js';
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { Quotas1764000002000 } from '../../migrations/1764000002000-quotas.js';
+import { Evacuation1764000004000 } from '../../migrations/1764000004000-evacuation.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
@@ -22,6 +23,7 @@ import {
   FlavorEntity,
 } from './entities/catalog.entities.js';
 import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
+import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities/evacuation.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
 import { QuotaEntity } from './entities/quota.entities.js';
 import {
@@ -79,6 +81,9 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       ServerEventEntity,
       OutboxEntity,
       IdempotencyKeyEntity,
+      AgentLifeEntity,
+      EvacuationEntity,
+      RemovedHostEntity,
       JournalFactsEntity,
       JournalEntryEntity,
       AuditPendingEntity,
@@ -103,6 +108,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       AgentJournals1764000005000,
       Quotas1764000002000,
       Reservations1764000003000,
+      Evacuation1764000004000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

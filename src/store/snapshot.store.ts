@@ -61,10 +61,18 @@ interface ChangedRow {
   readonly revision: number;
 }
 
+interface GoneRow {
+  readonly id: string;
+  readonly generation: null;
+}
+
 const HOSTS_PER_READ = 500;
 /** See `readRevised`. */
 const REVISED_AT_ONCE = 32;
 const REVISED_EVERY_MS = 2_000;
+/** Those without a generation are gone. */
+const CHANGED_HOSTS = `SELECT id, generation, facts_generation, revision FROM hosts WHERE changed_xid >= $1
+   UNION ALL SELECT id, NULL, NULL, NULL FROM removed_hosts WHERE changed_xid >= $1`;
 
 /** Reads hosts as decisions see them. `ids`: of these hosts only. */
 export async function readHosts(tx: Tx, ids: readonly string[]): Promise<HostSnapshot[]> {
@@ -228,12 +236,17 @@ export class SnapshotCache {
   private refreshing: Promise<void> | null = null;
   private taken = 0;
   private followers: ((host: HostSnapshot) => void)[] = [];
+  private droppers: (() => void)[] = [];
 
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Has `told` called with every host that is new or becomes another, in order; not with what is put ahead of a commit. */
-  follow(told: (host: HostSnapshot) => void): void {
+  /**
+   * Has `told` called with every host that is new or becomes another, in order; not with what is put ahead of a commit. `dropped` is
+   * called when hosts are gone.
+   */
+  follow(told: (host: HostSnapshot) => void, dropped: () => void): void {
     this.followers.push(told);
+    this.droppers.push(dropped);
   }
 
   /** Reads what has changed since the last time. Calls that come while one runs share the next. */
@@ -245,7 +258,9 @@ export class SnapshotCache {
 
   /** Reads these hosts anew and takes the ledger's word, also where it is older than what was put ahead of a commit. */
   async revert(ids: readonly string[]): Promise<void> {
-    for (const host of await this.readFully(ids)) this.set(host);
+    const read = await this.readFully(ids);
+    for (const host of read) this.set(host);
+    this.drop(ids.filter((id) => !read.some((host) => host.id === id)));
     this.taken += ids.length;
   }
 
@@ -289,15 +304,24 @@ export class SnapshotCache {
     this.places = new Map(this.hosts.map((host, place) => [host.id, place]));
   }
 
+  private drop(ids: readonly string[]): void {
+    const gone = new Set(ids.filter((id) => this.places.has(id)));
+    if (gone.size === 0) return;
+    const left = this.hosts.filter((host) => !gone.has(host.id));
+    this.hosts.length = 0;
+    this.places.clear();
+    this.insert(left);
+    for (const dropped of this.droppers) dropped();
+  }
+
   private async readChanges(): Promise<void> {
     // the horizon is taken before the rows are read: what commits in between is read again the next time
     const [now] = (await this.dataSource.query(
       `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon`,
     )) as [{ horizon: number }];
-    const rows = (await this.dataSource.query(
-      `SELECT id, generation, facts_generation, revision FROM hosts WHERE changed_xid >= $1`,
-      [this.horizon],
-    )) as ChangedRow[];
+    const changed = (await this.dataSource.query(CHANGED_HOSTS, [this.horizon])) as (ChangedRow | GoneRow)[];
+    this.drop(changed.filter((row) => row.generation === null).map((row) => row.id));
+    const rows = changed.filter((row): row is ChangedRow => row.generation !== null);
     const stale = rows.filter((row) => (this.get(row.id)?.generation ?? -1) < row.generation);
     const read = await this.readStale(stale);
     this.insert(read.filter((host) => !this.places.has(host.id)));

@@ -83,7 +83,7 @@ describe('devices for a server that runs', () => {
       'fails',
       async (claims: ClaimsService, claimId: string, serverId: string) =>
         claims.prepareFailed({
-          ...{ host: 'node-1', epoch: 1, claim_id: claimId, server_id: serverId },
+          ...{ host: 'node-1', epoch: 1_700_000_000_000, claim_id: claimId, server_id: serverId },
           ...{ code: 'binding.failed', message: 'EBUSY', address: null, step: 'unbind', errno: 'EBUSY' },
         }),
     ],
@@ -109,7 +109,7 @@ describe('devices for a server that runs', () => {
     await agentsAnswer();
     const [claim] = (await source.query(`SELECT id FROM claims WHERE kind = 'server'`)) as [{ id: string }];
     await new ClaimsService(ledger, SETTINGS).prepareFailed({
-      ...{ host: 'node-1', epoch: 1, claim_id: claim.id, server_id: id },
+      ...{ host: 'node-1', epoch: 1_700_000_000_000, claim_id: claim.id, server_id: id },
       ...{ code: 'device.missing', message: 'gone', address: null, step: 'check', errno: null },
     });
     expect(await states([id])).toEqual(['ERROR']);

@@ -6,7 +6,7 @@ import { createTestDatabase, type TestDatabase } from './postgres.js';
 const TABLES = [
   ...['hosts', 'servers', 'outbox', 'flavors', 'idempotency_keys'],
   ...['aliases', 'alias_versions', 'alias_origins', 'file_aliases'],
-  ...['aggregates', 'server_groups', 'quotas', 'reservations'],
+  ...['aggregates', 'server_groups', 'quotas', 'reservations', 'agent_lives', 'removed_hosts'],
 ];
 
 /**

@@ -130,11 +130,11 @@ export async function events(id: string): Promise<string[]> {
 export async function agentsAnswer(): Promise<void> {
   const claims = new ClaimsService(ledger, SETTINGS);
   const rows = (await source.query(
-    `SELECT c.id, c.status, c.server_id, h.name AS host FROM claims c JOIN hosts h ON h.id = c.host_id
+    `SELECT c.id, c.status, c.server_id, h.name AS host, h.epoch FROM claims c JOIN hosts h ON h.id = c.host_id
       WHERE c.status IN ('claimed', 'releasing') ORDER BY c.status DESC, c.created_at`,
-  )) as { id: string; status: string; server_id: string; host: string }[];
-  for (const { id, status, server_id, host } of rows) {
-    const signature = { host, epoch: 1, claim_id: id, server_id };
+  )) as { id: string; status: string; server_id: string; host: string; epoch: number }[];
+  for (const { id, status, server_id, host, epoch } of rows) {
+    const signature = { host, epoch, claim_id: id, server_id };
     if (status === 'releasing') await claims.released({ ...signature, devices: [] });
     else await claims.prepared({ ...signature, bindings: [] });
   }

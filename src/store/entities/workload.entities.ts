@@ -1,4 +1,4 @@
-import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, ForeignKey, Generated, Index, PrimaryColumn } from 'typeorm';
 import type { WireBinding } from '../../messages/bodies.js';
 import type { DeviceRequest, ExcludedHost, PlacementRequest } from '../../placement/request.js';
 import { DeviceEntity, HostEntity } from './inventory.entities.js';
@@ -132,6 +132,10 @@ export class ClaimEntity {
   @Column('text', { default: 'server' }) kind: ClaimKind;
   /** The claim that had the devices before they were to be detached: to the agent they are still that one's. */
   @Column('uuid', { nullable: true }) split_from: string | null;
+  /** A later claim has a higher one: see `docs/decisions/0018`. */
+  @Column('bigint') @Generated('increment') number: number;
+  /** Of the agent that prepared it. */
+  @Column('bigint', { nullable: true }) epoch: number | null;
 }
 
 @Entity('allocations')

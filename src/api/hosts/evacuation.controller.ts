@@ -1,0 +1,121 @@
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { BerthError } from '../../errors.js';
+import type { Tx } from '../../store/database.js';
+import {
+  askToLeave,
+  countReleasing,
+  listEvacuations,
+  lockHostToLeave,
+  readServersThere,
+  removeHost,
+  type HostToLeave,
+  type ServerThere,
+} from '../../store/evacuation-admin.store.js';
+import { findHost } from '../../store/inventory-views.store.js';
+import { Ledger } from '../../store/ledger.js';
+import { ApiProblems } from '../answers.js';
+import { NamePipe } from '../path-names.js';
+import { invalidFields } from '../request-validation.pipe.js';
+import { unknownHost } from '../unknown-names.js';
+import {
+  EvacuateBody,
+  EvacuationPlanView,
+  EvacuationView,
+  evacuationView,
+  planView,
+  RemoveHostQuery,
+} from './evacuation.dto.js';
+
+const NAMED_MAX = 10;
+
+/** Hosts that are to be left, and hosts that are gone. The scheduler moves the servers. */
+@ApiTags('hosts')
+@Controller('v1/hosts')
+export class EvacuationController {
+  constructor(private readonly ledger: Ledger) {}
+
+  @Post(':host/evacuate')
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'evacuateHost',
+    summary: 'Have the servers of a host placed elsewhere',
+    description:
+      'A server leaves when another host takes it; its old devices stay taken until the agent has given them back. One for ' +
+      'which there is no room stays where it is. Of a host that is down, what its agent holds is given back when it speaks again.',
+  })
+  @ApiAcceptedResponse({ type: EvacuationPlanView })
+  @ApiProblems(400, 404)
+  evacuate(@Param('host', NamePipe) name: string, @Body() body: EvacuateBody): Promise<EvacuationPlanView> {
+    return this.ledger.transaction(async (tx) => {
+      const host = await locked(tx, name);
+      const servers = chosen(await readServersThere(tx, host.id), body.server_ids);
+      const { reason = null, wait = true, force = false, disable = true } = body;
+      await askToLeave(tx, host, servers, { reason, waits: wait, force, disable });
+      return planView(host.name, servers);
+    });
+  }
+
+  @Get(':host/evacuation')
+  @ApiOperation({ operationId: 'getEvacuation', summary: 'How the evacuation of a host stands' })
+  @ApiOkResponse({ type: EvacuationView })
+  @ApiProblems(404)
+  async progress(@Param('host', NamePipe) name: string): Promise<EvacuationView> {
+    const host = await findHost(this.ledger.pool, name);
+    if (!host) throw await unknownHost(this.ledger.pool, name);
+    const rows = await listEvacuations(this.ledger.pool, host.id);
+    return evacuationView(host.name, rows, await countReleasing(this.ledger.pool, host.id));
+  }
+
+  @Delete(':host')
+  @HttpCode(204)
+  @ApiOperation({
+    operationId: 'removeHost',
+    summary: 'Say that a host is gone',
+    description:
+      'Its devices and what was claimed on it are forgotten. Only of a host that no server is on, and, without `force`, that is ' +
+      'down and disabled. Nobody looks whether the machine is off: that is yours to know. Should its agent speak again, the host ' +
+      'is known anew, and its agent is told to give back what it still holds.',
+  })
+  @ApiNoContentResponse({ description: 'It is forgotten.' })
+  @ApiProblems(400, 404, 409)
+  remove(@Param('host', NamePipe) name: string, @Query() { force = false }: RemoveHostQuery): Promise<void> {
+    return this.ledger.transaction(async (tx) => {
+      const host = await locked(tx, name);
+      assertEmpty(host, await readServersThere(tx, host.id));
+      if (!force) assertOutOfUse(host);
+      await removeHost(tx, host);
+    });
+  }
+}
+
+async function locked(tx: Tx, name: string): Promise<HostToLeave> {
+  const host = await lockHostToLeave(tx, name);
+  if (host) return host;
+  throw await unknownHost(tx, name);
+}
+
+function chosen(there: readonly ServerThere[], ids: readonly string[] | undefined): readonly ServerThere[] {
+  if (ids === undefined) return there;
+  const wanted = new Set(ids.map((id) => id.toLowerCase()));
+  const strange = [...wanted].filter((id) => !there.some((server) => server.id === id));
+  if (strange.length > 0) {
+    throw invalidFields(strange.map((id) => ({ field: 'server_ids', problem: `${id} is not on this host` })));
+  }
+  return there.filter(({ id }) => wanted.has(id));
+}
+
+function assertEmpty({ name }: HostToLeave, servers: readonly ServerThere[]): void {
+  if (servers.length === 0) return;
+  const named = servers.slice(0, NAMED_MAX).map((server) => `${server.name} (${server.id})`);
+  const more = servers.length > NAMED_MAX ? ` and ${servers.length - NAMED_MAX} more` : '';
+  throw new BerthError('host.in_use', `Servers are on host ${name}: ${named.join(', ')}${more}; evacuate it first`, {
+    details: { servers: servers.map(({ id }) => id) },
+  });
+}
+
+function assertOutOfUse({ name, status, enabled }: HostToLeave): void {
+  if (status === 'down' && !enabled) return;
+  const is = [...(status === 'up' ? ['up'] : []), ...(enabled ? ['enabled'] : [])].join(' and ');
+  throw new BerthError('host.in_use', `Host ${name} is ${is}; disable it and stop its agent, or say force=true`);
+}
