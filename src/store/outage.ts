@@ -21,6 +21,9 @@ const OUTAGE_MESSAGES = [
   /^timeout exceeded when trying to connect/,
   /^Client has encountered a connection error/,
   /^Driver not Connected/,
+  // a connection that broke in a transaction is given back at once; the transaction's next statement finds it gone
+  /^Database connection provided by a query runner was already released/,
+  /^Query runner already released/,
 ];
 /** Undefined table or column: the schema is not there, or is another one. */
 const SCHEMA_STATES: ReadonlySet<string> = new Set(['42P01', '42703']);

@@ -107,7 +107,12 @@ class Run {
     this.findings = await this.timed('audit_s', () => audit(this.world, load, originals));
     this.findings.unsettled.push(...unsettled);
     await this.countEnds();
-    await this.timed('clean_s', () => this.cleanUp(load, originals));
+    // what is wrong already is left for whoever looks
+    if (unsettled.length === 0) await this.timed('clean_s', () => this.cleanUp(load, originals));
+    // whatever breaks beneath it, an api knows what to call it
+    for (const [answer, count] of this.traffic.answers) {
+      if (answer.includes('internal.error')) this.findings.strange.push(`${answer}: ${count} times`);
+    }
   }
 
   private async makeLoad(): Promise<Load> {

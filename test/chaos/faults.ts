@@ -20,7 +20,7 @@ const LANES: readonly (readonly Fault[])[] = [
 ];
 const HOUR_S = 3_600;
 /** A lane rests so long, at least and at random more, between two faults. */
-const REST_MS = { roles: [200, 1_500], services: [3_000, 4_000] } as const;
+const REST_MS = { roles: [200, 1_500], services: [4_000, 5_000] } as const;
 
 /** Injects faults at random moments until it is told to end; the same seed makes the same choices. */
 export class Faults {

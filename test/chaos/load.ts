@@ -70,7 +70,8 @@ export class Load {
       const live = this.live();
       const action = this.random(10);
       if (live.length > this.pace.liveMax || (action < 3 && live.length > 0)) await this.deleteSome(live);
-      else if (action < 5 && live.length > 0) await this.look(live[this.random(live.length)]);
+      // the older ones: they have had time to become something
+      else if (action < 5 && live.length > 0) await this.look(live[this.random(Math.ceil(live.length / 2))]);
       else if (this.withPlacements && action < 8) await this.createBatch();
       else await this.createServer();
       await sleep(this.pace.restMs / 2 + this.random(this.pace.restMs));
