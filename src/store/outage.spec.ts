@@ -9,6 +9,8 @@ const failed = (driverError: object): Error =>
 describe('outageOf', () => {
   it.each([
     ['an administrator ended the connection', failed({ code: '57P01' }), 'unavailable'],
+    ['a statement took longer than it may', failed({ code: '57014' }), 'unavailable'],
+    ['a transaction rested longer than it may', failed({ code: '25P03' }), 'unavailable'],
     ['too many connections', failed({ code: '53300' }), 'unavailable'],
     ['the connection broke', failed(new Error('Connection terminated unexpectedly')), 'unavailable'],
     ['the connection broke in a transaction', new QueryRunnerProviderAlreadyReleasedError(), 'unavailable'],

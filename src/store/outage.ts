@@ -1,8 +1,8 @@
 /**
- * SQLSTATEs of a server that is gone, going, or full (connection, resources, operator's intervention), and of a database
- * that lets nobody in (authorization, no such database, no connections allowed).
+ * SQLSTATEs of a server that is gone, going, or full (connection, resources, operator's intervention), that did not answer
+ * within our time limits, and of a database that lets nobody in (authorization, no such database, no connections allowed).
  */
-const OUTAGE_STATES = /^(?:08...|53...|57P0[1-5]|28...|3D000|55000)$/;
+const OUTAGE_STATES = /^(?:08...|53...|57014|57P0[1-5]|25P0[34]|28...|3D000|55000)$/;
 const OUTAGE_ERRNOS: ReadonlySet<string> = new Set([
   ...[
     'ECONNREFUSED',

@@ -16,7 +16,7 @@ const GROWTH_SHARE = 0.15;
 const GROWTH_BYTES = 20 * 2 ** 20;
 const MIB = 2 ** 20;
 const SETTLE_MS = 60_000;
-const PACE = { workers: 4, restMs: 150, liveMax: 30 };
+const PACE = { workers: 6, restMs: 150, liveMax: 30 };
 
 interface Options {
   readonly minutes: number;
