@@ -17,6 +17,8 @@ export interface Wanted {
   outcome: 'placed' | 'rejected' | null;
   /** Host and devices (addresses), as they were told to the client: by the placement's answer, or with `ACTIVE`. */
   told: { readonly host: string; readonly devices: readonly string[] } | null;
+  /** It was seen to have come to an end: ACTIVE, ERROR, placed. */
+  settled: boolean;
   deleteAsked: boolean;
   deleteAcknowledged: boolean;
 }
@@ -68,10 +70,13 @@ export class Load {
   private async work(): Promise<void> {
     while (!this.ended) {
       const live = this.live();
+      const settled = live.filter((one) => one.settled);
+      const isFull = live.length > this.pace.liveMax;
       const action = this.random(10);
-      if (live.length > this.pace.liveMax || (action < 3 && live.length > 0)) await this.deleteSome(live);
-      // the older ones: they have had time to become something
-      else if (action < 5 && live.length > 0) await this.look(live[this.random(Math.ceil(live.length / 2))]);
+      if (settled.length > 0 && (isFull || action < 2)) await this.deleteSome(settled);
+      // in the middle of its making
+      else if (live.length > 0 && action === 2) await this.deleteSome(live);
+      else if (live.length > 0 && (isFull || action < 5)) await this.lookAtOne(live, isFull);
       else if (this.withPlacements && action < 8) await this.createBatch();
       else await this.createServer();
       await sleep(this.pace.restMs / 2 + this.random(this.pace.restMs));
@@ -87,14 +92,8 @@ export class Load {
     const devices = WISHES[this.random(WISHES.length)] ?? '';
     const [ids, key] = [new Set<string>(), `chaos-${kind}-${++this.count}`];
     const one: Wanted = {
-      key,
-      kind,
-      devices,
-      ids,
-      outcome: null,
-      told: null,
-      deleteAsked: false,
-      deleteAcknowledged: false,
+      ...{ key, kind, devices, ids, outcome: null, told: null },
+      ...{ settled: false, deleteAsked: false, deleteAcknowledged: false },
     };
     this.wanted.push(one);
     return one;
@@ -125,6 +124,12 @@ export class Load {
     if (this.random(DUPLICATES) === 0) await send();
   }
 
+  private lookAtOne(live: readonly Wanted[], isFull: boolean): Promise<void> {
+    const unsettled = live.filter((one) => !one.settled);
+    const these = isFull && unsettled.length > 0 ? unsettled : live;
+    return this.look(these[this.random(these.length)]);
+  }
+
   /** A server that was seen ACTIVE with devices is an acknowledgement, too. */
   private async look(one: Wanted | undefined): Promise<void> {
     const id = one?.ids.values().next().value;
@@ -132,6 +137,7 @@ export class Load {
     const answer = await this.client.ask({ method: 'GET', path: `/v1/servers/${id}` });
     if (answer === null || one.deleteAsked) return;
     const server = answer.body as ShownServer;
+    one.settled = server.status === 'ACTIVE' || server.status === 'ERROR';
     if (answer.status !== 200) {
       this.strange.push(`look at ${one.key} ${id}: ${answer.status}`);
     } else if (server.status === 'ACTIVE' && server.host !== null) {

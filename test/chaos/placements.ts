@@ -55,6 +55,7 @@ function note(one: Wanted, shown: ShownPlacement, strange: string[]): void {
     strange.push(`placement ${one.key} has moved from ${JSON.stringify(one.told)} to ${JSON.stringify(told)}`);
   }
   one.told ??= told;
+  one.settled = true;
 }
 
 /** Gives a batch back; an answer says that the ledger has it. */
