@@ -32,9 +32,8 @@ async function runInOwnMounts() {
     ['--mount', '--propagation', 'private', '--', ...tied, process.execPath, ...process.argv.slice(1)],
     { env: { ...process.env, [MARK]: '1' }, stdio: 'inherit' },
   );
-  // Ctrl-C reaches both of us; a signal to us alone is passed on.
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  process.on('SIGINT', () => undefined);
+  // Ctrl-C reaches both of us, a signal may be for us alone: it is passed on, and we wait for the end inside.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   process.exitCode = await new Promise((resolve) => {
     child.once('error', (error) => {
       process.stderr.write(`${error.message}\n`);

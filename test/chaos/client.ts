@@ -40,7 +40,7 @@ export class Client {
   async ask(question: Question): Promise<Answer | null> {
     for (let attempt = 1; ; attempt++) {
       const answer = await this.attempt(question);
-      if (answer !== null && answer.status < 500 && answer.status !== 429) {
+      if (answer !== null && isLast(answer)) {
         this.traffic.answered++;
         return { ...answer, attempts: attempt };
       }
@@ -77,6 +77,11 @@ export class Client {
     const line = words.join(' ').trim();
     this.traffic.answers.set(line, (this.traffic.answers.get(line) ?? 0) + 1);
   }
+}
+
+/** Not one that says "ask again". */
+function isLast({ status, body }: Omit<Answer, 'attempts'>): boolean {
+  return status < 500 && status !== 429 && (body as { code?: string }).code !== 'claim.conflict';
 }
 
 function nameOf(path: string): string {

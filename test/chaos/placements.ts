@@ -40,8 +40,9 @@ export async function createPlacements(
 }
 
 function note(one: Wanted, shown: ShownPlacement, strange: string[]): void {
-  if (one.outcome !== null && one.outcome !== shown.outcome) {
-    strange.push(`placement ${one.key}: first ${one.outcome}, then ${shown.outcome}`);
+  // the other way round is right: a key is kept for what was placed
+  if (one.outcome === 'placed' && shown.outcome === 'rejected' && !one.deleteAsked) {
+    strange.push(`placement ${one.key}: first placed, then rejected`);
   }
   one.outcome = shown.outcome;
   if (shown.outcome !== 'placed') return;
