@@ -4,6 +4,7 @@ import type { Envelope, MessageType } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
 import { ClaimsService } from './claims.service.js';
 import { InventoryService } from './inventory.service.js';
+import { OutagePatience } from './outage-patience.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { SchedulingService } from './scheduling.service.js';
 
@@ -23,6 +24,7 @@ const MAKES_ROOM: ReadonlySet<string> = new Set<MessageType>([
 @Injectable()
 export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private subscriptions: readonly Subscription[] = [];
+  private readonly patience = new OutagePatience();
 
   constructor(
     private readonly bus: Bus,
@@ -44,12 +46,13 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
 
   /** Finishes what is in the handlers and returns the rest, while database and broker are still there. */
   async beforeApplicationShutdown(): Promise<void> {
+    this.patience.stop();
     await Promise.all(this.subscriptions.map((subscription) => subscription.stop()));
     await this.scheduling.recorded();
   }
 
   private async handle(message: Envelope): Promise<void> {
-    await this.dispatch(message);
+    await this.patience.through(() => this.dispatch(message));
     this.relay.nudge();
     // nobody waits for it, and what goes wrong is made good by the next sweep
     if (MAKES_ROOM.has(message.type)) void this.scheduling.lookAtQueue().catch(() => undefined);

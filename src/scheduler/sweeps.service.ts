@@ -6,6 +6,7 @@ import { readExpiredClaims, takeSlowReleases } from '../store/claim-outcomes.sto
 import { silenceHosts } from '../store/inventory.store.js';
 import { purgeJournal } from '../store/journal.store.js';
 import { Ledger } from '../store/ledger.js';
+import { redateTimesAhead } from '../store/times-ahead.store.js';
 import { dropOldIdempotencyKeys, nudgeUnfinished } from '../store/unfinished.store.js';
 import { ClaimsService } from './claims.service.js';
 import type { SchedulingService } from './scheduling.service.js';
@@ -55,6 +56,7 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
   async sweep(): Promise<void> {
     const canHear = this.bus.isReady() && this.bus.unheardQueues().length === 0;
     this.hearingSince = canHear ? (this.hearingSince ?? Date.now()) : null;
+    await this.attempt('times ahead', () => this.redateTimesAhead());
     await this.attempt('expired claims', () => this.expireClaims());
     await this.attempt('slow releases', () => this.remindReleases());
     await this.attempt('unfinished servers', () => this.nudgeServers());
@@ -79,6 +81,11 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
    */
   private hasHeardFor(ms: number): boolean {
     return this.hearingSince !== null && Date.now() - this.hearingSince >= ms;
+  }
+
+  private async redateTimesAhead(): Promise<void> {
+    const count = await this.ledger.transaction((tx) => redateTimesAhead(tx, this.settings.claimTimeoutMs));
+    if (count > 0) this.log.warn({ message: 'times lie ahead: the clock of the database was set back', count });
   }
 
   private async expireClaims(): Promise<void> {

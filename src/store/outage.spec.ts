@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { QueryRunnerAlreadyReleasedError, QueryRunnerProviderAlreadyReleasedError } from 'typeorm';
 import { describe, expect, it } from 'vitest';
 import { outageOf } from './outage.js';
 
@@ -8,8 +9,12 @@ const failed = (driverError: object): Error =>
 describe('outageOf', () => {
   it.each([
     ['an administrator ended the connection', failed({ code: '57P01' }), 'unavailable'],
+    ['a statement took longer than it may', failed({ code: '57014' }), 'unavailable'],
+    ['a transaction rested longer than it may', failed({ code: '25P03' }), 'unavailable'],
     ['too many connections', failed({ code: '53300' }), 'unavailable'],
     ['the connection broke', failed(new Error('Connection terminated unexpectedly')), 'unavailable'],
+    ['the connection broke in a transaction', new QueryRunnerProviderAlreadyReleasedError(), 'unavailable'],
+    ['the connection broke in a query', new QueryRunnerAlreadyReleasedError(), 'unavailable'],
     ['no free connection in time', new Error('timeout exceeded when trying to connect'), 'unavailable'],
     ['no such table', failed({ code: '42P01' }), 'not_migrated'],
     ['a constraint', failed({ code: '23505' }), null],

@@ -1,8 +1,8 @@
 /**
- * SQLSTATEs of a server that is gone, going, or full (connection, resources, operator's intervention), and of a database
- * that lets nobody in (authorization, no such database, no connections allowed).
+ * SQLSTATEs of a server that is gone, going, or full (connection, resources, operator's intervention), that did not answer
+ * within our time limits, and of a database that lets nobody in (authorization, no such database, no connections allowed).
  */
-const OUTAGE_STATES = /^(?:08...|53...|57P0[1-5]|28...|3D000|55000)$/;
+const OUTAGE_STATES = /^(?:08...|53...|57014|57P0[1-5]|25P0[34]|28...|3D000|55000)$/;
 const OUTAGE_ERRNOS: ReadonlySet<string> = new Set([
   ...[
     'ECONNREFUSED',
@@ -21,6 +21,9 @@ const OUTAGE_MESSAGES = [
   /^timeout exceeded when trying to connect/,
   /^Client has encountered a connection error/,
   /^Driver not Connected/,
+  // a connection that broke in a transaction is given back at once; the transaction's next statement finds it gone
+  /^Database connection provided by a query runner was already released/,
+  /^Query runner already released/,
 ];
 /** Undefined table or column: the schema is not there, or is another one. */
 const SCHEMA_STATES: ReadonlySet<string> = new Set(['42P01', '42703']);

@@ -42,6 +42,11 @@ export class BerthProcess {
     return this.address;
   }
 
+  /** Of the life under way; null when there is none. */
+  get pid(): number | null {
+    return this.isRunning() ? (this.child?.pid ?? null) : null;
+  }
+
   /** Everything that it printed, in all its lives. */
   log(): string {
     return this.output;

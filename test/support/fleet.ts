@@ -165,7 +165,12 @@ async function build(plan: FleetPlan, closing: (() => Promise<unknown>)[], close
   };
 }
 
-async function agentOf(host: FleetHost, directory: string, env: Readonly<Record<string, string>>): Promise<FleetAgent> {
+/** An agent that is not started yet, on a tree below `directory`. */
+export async function agentOf(
+  host: FleetHost,
+  directory: string,
+  env: Readonly<Record<string, string>>,
+): Promise<FleetAgent> {
   const { sysfs, proc } = await hostAt(join(directory, 'tree'), host.tree);
   const stateDir = join(directory, 'state');
   const process = new BerthProcess({
@@ -185,7 +190,8 @@ async function agentOf(host: FleetHost, directory: string, env: Readonly<Record<
   return new FleetAgent(host.name, process, sysfs, stateDir, join(directory, 'config'));
 }
 
-function writeConfig(directory: string, files: Readonly<Record<string, string>>): string[] {
+/** @returns the files' paths */
+export function writeConfig(directory: string, files: Readonly<Record<string, string>>): string[] {
   mkdirSync(directory, { recursive: true });
   return Object.entries(files).map(([name, text]) => {
     writeFileSync(join(directory, name), text);

@@ -55,7 +55,8 @@ export function beforeDeath(act: () => void): () => void {
 }
 
 function actNow(): void {
-  for (const act of lastActs) act();
+  // the last begun first: what was started in a folder ends before the folder goes
+  for (const act of [...lastActs].toReversed()) act();
 }
 
 function dieOf(signal: NodeJS.Signals): void {

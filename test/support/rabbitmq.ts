@@ -15,6 +15,10 @@ export interface TestRabbitMq {
   readonly url: string;
   /** Ends it as a power cut would; the url refuses connections until `restart`. */
   kill9(): Promise<void>;
+  /** Stops its heart: connections stay open, and nobody answers on them. */
+  pause(): Promise<void>;
+  /** Goes on where it was paused; nothing when it was not. */
+  resume(): Promise<void>;
   /** Starts it again on the same port and data; resolves when it takes connections. */
   restart(): Promise<void>;
   /** Ends it and deletes its data. */
@@ -87,6 +91,12 @@ async function localBroker(
     },
     async kill9() {
       if (server !== null) await endChild(server, 'SIGKILL');
+    },
+    async pause() {
+      server?.kill('SIGSTOP');
+    },
+    async resume() {
+      server?.kill('SIGCONT');
     },
     async stop() {
       if (server !== null) await endChild(server, 'SIGTERM');
@@ -195,6 +205,12 @@ function containerBroker({ engine }: Extract<RabbitMqSource, { kind: 'container'
     },
     async kill9() {
       await run(engine, ['kill', '--signal', 'KILL', name]);
+    },
+    async pause() {
+      await run(engine, ['pause', name]);
+    },
+    async resume() {
+      await run(engine, ['unpause', name]).catch(() => undefined);
     },
     async stop() {
       await run(engine, ['rm', '--force', '--volumes', name]).catch(() => undefined);
