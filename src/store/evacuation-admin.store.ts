@@ -40,7 +40,7 @@ export interface ServerThere {
 /** Those that hold something on the host and are not being deleted; the most important first. */
 export async function readServersThere(tx: Tx, hostId: string): Promise<ServerThere[]> {
   return tx.query(
-    `SELECT s.id, s.name, coalesce(to_jsonb(s)->>'kind', 'server') AS kind, s.task_state AS "taskState" FROM servers s
+    `SELECT s.id, s.name, s.kind, s.task_state AS "taskState" FROM servers s
       WHERE s.host_id = $1 AND s.status IN ('BUILD', 'ACTIVE') ORDER BY s.priority DESC, s.created_at, s.id`,
     [hostId],
   );
