@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Chance } from './chance.js';
-import { Finding, type Record } from './record.js';
+import { Finding, type SeedRecord } from './record.js';
 
 /**
  * Who lets things happen, one at a time.
@@ -22,7 +22,7 @@ export class Conductor {
 
   constructor(
     private readonly chance: Chance,
-    private readonly record: Record,
+    private readonly record: SeedRecord,
     private readonly isLockWaiting: (pid: number) => Promise<boolean>,
   ) {}
 
@@ -107,7 +107,9 @@ export class Conductor {
     if (fault === 'crash after') return this.crash(life);
     if (fault === 'answer lost') return this.fail(point);
     if ('error' in outcome) {
-      if (/deadlock detected/.test(String(outcome.error))) throw new Finding(`deadlock: ${life.name} ${point.label}`);
+      // no statement of Berth counts on Postgres to refuse it: a deadlock, a constraint, a lost race are all findings
+      if (point.kind === 'sql')
+        throw new Finding(`Postgres refuses: ${life.name} ${point.label}: ${String(outcome.error)}`);
       point.reject(outcome.error);
     } else point.resolve(outcome.value);
   }

@@ -50,7 +50,7 @@ async function disagreeing({ source, machines }: World): Promise<string[]> {
   )) as { host: string; claim: string }[];
   return machines.flatMap((machine) => {
     const inLedger = rows.filter(({ host }) => host === machine.name).map(({ claim }) => claim);
-    const inJournal = machine.journal().map(({ claimId, devices }) => {
+    const inJournal = machine.journal.map(({ claimId, devices }) => {
       const addresses = devices.map(({ address }) => address).toSorted();
       return `${claimId}: ${addresses.join(' ')}`;
     });
@@ -61,9 +61,9 @@ async function disagreeing({ source, machines }: World): Promise<string[]> {
       ...inJournal
         .filter((claim) => !inLedger.includes(claim))
         .map((claim) => `only the journal has ${claim} on ${machine.name}`),
-      ...machine
-        .journal()
-        .flatMap(({ state, claimId }) => (state === 'prepared' ? [] : [`${claimId} is ${state} in the journal`])),
+      ...machine.journal.flatMap(({ state, claimId }) =>
+        state === 'prepared' ? [] : [`${claimId} is ${state} in the journal`],
+      ),
     ];
   });
 }
@@ -71,7 +71,7 @@ async function disagreeing({ source, machines }: World): Promise<string[]> {
 /** What nobody has is as it was at first: at the host with its own driver, and in the ledger for anybody to take. */
 async function notFree({ source, machines }: World): Promise<string[]> {
   const atHosts = machines.flatMap((machine) => {
-    const held = machine.journal().flatMap(({ devices }) => devices.map(({ address }) => address));
+    const held = machine.journal.flatMap(({ devices }) => devices.map(({ address }) => address));
     return machine.notAsBefore(new Set(held));
   });
   const kept = (await source.query(

@@ -19,7 +19,7 @@ const SMOOTH: Roughness = {
   bus: NO_BUS_FAULTS,
 };
 const NETWORK: Roughness = { ...SMOOTH, bus: { drop: 0.08, double: 0.12, delay: 0.15, reorder: 0.3 } };
-const CRASHES: Roughness = { ...SMOOTH, crash: 0.006, commitAnswerLost: 0.02 };
+const CRASHES: Roughness = { ...SMOOTH, crash: 0.008, commitAnswerLost: 0.03 };
 const HOSTS: Roughness = { ...SMOOTH, crash: 0.001, kernelRefuses: 0.08, journalFails: 0.02 };
 const ALL: Roughness = {
   ...{

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readJournal, type ClaimRecord } from '../../src/compute-agent/journal-state.js';
 import { attach, detach } from '../../src/compute-agent/simulated-kernel-drivers.js';
@@ -132,7 +132,8 @@ export class Machine {
   }
 
   /** What the agent's journal holds now. */
-  journal(): readonly ClaimRecord[] {
+  get journal(): readonly ClaimRecord[] {
+    if (!existsSync(join(this.stateDir, 'journal.json'))) return [];
     const { state, problem } = readJournal(readFileSync(join(this.stateDir, 'journal.json'), 'utf8'));
     if (!state) throw new Error(`journal of ${this.name}: ${problem}`);
     return state.claims;

@@ -1,4 +1,6 @@
 import type { DataSource } from 'typeorm';
+import type { Machine } from './hosts-on-disk.js';
+import type { World } from './world.js';
 
 /** What holds in the ledger after every step, whatever has gone wrong before: each is a query that finds nothing. */
 const RULES: Readonly<Record<string, string>> = {
@@ -62,16 +64,37 @@ const QUERY = `WITH ${HELD} ${Object.entries(RULES)
 /** Messages that have left the outbox for good. */
 const RELAYED = `SELECT id FROM relayed EXCEPT SELECT message->>'id' FROM outbox`;
 
-/**
- * @param taken  ids of the messages that the broker took
- * @returns what does not hold, each a sentence
- */
-export async function brokenInvariants(source: DataSource, taken: ReadonlySet<string>): Promise<string[]> {
+/** @returns what does not hold, each a sentence */
+export async function brokenInvariants({ source, broker, machines }: World): Promise<string[]> {
   const rows = (await source.query(QUERY)) as { rule: string; what: string }[];
   const relayed = (await source.query(RELAYED)) as { id: string }[];
-  const lost = relayed.filter(({ id }) => !taken.has(id));
+  const lost = relayed.filter(({ id }) => !broker.taken.has(id));
   return [
     ...rows.map(({ rule, what }) => `${rule}: ${what}`),
     ...lost.map(({ id }) => `a message left the outbox and never reached the broker: ${id}`),
+    ...(await boundButFree(source, machines)),
   ];
+}
+
+/**
+ * What an agent has bound, or is binding, is taken in the ledger: by the claim that the agent knows, or by one that was split
+ * from it. (What it is giving back may be free already: when undoing a failed claim fails as well, the next claim finishes that.)
+ */
+async function boundButFree(source: DataSource, machines: readonly Machine[]): Promise<string[]> {
+  const held = machines.flatMap(({ name, journal }) =>
+    journal
+      .filter(({ state }) => state !== 'releasing')
+      .flatMap(({ claimId, devices }) => devices.map(({ address }) => ({ name, claimId, address }))),
+  );
+  if (held.length === 0) return [];
+  const free = (await source.query(
+    `SELECT j.name || ' ' || j.address || ' of claim ' || left(j.claim_id::text, 8) AS what
+       FROM unnest($1::text[], $2::uuid[], $3::text[]) AS j(name, claim_id, address)
+      WHERE NOT EXISTS (
+        SELECT 1 FROM allocations a JOIN claims c ON c.id = a.claim_id JOIN devices d ON d.id = a.device_id
+          JOIN hosts h ON h.id = d.host_id
+         WHERE a.released_at IS NULL AND h.name = j.name AND d.address = j.address AND j.claim_id IN (c.id, c.split_from))`,
+    [held.map(({ name }) => name), held.map(({ claimId }) => claimId), held.map(({ address }) => address)],
+  )) as { what: string }[];
+  return free.map(({ what }) => `an agent holds what is free in the ledger: ${what}`);
 }

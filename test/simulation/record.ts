@@ -1,5 +1,5 @@
 /** What happened to one seed: told in order, and counted. */
-export class Record {
+export class SeedRecord {
   readonly lines: string[] = [];
   readonly counts = new Map<string, number>();
 

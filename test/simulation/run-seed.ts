@@ -6,7 +6,7 @@ import { BerthError } from '../../src/errors.js';
 import { brokenAtRest } from './end-state.js';
 import { MadeFault } from './faults.js';
 import { brokenInvariants } from './invariants.js';
-import { Finding, type Record } from './record.js';
+import { Finding, type SeedRecord } from './record.js';
 import { comeToRest, settle } from './rest.js';
 import { STEP_KINDS, type Started } from './steps.js';
 import { buildWorld, type World } from './world.js';
@@ -18,7 +18,7 @@ import { buildWorld, type World } from './world.js';
  * @param directory  of this seed's own; it is removed
  * @throws Finding what always holds did not
  */
-export async function runSeed(seed: number, source: DataSource, directory: string, record: Record): Promise<void> {
+export async function runSeed(seed: number, source: DataSource, directory: string, record: SeedRecord): Promise<void> {
   mkdirSync(directory, { recursive: true });
   let world: World | null = null;
   try {
@@ -28,7 +28,7 @@ export async function runSeed(seed: number, source: DataSource, directory: strin
     const steps = world.chance.between(25, 60);
     for (let step = 1; step <= steps; step++) await runStep(world, step);
     await comeToRest(world);
-    await check('at rest', [...(await brokenInvariants(source, world.broker.taken)), ...(await brokenAtRest(world))]);
+    await check('at rest', [...(await brokenInvariants(world)), ...(await brokenAtRest(world))]);
     record.count('points', world.conductor.performed);
   } finally {
     for (const role of world?.roles ?? []) await role.kill(); // what they have open is rolled back
@@ -41,19 +41,15 @@ async function runStep(world: World, step: number): Promise<void> {
   const { chance, broker, record } = world;
   broker.step = step;
   const count = chance.is(0.55) ? 1 : chance.between(2, 4);
-  const started: Started[] = [];
-  const names: string[] = [];
+  const kinds = Array.from({ length: count }, () => chance.weighted(STEP_KINDS));
   record.count('steps');
-  for (let index = 0; index < count; index++) {
-    const kind = chance.weighted(STEP_KINDS);
-    names.push(kind.name);
-    started.push(...(await kind.start(world)));
-  }
-  record.tell(`step ${step}: ${names.join(', ')}`);
+  record.tell(`step ${step}: ${kinds.map(({ name }) => name).join(', ')}`);
+  const started: Started[] = [];
+  for (const kind of kinds) started.push(...(await kind.start(world)));
   for (const { operation } of started) record.tell(`    ${operation.life.name} ${operation.title}`);
   await settle(world, started);
   for (const { operation } of started) tellEnd(world, operation);
-  await check(`after step ${step}`, await brokenInvariants(world.source, broker.taken));
+  await check(`after step ${step}`, await brokenInvariants(world));
 }
 
 function tellEnd({ record }: World, { life, title, state, value }: Started['operation']): void {

@@ -6,11 +6,12 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { temporaryDirectory } from '../support/hosts.js';
 import { takeOverWaits } from './conductor.js';
 import { openSeedDatabase, type SeedDatabase } from './database.js';
-import { Finding, Record } from './record.js';
+import { Finding, SeedRecord } from './record.js';
 import { runSeed, seedDirectory } from './run-seed.js';
 import type { Totals } from './totals.js';
 
 const SEEDS_PER_TEST = 20;
+const REPEATED_SEED = 900_000;
 /** Of seeds that find something, so many are told by each worker; the rest is not run. */
 const FINDINGS_MAX = 3;
 const VERBOSE = process.env['VERBOSE'] === '1';
@@ -34,7 +35,13 @@ export function simulate(worker: number, workers: number): void {
   });
 
   describe('simulation of faults', () => {
-    if (seeds.length === 0) it('has no seeds for this worker', () => expect(seeds).toEqual([]));
+    it('tells the same of a seed each time', { timeout: 120_000 }, async () => {
+      const [first, second] = [new SeedRecord(), new SeedRecord()];
+      for (const record of [first, second]) await told(REPEATED_SEED + worker, record);
+      expect(second.lines.join('\n')).toBe(first.lines.join('\n'));
+      expect(second.counts).toEqual(first.counts);
+    });
+
     for (let from = 0; from < seeds.length; from += SEEDS_PER_TEST) {
       const some = seeds.slice(from, from + SEEDS_PER_TEST);
       it(`holds for seeds ${some[0]} to ${some.at(-1)}`, { timeout: 30_000 * some.length }, async () => {
@@ -47,18 +54,22 @@ export function simulate(worker: number, workers: number): void {
     }
   });
 
+  async function told(seed: number, record: SeedRecord): Promise<void> {
+    await database.begin(seed);
+    await runSeed(seed, database.source, seedDirectory(directory, seed), record);
+  }
+
   async function run(seed: number): Promise<string[]> {
-    const record = new Record();
+    const record = new SeedRecord();
     const startedAt = performance.now();
     try {
-      await database.begin(seed);
-      await runSeed(seed, database.source, seedDirectory(directory, seed), record);
+      await told(seed, record);
       if (VERBOSE) process.stdout.write(`${logOf(seed, record)}\n`);
       return [];
     } catch (error) {
       totals.findings += 1;
       const what = error instanceof Finding ? error.message : error instanceof Error ? error.stack : String(error);
-      process.stdout.write(`${logOf(seed, record)}\n`);
+      process.stdout.write(`${logOf(seed, record)}\n${what}\n`);
       return [`seed ${seed} (SEED=${seed} npm run test:simulation tells all of it): ${what}`];
     } finally {
       totals.seeds += 1;
@@ -68,6 +79,6 @@ export function simulate(worker: number, workers: number): void {
   }
 }
 
-function logOf(seed: number, record: Record): string {
+function logOf(seed: number, record: SeedRecord): string {
   return `── seed ${seed}\n${record.lines.join('\n')}\n──`;
 }

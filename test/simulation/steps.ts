@@ -22,14 +22,14 @@ export interface StepKind {
 
 /** A new kind of step is a line here. */
 export const STEP_KINDS: readonly [StepKind, ...StepKind[]] = [
-  { name: 'create', weight: 14, start: (world) => ask(world, createRequest(world)) },
+  { name: 'create', weight: 12, start: (world) => ask(world, createRequest(world)) },
   { name: 'delete', weight: 7, start: (world) => ask(world, deleteRequest(world)) },
   { name: 'attach', weight: 4, start: (world) => onServer(world, 'attaches', attach) },
   { name: 'detach', weight: 4, start: detachRequest },
   { name: 'ask again', weight: 6, start: askAgain },
   { name: 'host on or off', weight: 3, start: switchHost },
   { name: 'alias change', weight: 1, start: changeAlias },
-  { name: 'relay', weight: 14, start: relay },
+  { name: 'relay', weight: 18, start: relay },
   { name: 'deliver', weight: 34, start: deliverSome },
   { name: 'sweep', weight: 5, start: sweep },
   { name: 'look', weight: 4, start: (world) => someAgent(world, 'look') },

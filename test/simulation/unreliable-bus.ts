@@ -3,7 +3,7 @@ import { BerthError } from '../../src/errors.js';
 import { decodeEnvelope, encodeEnvelope, type Envelope, type MessageType } from '../../src/messages/envelope.js';
 import type { Chance } from './chance.js';
 import type { Conductor, Life, Operation } from './conductor.js';
-import type { Record } from './record.js';
+import type { SeedRecord } from './record.js';
 
 const BYTES_MAX = 4 * 1024 * 1024;
 /** After so many deliveries a message goes to the dead letters, as with the broker's limit. */
@@ -37,7 +37,7 @@ export class Broker {
 
   constructor(
     private readonly chance: Chance,
-    private readonly record: Record,
+    private readonly record: SeedRecord,
   ) {}
 
   put(queue: string, message: Envelope): void {

@@ -8,7 +8,7 @@ import { Chance } from './chance.js';
 import { Conductor, type Operation } from './conductor.js';
 import { FaultsOfSeed, type Roughness, roughnessOf } from './faults.js';
 import { Machine, SHAPE_COUNT } from './hosts-on-disk.js';
-import type { Record } from './record.js';
+import type { SeedRecord } from './record.js';
 import { AgentRole, ApiRole, type Outside, RelayRole, type Role, SchedulerRole } from './roles.js';
 import { Broker, NO_BUS_FAULTS } from './unreliable-bus.js';
 
@@ -22,7 +22,7 @@ export interface Unanswered {
 /** Everything of one seed: the machines, the roles, and what the clients know. */
 export interface World {
   readonly source: DataSource;
-  readonly record: Record;
+  readonly record: SeedRecord;
   /** Of the steps: what is asked for, and when. */
   readonly chance: Chance;
   readonly conductor: Conductor;
@@ -51,7 +51,12 @@ const ALIASES = [
 ];
 
 /** @param directory  an empty one, for the machines' trees */
-export async function buildWorld(seed: number, source: DataSource, directory: string, record: Record): Promise<World> {
+export async function buildWorld(
+  seed: number,
+  source: DataSource,
+  directory: string,
+  record: SeedRecord,
+): Promise<World> {
   const chance = new Chance(seed, 1);
   const conductor = new Conductor(new Chance(seed, 2), record, (pid) => isLockWaiting(source, pid));
   const broker = new Broker(new Chance(seed, 3), record);
