@@ -52,7 +52,7 @@ export class Broker {
     this.queueOf(queue).push({ bytes, title, notBefore, deliveries: 0 });
     if (!this.chance.is(double)) return;
     this.record.fault('message doubled', `${title} for ${queue}`);
-    this.queueOf(queue).push({ bytes, title, notBefore: this.step + this.chance.below(6), deliveries: 0 });
+    this.queueOf(queue).push({ bytes, title, notBefore: this.step + this.chance.below(15), deliveries: 0 });
   }
 
   /** Queues with messages that can be handed out now. */
