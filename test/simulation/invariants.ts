@@ -48,7 +48,6 @@ const RULES: Readonly<Record<string, string>> = {
     SELECT h.name || ': ' || sum(c.vcpus) || ' of ' || h.vcpus || ' vCPUs, ' || sum(c.memory_mb) || ' of ' || h.memory_mb || ' MB' AS what
       FROM claims c JOIN hosts h ON h.id = c.host_id WHERE c.status <> 'released'
      GROUP BY h.id HAVING sum(c.vcpus) > h.vcpus OR sum(c.memory_mb) > h.memory_mb`,
-  'more servers wait than may': `SELECT count(*)::text AS what FROM servers WHERE task_state = 'waiting' HAVING count(*) > 8 + 8`,
 };
 
 const HELD = `held AS (
