@@ -39,6 +39,17 @@ export default defineConfig({
           maxWorkers: 1,
         },
       },
+      {
+        test: {
+          ...shared,
+          name: 'simulation',
+          sequence: { groupOrder: 3 },
+          include: ['test/simulation/**/*.spec.ts'],
+          globalSetup: ['test/support/services.ts', 'test/simulation/totals.ts'],
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+        },
+      },
     ],
   },
 });

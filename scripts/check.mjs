@@ -1,7 +1,7 @@
 // Everything a change must pass, in the order in which a fault is cheapest to find.
 //
 //   node scripts/check.mjs         format, lint, doors, types, dead code, API document, unit tests
-//   node scripts/check.mjs --all   the same with all tests, on a real Postgres and a real RabbitMQ
+//   node scripts/check.mjs --all   the same with all tests, on a real Postgres and a real RabbitMQ, and the simulation of faults
 //
 // The last line is `N passed, M failed`, the test cases. A failed step fails the whole, but keeps no other from running.
 import { spawn } from 'node:child_process';
@@ -94,7 +94,7 @@ function firstDifference(one, other) {
 
 /** All test projects in one run of vitest, so that there is one count; its last line is the closing one. */
 function runTests() {
-  const projects = WITH_SERVICES ? ['unit', 'integration', 'e2e'] : ['unit'];
+  const projects = WITH_SERVICES ? ['unit', 'integration', 'e2e', 'simulation'] : ['unit'];
   const words = ['run', ...projects.flatMap((project) => ['--project', project])];
   const reporters = ['--reporter=default', '--reporter=./test/support/closing-line.reporter.ts'];
   const [program, ...rest] = [...bin('vitest/vitest.mjs'), ...words, ...reporters];
