@@ -1,7 +1,7 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import { BerthError } from '../errors.js';
 import { AmqpPublisher, type OutgoingMessage } from './amqp-publisher.js';
-import { declareQueue, openChannel } from './amqp-topology.js';
+import { declareListener, declareQueue, declareTopic, openChannel } from './amqp-topology.js';
 import type { BusLog } from './bus-log.js';
 
 /** What lives exactly as long as one connection to the broker. */
@@ -12,6 +12,7 @@ export class AmqpSession {
   private isBlocked = false;
   private publisher: Promise<AmqpPublisher> | null = null;
   private readonly declaring = new Map<string, Promise<void>>();
+  private readonly topics = new Map<string, Promise<void>>();
 
   constructor(
     private readonly model: ChannelModel,
@@ -58,6 +59,28 @@ export class AmqpSession {
     await this.declare(queue);
     if (await (await this.openPublisher()).send(queue, message)) return;
     throw new BerthError('bus.unavailable', `The message broker has no queue ${queue}, although it was declared`);
+  }
+
+  /**
+   * Says it to all listeners of a topic, which is declared once for each connection, and again when that was in vain.
+   *
+   * @throws BerthError `bus.unavailable`, or an error of amqplib
+   */
+  async broadcast(topic: string, message: OutgoingMessage): Promise<void> {
+    let declared = this.topics.get(topic);
+    if (!declared) this.topics.set(topic, (declared = declareTopic(this.model, topic)));
+    try {
+      await declared;
+      await (await this.openPublisher()).broadcast(topic, message);
+    } catch (error) {
+      this.topics.delete(topic);
+      throw error;
+    }
+  }
+
+  /** @returns the name of a queue of this connection's own that gets what is said on the topic from now on */
+  listener(topic: string): Promise<string> {
+    return declareListener(this.model, topic);
   }
 
   /** Declares a queue with its dead-letter queue; calls for one queue at one time share the work. */

@@ -17,6 +17,8 @@ export interface AmqpSubscriptionOptions {
   readonly queue: string;
   readonly prefetch: number;
   readonly onStopped: () => void;
+  /** `queue` is a topic's name: we consume a queue of our own, made anew each time, and acknowledge nothing. */
+  readonly isTopic?: boolean;
 }
 
 /** A consumer that outlives channels, connections and the queue itself. */
@@ -48,8 +50,8 @@ export class AmqpSubscription implements Subscription {
     if (this.isStopped || !session.isOpen()) return;
     const slow = setTimeout(() => this.log('warn', 'the broker does not answer yet', this.fields()), SLOW_MS);
     try {
-      await session.declare(this.options.queue);
-      await this.consume(session, await session.channel());
+      const queue = await this.declared(session);
+      await this.consume(session, await session.channel(), queue);
       this.failures = 0;
     } catch (error) {
       this.failures += 1;
@@ -70,18 +72,27 @@ export class AmqpSubscription implements Subscription {
     this.options.onStopped();
   }
 
-  private async consume(session: AmqpSession, channel: Channel): Promise<void> {
+  private async declared(session: AmqpSession): Promise<string> {
+    const { queue, isTopic = false } = this.options;
+    if (isTopic) return session.listener(queue);
+    await session.declare(queue);
+    return queue;
+  }
+
+  private async consume(session: AmqpSession, channel: Channel, queue: string): Promise<void> {
     if (this.isStopped) return void (await channel.close());
     this.channel = channel;
     channel.on('close', () => {
       if (this.channel === channel) this.forgetChannel();
       this.attachLater(session);
     });
-    await channel.prefetch(this.options.prefetch);
-    const { consumerTag } = await channel.consume(this.options.queue, (message) => {
+    const { prefetch, isTopic = false } = this.options;
+    if (!isTopic) await channel.prefetch(prefetch);
+    const take = (message: ConsumeMessage | null): void => {
       if (message) this.worker.take(this.delivery(channel, message));
       else this.onQueueDeleted();
-    });
+    };
+    const { consumerTag } = await channel.consume(queue, take, { noAck: isTopic });
     this.consumerTag = consumerTag;
     // Stopped while the broker was setting us up: `stop` did not know the tag yet.
     if (this.isStopped) await this.leaveChannel();
@@ -94,13 +105,13 @@ export class AmqpSubscription implements Subscription {
 
   private delivery(channel: Channel, message: ConsumeMessage): Delivery {
     const answer = (send: () => void) => () => {
-      if (this.channel === channel) send();
+      if (this.channel === channel && !this.options.isTopic) send();
     };
     return {
       bytes: message.content,
       messageId: (message.properties.messageId as string | undefined) ?? null,
       deliveredBefore: Number(message.properties.headers?.['x-delivery-count'] ?? 0),
-      isLost: () => this.channel !== channel,
+      isLost: () => this.channel !== channel && !this.options.isTopic,
       done: answer(() => channel.ack(message)),
       giveBack: answer(() => channel.nack(message, false, true)),
       bury: answer(() => channel.nack(message, false, false)),

@@ -2,7 +2,13 @@ import type { Channel, ChannelModel, Options } from 'amqplib';
 import { messageOf } from '../errors.js';
 import { deadLetterQueue } from '../messages/routes.js';
 import type { BusLog } from './bus-log.js';
-import { DEAD_BYTES_MAX, DEAD_MESSAGES_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX } from './limits.js';
+import {
+  DEAD_BYTES_MAX,
+  DEAD_MESSAGES_MAX,
+  LISTENER_MESSAGES_MAX,
+  QUEUE_BYTES_MAX,
+  QUEUE_MESSAGES_MAX,
+} from './limits.js';
 
 /** RabbitMQ's answer to a queue declared again with other arguments. */
 const PRECONDITION_FAILED = 406;
@@ -53,6 +59,33 @@ function deadOptions(): Options.AssertQueue {
       'x-max-length-bytes': DEAD_BYTES_MAX,
     },
   };
+}
+
+/** The exchange of a topic: everybody who listens has a copy of what is said. */
+export async function declareTopic(model: ChannelModel, topic: string): Promise<void> {
+  const channel = await openChannel(model);
+  await channel.assertExchange(topic, 'fanout', { durable: true });
+  await channel.close();
+}
+
+/**
+ * A listener's own queue: it is in the broker's memory only, and goes with its connection or its consumer. When the
+ * listener is slow the oldest is dropped, because only the youngest is of interest.
+ *
+ * @returns its name, which the broker gives
+ */
+export async function declareListener(model: ChannelModel, topic: string): Promise<string> {
+  const channel = await openChannel(model);
+  await channel.assertExchange(topic, 'fanout', { durable: true });
+  const { queue } = await channel.assertQueue('', {
+    exclusive: true,
+    autoDelete: true,
+    durable: false,
+    arguments: { 'x-max-length': LISTENER_MESSAGES_MAX, 'x-overflow': 'drop-head' },
+  });
+  await channel.bindQueue(queue, topic, '');
+  await channel.close();
+  return queue;
 }
 
 async function assertQueue(

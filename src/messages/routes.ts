@@ -3,16 +3,20 @@
  *
  *   scheduler ◄── berth.requests    server.requested, server.deleted        (relay, from the outbox)
  *   scheduler ◄── berth.reports     agent.report                            (agents; large)
- *   scheduler ◄── berth.heartbeats  agent.heartbeat                         (agents; small and many)
+ *   schedulers ◄─ berth.heartbeats  agent.heartbeat                         (agents; broadcast: every scheduler hears every one)
  *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released   (agents)
  *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, report.request, agent.reload  (relay)
  */
 export const QUEUES = {
   requests: 'berth.requests',
   reports: 'berth.reports',
+  /** Of agents that know no broadcasts yet: a scheduler says again what comes here. */
   heartbeats: 'berth.heartbeats',
   outcomes: 'berth.outcomes',
 } as const;
+
+/** What is said to whoever listens, and kept by nobody. */
+export const TOPICS = { heartbeats: 'berth.heartbeats' } as const;
 
 /** The command queue of one host's agent. */
 export function agentQueue(hostName: string): string {

@@ -53,6 +53,19 @@ describe('RabbitMQ', () => {
     ).rejects.toThrow(/inequivalent arg 'x-delivery-limit'/);
   });
 
+  it('gives a listener a queue that goes with it, and makes a topic again that was deleted', async () => {
+    const heard: string[] = [];
+    const listening = await harness.bus.listen(queue, async ({ id }) => void heard.push(id));
+    await harness.bus.broadcast(queue, aMessage());
+    await vi.waitFor(() => expect(heard).toHaveLength(1), SOON);
+    await withChannel((channel) => channel.assertExchange(queue, 'fanout', { durable: true }));
+    await listening.stop();
+    // nobody is bound any more: else the broker would refuse this
+    await withChannel((channel) => channel.deleteExchange(queue, { ifUnused: true }));
+    await expect(harness.bus.broadcast(queue, aMessage())).rejects.toMatchObject(UNAVAILABLE);
+    await vi.waitFor(() => harness.bus.broadcast(queue, aMessage()), SOON);
+  });
+
   it('declares a queue that was deleted when something is published to it', async () => {
     await harness.bus.publish(queue, aMessage());
     await withChannel((channel) => channel.deleteQueue(queue));
