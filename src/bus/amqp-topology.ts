@@ -1,6 +1,6 @@
 import type { Channel, ChannelModel, Options } from 'amqplib';
 import { messageOf } from '../errors.js';
-import { deadLetterQueue } from '../messages/routes.js';
+import { deadLetterQueue, isAgentQueue } from '../messages/routes.js';
 import type { BusLog } from './bus-log.js';
 import {
   DEAD_BYTES_MAX,
@@ -14,7 +14,7 @@ import {
 const PRECONDITION_FAILED = 406;
 
 /**
- * Declares a queue and its dead-letter queue. A queue that exists with other arguments (made by another version, or
+ * Declares a queue, whose dead-letter queue is there already. A queue that exists with other arguments (made by another version, or
  * with another delivery limit) is used as it is, and the log says so: to refuse would stop a whole installation
  * for a changed number.
  */
@@ -24,8 +24,26 @@ export async function declareQueue(
   deliveryLimit: number,
   log: BusLog,
 ): Promise<void> {
-  await assertQueue(model, deadLetterQueue(queue), deadOptions(), log);
   await assertQueue(model, queue, liveOptions(queue, deliveryLimit), log);
+}
+
+export function declareDeadLetters(model: ChannelModel, queue: string, log: BusLog): Promise<void> {
+  return assertQueue(model, queue, deadOptions(), log);
+}
+
+/** On disk, on one broker: there are as many as hosts, and a command that is lost is repeated by a sweep. */
+function agentOptions(queue: string): Options.AssertQueue {
+  return {
+    durable: true,
+    arguments: {
+      'x-queue-type': 'classic',
+      'x-dead-letter-exchange': '',
+      'x-dead-letter-routing-key': deadLetterQueue(queue),
+      'x-overflow': 'reject-publish',
+      'x-max-length': QUEUE_MESSAGES_MAX,
+      'x-max-length-bytes': QUEUE_BYTES_MAX,
+    },
+  };
 }
 
 /**
@@ -33,6 +51,7 @@ export async function declareQueue(
  * (`at-least-once`, which needs `reject-publish`: https://www.rabbitmq.com/docs/quorum-queues#dead-lettering).
  */
 function liveOptions(queue: string, deliveryLimit: number): Options.AssertQueue {
+  if (isAgentQueue(queue)) return agentOptions(queue);
   return {
     durable: true,
     arguments: {

@@ -59,8 +59,8 @@ export class AmqpBus extends Bus {
   }
 
   /** Resolves as soon as the broker delivers; when it is away, at once. */
-  override consume(queue: string, handler: Handler, { prefetch }: ConsumeOptions): Promise<Subscription> {
-    return this.subscribe({ queue, prefetch, isTopic: false }, handler);
+  override consume(queue: string, handler: Handler, { prefetch, channel }: ConsumeOptions): Promise<Subscription> {
+    return this.subscribe({ queue, prefetch, isTopic: false, channelName: channel }, handler);
   }
 
   override isReady(): boolean {
@@ -80,14 +80,18 @@ export class AmqpBus extends Bus {
   }
 
   private async subscribe(
-    options: Omit<AmqpSubscriptionOptions, 'onStopped'>,
+    options: Omit<AmqpSubscriptionOptions, 'onStopped' | 'deliveryLimit'>,
     handler: Handler,
   ): Promise<Subscription> {
     if (this.isClosed) throw new BerthError('bus.unavailable', 'The message bus is closed');
     const { isTopic } = options;
     const onStopped = () => this.subscriptions.delete(subscription);
     const worker = new MessageWorker({ ...options, settings: this.settings, triesOnce: isTopic }, handler, this.log);
-    const subscription: AmqpSubscription = new AmqpSubscription({ ...options, onStopped }, worker, this.log);
+    const subscription: AmqpSubscription = new AmqpSubscription(
+      { ...options, deliveryLimit: this.settings.deliveryLimit, onStopped },
+      worker,
+      this.log,
+    );
     this.subscriptions.add(subscription);
     const session = this.link.session();
     if (session) await subscription.attach(session);

@@ -3,6 +3,8 @@ import type { Envelope, MessageType } from '../messages/envelope.js';
 export interface ConsumeOptions {
   /** How many messages may be in the handler at once. */
   readonly prefetch: number;
+  /** Subscriptions that name the same channel share it, where there are channels: for a process with thousands of queues. */
+  readonly channel?: string;
 }
 
 export interface Subscription {

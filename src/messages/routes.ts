@@ -1,5 +1,6 @@
 /**
- * Where each message goes. Queues are durable quorum queues; each has its dead-letter queue `<name>.dead`.
+ * Where each message goes. Queues are durable quorum queues, each with a dead-letter queue `<name>.dead`; but for those of
+ * the agents, which are many: classic queues with one dead-letter queue together (`docs/decisions/0014`).
  *
  *   scheduler ◄── berth.requests    server.requested, server.deleted        (relay, from the outbox)
  *   scheduler ◄── berth.reports     agent.report                            (agents; large)
@@ -20,12 +21,18 @@ export const TOPICS = { heartbeats: 'berth.heartbeats' } as const;
 
 /** The command queue of one host's agent. */
 export function agentQueue(hostName: string): string {
-  return `berth.agent.${hostName}`;
+  return `${AGENT_QUEUES}${hostName}`;
+}
+
+export function isAgentQueue(queue: string): boolean {
+  return queue.startsWith(AGENT_QUEUES);
 }
 
 export function deadLetterQueue(queue: string): string {
-  return `${queue}.dead`;
+  return isAgentQueue(queue) ? 'berth.agents.dead' : `${queue}.dead`;
 }
+
+const AGENT_QUEUES = 'berth.agent.';
 
 /**
  * Host names are DNS names: they become queue names, which have 255 bytes at most, and must not be able to name another

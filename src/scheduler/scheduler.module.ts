@@ -6,6 +6,7 @@ import { SnapshotCache } from '../store/snapshot.store.js';
 import { ClaimsService } from './claims.service.js';
 import { DecisionRecorder } from './decision-recorder.js';
 import { InventoryService } from './inventory.service.js';
+import { LeasesService } from './leases.service.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { SchedulerConsumer } from './scheduler.consumer.js';
 import { SchedulingService } from './scheduling.service.js';
@@ -40,6 +41,11 @@ export class SchedulerModule {
           useFactory: (ledger: Ledger, claims: ClaimsService, bus: Bus, scheduling: SchedulingService) =>
             new SweepsService(ledger, claims, settings, bus, scheduling),
           inject: [Ledger, ClaimsService, Bus, SchedulingService],
+        },
+        {
+          provide: LeasesService,
+          useFactory: (ledger: Ledger, bus: Bus) => new LeasesService(ledger, bus, settings),
+          inject: [Ledger, Bus],
         },
         InventoryService,
         SchedulerConsumer,
