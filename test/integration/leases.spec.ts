@@ -37,7 +37,7 @@ let source: DataSource;
 let ledger: Ledger;
 let inventory: InventoryService;
 let bus: AmqpBus;
-let ends: (() => Promise<unknown>)[] = [];
+const ends: (() => Promise<unknown>)[] = [];
 
 onLedger((opened) => {
   source = opened;
