@@ -17,6 +17,7 @@ const MAY_OPEN = {
   'recorded-hosts': ['pci'],
   cli: ['pci', 'settings'],
   'compute-agent': ['pci', 'messages', 'bus', 'settings', 'recorded-hosts'],
+  fleet: ['pci', 'messages', 'bus', 'settings', 'recorded-hosts', 'compute-agent'],
 };
 
 const closedRooms = Object.entries(MAY_OPEN).map(([name, others]) => ({

@@ -14,6 +14,7 @@ import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { tellStory } from './demo/story.js';
 import { BerthError, messageOf } from './errors.js';
+import { startFleet, type FleetCommandOptions } from './fleet/fleet-command.js';
 import { checkFilters } from './roles/check-filters.js';
 import {
   startAll,
@@ -61,6 +62,18 @@ withConfig(program.command('migrate').description('bring the database schema up 
       process.stdout.write('The database schema is up to date.\n');
     }),
 );
+
+withConfig(
+  program.command('fleet').description('play the agents of many hosts over the broker, to try an installation'),
+)
+  .requiredOption('--hosts <n>', 'how many; they are called fleet-00001 and so on')
+  .option('--kinds <names>', 'generated kinds or recorded hosts, with commas between; hosts take them in turn')
+  .option('--heartbeat-interval <ms>', 'how often each host says that it lives', '10000')
+  .option('--latency-ms <ms>', 'how long an agent takes to bind or to give back', '0')
+  .option('--failure-rate <share>', 'of the prepares, from 0 to 1, that the kernel refuses', '0')
+  .option('--seed <n>', 'same seed, same failures', '1')
+  .option('--restart-storm', 'once every host has reported, all agents start again at the same moment; so does SIGHUP')
+  .action((options: RoleOptions & FleetCommandOptions) => run(() => playFleet(options)));
 
 withConfig(program.command('check-config').description('read the configuration, say what is wrong with it')).action(
   (options: RoleOptions) =>
@@ -247,6 +260,16 @@ function say(line: string): void {
 /** The habit of daemons: SIGHUP has the configuration read again. One that comes before the role runs waits for it. */
 function reloadOnSignal(configuration: LiveConfiguration): void {
   process.on('SIGHUP', () => void configuration.reload('signal'));
+}
+
+async function playFleet(options: RoleOptions & FleetCommandOptions): Promise<void> {
+  const logger = new Logger('Fleet');
+  const fleet = await startFleet(load(options).bus, options, (level, message, fields) =>
+    logger[level === 'info' ? 'log' : level]({ message, ...fields }),
+  );
+  process.on('SIGHUP', () => void fleet.restartAll());
+  stopOnSignals({ url: '', stop: () => fleet.stop() });
+  say(JSON.stringify({ message: 'started', role: 'fleet', ...fleet.counts() }));
 }
 
 /** The first signal stops gracefully; another one, a second later at least, at once (Ctrl-C may arrive twice through npm). */

@@ -36,16 +36,7 @@ export class AmqpPublisher {
    */
   send(queue: string, message: OutgoingMessage): Promise<boolean> {
     const correlationId = String(++this.lastNumber);
-    const properties = {
-      mandatory: true,
-      persistent: true,
-      contentType: 'application/json',
-      contentEncoding: 'utf-8',
-      messageId: message.id,
-      type: message.type,
-      appId: 'berth',
-      correlationId,
-    };
+    const properties = { ...propertiesOf(message), mandatory: true, persistent: true, correlationId };
     return new Promise((resolve, reject) => {
       this.channel.sendToQueue(queue, message.bytes, properties, (error: unknown) => {
         if (error) reject(refused(queue, error));
@@ -53,6 +44,25 @@ export class AmqpPublisher {
       });
     });
   }
+
+  /**
+   * Resolves when the exchange has passed it on, be it to nobody. An exchange that does not exist ends the channel.
+   *
+   * @throws BerthError `bus.unavailable`
+   */
+  broadcast(exchange: string, message: OutgoingMessage): Promise<void> {
+    const properties = { ...propertiesOf(message), persistent: false };
+    return new Promise((resolve, reject) => {
+      this.channel.publish(exchange, '', message.bytes, properties, (error: unknown) => {
+        if (error) reject(refused(exchange, error));
+        else resolve();
+      });
+    });
+  }
+}
+
+function propertiesOf({ id, type }: OutgoingMessage) {
+  return { contentType: 'application/json', contentEncoding: 'utf-8', messageId: id, type, appId: 'berth' };
 }
 
 function refused(queue: string, cause: unknown): BerthError {

@@ -1,8 +1,11 @@
 import type { Channel, ChannelModel } from 'amqplib';
 import { BerthError } from '../errors.js';
 import { AmqpPublisher, type OutgoingMessage } from './amqp-publisher.js';
-import { declareQueue, openChannel } from './amqp-topology.js';
+import { deadLetterQueue, isAgentQueue } from '../messages/routes.js';
+import { declareDeadLetters, declareListener, declareQueue, declareTopic, openChannel } from './amqp-topology.js';
 import type { BusLog } from './bus-log.js';
+import { DECLARED_AT_ONCE_MAX } from './limits.js';
+import { Turns } from './turns.js';
 
 /** What lives exactly as long as one connection to the broker. */
 export class AmqpSession {
@@ -12,6 +15,12 @@ export class AmqpSession {
   private isBlocked = false;
   private publisher: Promise<AmqpPublisher> | null = null;
   private readonly declaring = new Map<string, Promise<void>>();
+  /** A broker allows so many channels for a connection, and a declaration takes one. */
+  private readonly turns = new Turns(DECLARED_AT_ONCE_MAX);
+  private readonly shared = new Map<string, Promise<Channel>>();
+  /** Those of this connection's queues; many queues share one. */
+  private readonly deadLetters = new Map<string, Promise<void>>();
+  private readonly topics = new Map<string, Promise<void>>();
 
   constructor(
     private readonly model: ChannelModel,
@@ -60,16 +69,63 @@ export class AmqpSession {
     throw new BerthError('bus.unavailable', `The message broker has no queue ${queue}, although it was declared`);
   }
 
+  /**
+   * Says it to all listeners of a topic, which is declared once for each connection, and again when that was in vain.
+   *
+   * @throws BerthError `bus.unavailable`, or an error of amqplib
+   */
+  async broadcast(topic: string, message: OutgoingMessage): Promise<void> {
+    let declared = this.topics.get(topic);
+    if (!declared) this.topics.set(topic, (declared = declareTopic(this.model, topic)));
+    try {
+      await declared;
+      await (await this.openPublisher()).broadcast(topic, message);
+    } catch (error) {
+      this.topics.delete(topic);
+      throw error;
+    }
+  }
+
+  /** @returns the name of a queue of this connection's own that gets what is said on the topic from now on */
+  listener(topic: string): Promise<string> {
+    return declareListener(this.model, topic);
+  }
+
   /** Declares a queue with its dead-letter queue; calls for one queue at one time share the work. */
   declare(queue: string): Promise<void> {
     let declaring = this.declaring.get(queue);
     if (!declaring) {
       const done = () => this.declaring.delete(queue);
-      declaring = declareQueue(this.model, queue, this.deliveryLimit, this.log);
+      declaring = this.turns.take(() => this.declareBoth(queue));
       declaring.then(done, done);
       this.declaring.set(queue, declaring);
     }
     return declaring;
+  }
+
+  private async declareBoth(queue: string): Promise<void> {
+    const dead = deadLetterQueue(queue);
+    let declaring = this.deadLetters.get(dead);
+    if (!declaring) this.deadLetters.set(dead, (declaring = declareDeadLetters(this.model, dead, this.log)));
+    try {
+      await declaring;
+    } finally {
+      // one that is shared by thousands of queues is declared once
+      if (!isAgentQueue(queue) || !this.isReady()) this.deadLetters.delete(dead);
+    }
+    await declareQueue(this.model, queue, this.deliveryLimit, this.log);
+  }
+
+  /** One channel for all that name it so, for as long as it is open. */
+  sharedChannel(name: string): Promise<Channel> {
+    let opening = this.shared.get(name);
+    if (!opening) {
+      const forget = () => this.shared.delete(name);
+      opening = openChannel(this.model).then((channel) => channel.setMaxListeners(0).once('close', forget));
+      opening.catch(forget);
+      this.shared.set(name, opening);
+    }
+    return opening;
   }
 
   /** The confirm channel; a new one when the broker has closed the last (it does on a message above its own limit). */

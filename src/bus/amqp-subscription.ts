@@ -1,5 +1,6 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { BerthError, messageOf } from '../errors.js';
+import { isAgentQueue } from '../messages/routes.js';
 import type { AmqpSession } from './amqp-session.js';
 import type { Subscription } from './bus.js';
 import type { BusLog } from './bus-log.js';
@@ -12,11 +13,17 @@ const ANSWER_MS_MAX = 2_000;
 const SLOW_MS = 10_000;
 const ATTACH_MS_FIRST = 100;
 const ATTACH_MS_MAX = 5_000;
+const COUNTED_MAX = 10_000;
 
 export interface AmqpSubscriptionOptions {
   readonly queue: string;
   readonly prefetch: number;
+  readonly deliveryLimit: number;
   readonly onStopped: () => void;
+  /** `queue` is a topic's name: we consume a queue of our own, made anew each time, and acknowledge nothing. */
+  readonly isTopic?: boolean;
+  /** Of a channel that we share with others; else we have one of our own. */
+  readonly channelName?: string | undefined;
 }
 
 /** A consumer that outlives channels, connections and the queue itself. */
@@ -26,6 +33,8 @@ export class AmqpSubscription implements Subscription {
   private consumerTag: string | null = null;
   private timer: NodeJS.Timeout | null = null;
   private failures = 0;
+  /** How often messages were given back, where the broker does not count. */
+  private readonly counts = new Map<string, number>();
   private isStopped = false;
 
   constructor(
@@ -48,8 +57,10 @@ export class AmqpSubscription implements Subscription {
     if (this.isStopped || !session.isOpen()) return;
     const slow = setTimeout(() => this.log('warn', 'the broker does not answer yet', this.fields()), SLOW_MS);
     try {
-      await session.declare(this.options.queue);
-      await this.consume(session, await session.channel());
+      const queue = await this.declared(session);
+      const { channelName } = this.options;
+      const channel = channelName === undefined ? session.channel() : session.sharedChannel(channelName);
+      await this.consume(session, await channel, queue);
       this.failures = 0;
     } catch (error) {
       this.failures += 1;
@@ -70,48 +81,92 @@ export class AmqpSubscription implements Subscription {
     this.options.onStopped();
   }
 
-  private async consume(session: AmqpSession, channel: Channel): Promise<void> {
-    if (this.isStopped) return void (await channel.close());
+  private async declared(session: AmqpSession): Promise<string> {
+    const { queue, isTopic = false } = this.options;
+    if (isTopic) return session.listener(queue);
+    await session.declare(queue);
+    return queue;
+  }
+
+  private async consume(session: AmqpSession, channel: Channel, queue: string): Promise<void> {
     this.channel = channel;
-    channel.on('close', () => {
+    if (this.isStopped) return this.leaveChannel();
+    const onClose = (): void => {
       if (this.channel === channel) this.forgetChannel();
       this.attachLater(session);
-    });
-    await channel.prefetch(this.options.prefetch);
-    const { consumerTag } = await channel.consume(this.options.queue, (message) => {
+    };
+    channel.on('close', onClose);
+    const { prefetch, isTopic = false } = this.options;
+    if (!isTopic) await channel.prefetch(prefetch);
+    const take = (message: ConsumeMessage | null): void => {
       if (message) this.worker.take(this.delivery(channel, message));
-      else this.onQueueDeleted();
-    });
+      else
+        this.onQueueDeleted(() => {
+          channel.off('close', onClose);
+          this.attachLater(session);
+        });
+    };
+    const { consumerTag } = await channel.consume(queue, take, { noAck: isTopic });
     this.consumerTag = consumerTag;
     // Stopped while the broker was setting us up: `stop` did not know the tag yet.
     if (this.isStopped) await this.leaveChannel();
   }
 
-  private onQueueDeleted(): void {
+  /** A channel of our own is closed, which has us attach again; one that others use is only left. */
+  private onQueueDeleted(attachAgain: () => void): void {
     this.log('warn', 'queue was deleted and is declared again', this.fields());
     void this.leaveChannel();
+    if (this.options.channelName !== undefined) attachAgain();
   }
 
   private delivery(channel: Channel, message: ConsumeMessage): Delivery {
+    const { messageId } = message.properties as { messageId?: string };
+    const deliveredBefore = this.deliveredBefore(message);
+    const isLast = deliveredBefore.by === 'us' && deliveredBefore.times >= this.options.deliveryLimit;
     const answer = (send: () => void) => () => {
-      if (this.channel === channel) send();
+      if (this.channel === channel && !this.options.isTopic) send();
     };
     return {
       bytes: message.content,
-      messageId: (message.properties.messageId as string | undefined) ?? null,
-      deliveredBefore: Number(message.properties.headers?.['x-delivery-count'] ?? 0),
-      isLost: () => this.channel !== channel,
-      done: answer(() => channel.ack(message)),
-      giveBack: answer(() => channel.nack(message, false, true)),
+      messageId: messageId ?? null,
+      deliveredBefore: deliveredBefore.times,
+      isLost: () => this.channel !== channel && !this.options.isTopic,
+      done: answer(() => {
+        this.counts.delete(messageId ?? '');
+        channel.ack(message);
+      }),
+      giveBack: answer(() => {
+        this.count(messageId, deliveredBefore.times + 1);
+        channel.nack(message, false, !isLast);
+      }),
       bury: answer(() => channel.nack(message, false, false)),
     };
   }
 
+  /** Quorum queues count deliveries; for a classic one we do, as long as this subscription lives. */
+  private deliveredBefore({ fields, properties }: ConsumeMessage): { times: number; by: 'us' | 'broker' } {
+    const counted: unknown = properties.headers?.['x-delivery-count'];
+    if (counted !== undefined || !fields.redelivered) return { times: Number(counted ?? 0), by: 'broker' };
+    return { times: this.counts.get(String(properties.messageId)) ?? 0, by: 'us' };
+  }
+
+  private count(messageId: string | undefined, times: number): void {
+    if (messageId === undefined || !isAgentQueue(this.options.queue)) return;
+    if (times > this.options.deliveryLimit) this.counts.delete(messageId);
+    else this.counts.set(messageId, times);
+    for (const oldest of this.counts.keys()) {
+      if (this.counts.size <= COUNTED_MAX) return;
+      this.counts.delete(oldest);
+    }
+  }
+
   /** Closing a channel gives back what it has delivered and we have not acknowledged. */
   private async leaveChannel(): Promise<void> {
-    const channel = this.channel;
+    const { channel, consumerTag } = this;
     this.forgetChannel();
-    if (channel) await answered(closed(channel));
+    if (!channel) return;
+    if (this.options.channelName === undefined) await answered(closed(channel));
+    else if (consumerTag !== null) await answered(channel.cancel(consumerTag));
   }
 
   private forgetChannel(): void {

@@ -1,14 +1,20 @@
 import type { Channel, ChannelModel, Options } from 'amqplib';
 import { messageOf } from '../errors.js';
-import { deadLetterQueue } from '../messages/routes.js';
+import { deadLetterQueue, isAgentQueue } from '../messages/routes.js';
 import type { BusLog } from './bus-log.js';
-import { DEAD_BYTES_MAX, DEAD_MESSAGES_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX } from './limits.js';
+import {
+  DEAD_BYTES_MAX,
+  DEAD_MESSAGES_MAX,
+  LISTENER_MESSAGES_MAX,
+  QUEUE_BYTES_MAX,
+  QUEUE_MESSAGES_MAX,
+} from './limits.js';
 
 /** RabbitMQ's answer to a queue declared again with other arguments. */
 const PRECONDITION_FAILED = 406;
 
 /**
- * Declares a queue and its dead-letter queue. A queue that exists with other arguments (made by another version, or
+ * Declares a queue, whose dead-letter queue is there already. A queue that exists with other arguments (made by another version, or
  * with another delivery limit) is used as it is, and the log says so: to refuse would stop a whole installation
  * for a changed number.
  */
@@ -18,8 +24,26 @@ export async function declareQueue(
   deliveryLimit: number,
   log: BusLog,
 ): Promise<void> {
-  await assertQueue(model, deadLetterQueue(queue), deadOptions(), log);
   await assertQueue(model, queue, liveOptions(queue, deliveryLimit), log);
+}
+
+export function declareDeadLetters(model: ChannelModel, queue: string, log: BusLog): Promise<void> {
+  return assertQueue(model, queue, deadOptions(), log);
+}
+
+/** On disk, on one broker: there are as many as hosts, and a command that is lost is repeated by a sweep. */
+function agentOptions(queue: string): Options.AssertQueue {
+  return {
+    durable: true,
+    arguments: {
+      'x-queue-type': 'classic',
+      'x-dead-letter-exchange': '',
+      'x-dead-letter-routing-key': deadLetterQueue(queue),
+      'x-overflow': 'reject-publish',
+      'x-max-length': QUEUE_MESSAGES_MAX,
+      'x-max-length-bytes': QUEUE_BYTES_MAX,
+    },
+  };
 }
 
 /**
@@ -27,6 +51,7 @@ export async function declareQueue(
  * (`at-least-once`, which needs `reject-publish`: https://www.rabbitmq.com/docs/quorum-queues#dead-lettering).
  */
 function liveOptions(queue: string, deliveryLimit: number): Options.AssertQueue {
+  if (isAgentQueue(queue)) return agentOptions(queue);
   return {
     durable: true,
     arguments: {
@@ -53,6 +78,33 @@ function deadOptions(): Options.AssertQueue {
       'x-max-length-bytes': DEAD_BYTES_MAX,
     },
   };
+}
+
+/** The exchange of a topic: everybody who listens has a copy of what is said. */
+export async function declareTopic(model: ChannelModel, topic: string): Promise<void> {
+  const channel = await openChannel(model);
+  await channel.assertExchange(topic, 'fanout', { durable: true });
+  await channel.close();
+}
+
+/**
+ * A listener's own queue: it is in the broker's memory only, and goes with its connection or its consumer. When the
+ * listener is slow the oldest is dropped, because only the youngest is of interest.
+ *
+ * @returns its name, which the broker gives
+ */
+export async function declareListener(model: ChannelModel, topic: string): Promise<string> {
+  const channel = await openChannel(model);
+  await channel.assertExchange(topic, 'fanout', { durable: true });
+  const { queue } = await channel.assertQueue('', {
+    exclusive: true,
+    autoDelete: true,
+    durable: false,
+    arguments: { 'x-max-length': LISTENER_MESSAGES_MAX, 'x-overflow': 'drop-head' },
+  });
+  await channel.bindQueue(queue, topic, '');
+  await channel.close();
+  return queue;
 }
 
 async function assertQueue(

@@ -4,10 +4,10 @@ import type { BusSettings } from '../settings/settings.js';
 import { AmqpLink } from './amqp-link.js';
 import type { OutgoingMessage } from './amqp-publisher.js';
 import type { AmqpSession } from './amqp-session.js';
-import { AmqpSubscription } from './amqp-subscription.js';
+import { AmqpSubscription, type AmqpSubscriptionOptions } from './amqp-subscription.js';
 import { Bus, type ConsumeOptions, type Handler, type Subscription } from './bus.js';
 import type { BusLog } from './bus-log.js';
-import { PUBLISH_MS_MAX, UNCONFIRMED_MAX } from './limits.js';
+import { LISTENER_AT_ONCE, PUBLISH_MS_MAX, UNCONFIRMED_MAX } from './limits.js';
 import { MessageWorker } from './message-worker.js';
 import { withTimeLimit } from './time-limit.js';
 
@@ -20,6 +20,8 @@ export type AmqpBusSettings = Pick<BusSettings, 'messageBytesMax' | 'deliveryLim
  *                                        │ rejected, or delivery limit
  *                                        ▼
  *                                   <queue>.dead
+ *
+ *   broadcast ──► fanout exchange ──► a queue of each listener's own, in memory, not acknowledged
  *
  * It starts with the broker away, and connects when it comes. Each new connection gets a new session with its own
  * confirm channel; the subscriptions attach themselves to it.
@@ -41,26 +43,24 @@ export class AmqpBus extends Bus {
   }
 
   override async publish<T extends MessageType>(queue: string, message: Envelope<T>): Promise<void> {
-    const bytes = encodeEnvelope(message, this.settings.messageBytesMax);
-    const sending = this.send(this.readySession(), queue, { id: message.id, type: message.type, bytes });
-    this.sending.add(sending);
-    try {
-      await sending;
-    } finally {
-      this.sending.delete(sending);
-    }
+    const outgoing = this.outgoing(message);
+    const session = this.readySession();
+    await this.inFlight(this.send(() => session.publish(queue, outgoing)));
+  }
+
+  override async broadcast<T extends MessageType>(topic: string, message: Envelope<T>): Promise<void> {
+    const outgoing = this.outgoing(message);
+    const session = this.readySession();
+    await this.inFlight(this.send(() => session.broadcast(topic, outgoing)));
+  }
+
+  override listen(topic: string, handler: Handler): Promise<Subscription> {
+    return this.subscribe({ queue: topic, prefetch: LISTENER_AT_ONCE, isTopic: true }, handler);
   }
 
   /** Resolves as soon as the broker delivers; when it is away, at once. */
-  override async consume(queue: string, handler: Handler, { prefetch }: ConsumeOptions): Promise<Subscription> {
-    if (this.isClosed) throw new BerthError('bus.unavailable', 'The message bus is closed');
-    const worker = new MessageWorker({ queue, prefetch, settings: this.settings }, handler, this.log);
-    const onStopped = () => this.subscriptions.delete(subscription);
-    const subscription: AmqpSubscription = new AmqpSubscription({ queue, prefetch, onStopped }, worker, this.log);
-    this.subscriptions.add(subscription);
-    const session = this.link.session();
-    if (session) await subscription.attach(session);
-    return subscription;
+  override consume(queue: string, handler: Handler, { prefetch, channel }: ConsumeOptions): Promise<Subscription> {
+    return this.subscribe({ queue, prefetch, isTopic: false, channelName: channel }, handler);
   }
 
   override isReady(): boolean {
@@ -79,6 +79,38 @@ export class AmqpBus extends Bus {
     await this.link.close();
   }
 
+  private async subscribe(
+    options: Omit<AmqpSubscriptionOptions, 'onStopped' | 'deliveryLimit'>,
+    handler: Handler,
+  ): Promise<Subscription> {
+    if (this.isClosed) throw new BerthError('bus.unavailable', 'The message bus is closed');
+    const { isTopic } = options;
+    const onStopped = () => this.subscriptions.delete(subscription);
+    const worker = new MessageWorker({ ...options, settings: this.settings, triesOnce: isTopic }, handler, this.log);
+    const subscription: AmqpSubscription = new AmqpSubscription(
+      { ...options, deliveryLimit: this.settings.deliveryLimit, onStopped },
+      worker,
+      this.log,
+    );
+    this.subscriptions.add(subscription);
+    const session = this.link.session();
+    if (session) await subscription.attach(session);
+    return subscription;
+  }
+
+  private outgoing<T extends MessageType>(message: Envelope<T>): OutgoingMessage {
+    return { id: message.id, type: message.type, bytes: encodeEnvelope(message, this.settings.messageBytesMax) };
+  }
+
+  private async inFlight(sending: Promise<void>): Promise<void> {
+    this.sending.add(sending);
+    try {
+      await sending;
+    } finally {
+      this.sending.delete(sending);
+    }
+  }
+
   private readySession(): AmqpSession {
     const session = this.link.session();
     if (this.isClosed) throw new BerthError('bus.unavailable', 'The message bus is closed');
@@ -92,10 +124,10 @@ export class AmqpBus extends Bus {
     return session;
   }
 
-  private async send(session: AmqpSession, queue: string, message: OutgoingMessage): Promise<void> {
+  private async send(work: () => Promise<void>): Promise<void> {
     const late = () => new BerthError('bus.unavailable', `The message broker did not confirm in ${PUBLISH_MS_MAX} ms`);
     try {
-      await withTimeLimit(session.publish(queue, message), PUBLISH_MS_MAX, late);
+      await withTimeLimit(work(), PUBLISH_MS_MAX, late);
     } catch (cause) {
       if (cause instanceof BerthError) throw cause;
       throw new BerthError('bus.unavailable', `The message broker failed: ${messageOf(cause)}`, { cause });

@@ -3,6 +3,8 @@ import type { Envelope, MessageType } from '../messages/envelope.js';
 export interface ConsumeOptions {
   /** How many messages may be in the handler at once. */
   readonly prefetch: number;
+  /** Subscriptions that name the same channel share it, where there are channels: for a process with thousands of queues. */
+  readonly channel?: string;
 }
 
 export interface Subscription {
@@ -30,13 +32,27 @@ export abstract class Bus {
    */
   abstract publish<T extends MessageType>(queue: string, message: Envelope<T>): Promise<void>;
 
+  /**
+   * Says something to everybody who listens on the topic now; who does not, misses it for ever. Resolves when the broker
+   * has passed it on.
+   *
+   * @throws BerthError `message.invalid`, `message.too_large`, `bus.unavailable`
+   */
+  abstract broadcast<T extends MessageType>(topic: string, message: Envelope<T>): Promise<void>;
+
+  /**
+   * Hears what is broadcast on a topic from now on; goes on across reconnects, without what was said meanwhile. Nothing is
+   * acknowledged or tried again: a handler that throws has missed the message.
+   */
+  abstract listen(topic: string, handler: Handler): Promise<Subscription>;
+
   /** Starts to consume a queue, which is declared if need be; goes on across reconnects. */
   abstract consume(queue: string, handler: Handler, options: ConsumeOptions): Promise<Subscription>;
 
   /** Whether a message could be sent right now. */
   abstract isReady(): boolean;
 
-  /** Queues that `consume` was asked for and that the broker does not deliver from now; empty when all is well. */
+  /** Queues and topics that we were asked to hear and that the broker does not deliver from now; empty when all is well. */
   abstract unheardQueues(): readonly string[];
 
   /** Stops all subscriptions, waits for what is in flight, closes the connection. */

@@ -30,6 +30,16 @@ describe('in-process bus', () => {
     await bus.close();
   });
 
+  it('says nothing after it was closed, and nothing to who listens afterwards', async () => {
+    const bus = aBus();
+    await bus.broadcast('topic', envelope('report.request', {}));
+    await bus.close();
+    await expect(bus.broadcast('topic', envelope('report.request', {}))).rejects.toMatchObject({
+      code: 'bus.unavailable',
+    });
+    await expect(bus.listen('topic', async () => undefined)).rejects.toMatchObject({ code: 'bus.unavailable' });
+  });
+
   it('keeps the youngest dead letters up to a limit', async () => {
     const bus = aBus();
     const more = 5;

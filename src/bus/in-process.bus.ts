@@ -4,7 +4,8 @@ import type { BusSettings } from '../settings/settings.js';
 import { Bus, type ConsumeOptions, type Handler, type Subscription } from './bus.js';
 import type { BusLog } from './bus-log.js';
 import { InProcessQueue, type DeadLetter } from './in-process-queue.js';
-import { MessageWorker } from './message-worker.js';
+import { LISTENER_AT_ONCE } from './limits.js';
+import { MessageWorker, type Delivery } from './message-worker.js';
 
 /**
  * The bus of `berth all`: the semantics of RabbitMQ inside one process, through the same bytes and the same checks.
@@ -12,6 +13,7 @@ import { MessageWorker } from './message-worker.js';
  */
 export class InProcessBus extends Bus {
   private readonly queues = new Map<string, InProcessQueue>();
+  private readonly listeners = new Map<string, Set<MessageWorker>>();
   private readonly subscriptions = new Set<Subscription>();
   private closed = false;
 
@@ -51,6 +53,29 @@ export class InProcessBus extends Bus {
     return subscription;
   }
 
+  override async broadcast<T extends MessageType>(topic: string, message: Envelope<T>): Promise<void> {
+    const bytes = encodeEnvelope(message, this.settings.messageBytesMax);
+    if (this.closed) throw new BerthError('bus.unavailable', 'The message bus is closed');
+    for (const worker of this.listeners.get(topic) ?? []) setImmediate(() => worker.take(heard(message.id, bytes)));
+  }
+
+  override async listen(topic: string, handler: Handler): Promise<Subscription> {
+    if (this.closed) throw new BerthError('bus.unavailable', 'The message bus is closed');
+    const options = { queue: topic, prefetch: LISTENER_AT_ONCE, settings: this.settings, triesOnce: true };
+    const worker = new MessageWorker(options, handler, this.log);
+    const listeners = this.listeners.get(topic) ?? new Set();
+    this.listeners.set(topic, listeners.add(worker));
+    const subscription = {
+      stop: async () => {
+        listeners.delete(worker);
+        await worker.stop();
+        this.subscriptions.delete(subscription);
+      },
+    };
+    this.subscriptions.add(subscription);
+    return subscription;
+  }
+
   /** What was given up in a queue, oldest first. */
   deadLetters(queue: string): readonly DeadLetter[] {
     return this.queues.get(queue)?.deadLetters() ?? [];
@@ -78,4 +103,18 @@ export class InProcessBus extends Bus {
     }
     return queue;
   }
+}
+
+/** One copy of a broadcast: nobody asks how it ended. */
+function heard(messageId: string, bytes: Buffer): Delivery {
+  const nothing = (): void => undefined;
+  return {
+    bytes,
+    messageId,
+    deliveredBefore: 0,
+    isLost: () => false,
+    done: nothing,
+    giveBack: nothing,
+    bury: nothing,
+  };
 }

@@ -6,6 +6,14 @@ export const QUEUE_BYTES_MAX = 1024 * 1024 * 1024;
 export const DEAD_MESSAGES_MAX = 10_000;
 export const DEAD_BYTES_MAX = 64 * 1024 * 1024;
 
+/** Queues that one connection declares at a time. */
+export const DECLARED_AT_ONCE_MAX = 64;
+
+/** What a listener has not taken yet; when there is more, the oldest is dropped. */
+export const LISTENER_MESSAGES_MAX = 50_000;
+/** How many broadcasts one listener handles at a time. */
+export const LISTENER_AT_ONCE = 64;
+
 /** How long a sender waits for the broker to confirm. */
 export const PUBLISH_MS_MAX = 10_000;
 /** How many messages of one process may wait for the broker to confirm. */

@@ -4,7 +4,7 @@ import { decodeEnvelope, type Envelope } from '../messages/envelope.js';
 import type { BusSettings } from '../settings/settings.js';
 import type { Handler } from './bus.js';
 import type { BusLog } from './bus-log.js';
-import { retryDelayMs, STOP_MS_MAX } from './limits.js';
+import { LISTENER_MESSAGES_MAX, retryDelayMs, STOP_MS_MAX } from './limits.js';
 import { withTimeLimit } from './time-limit.js';
 
 /** One message as a broker hands it over. Exactly one of `done`, `giveBack` and `bury` is called, once. */
@@ -27,6 +27,8 @@ export interface WorkerOptions {
   readonly queue: string;
   readonly prefetch: number;
   readonly settings: Pick<BusSettings, 'messageBytesMax' | 'deliveryLimit'>;
+  /** Nobody sends it again: a message that failed is passed over, and of too many that wait the oldest is dropped. */
+  readonly triesOnce?: boolean | undefined;
 }
 
 /**
@@ -61,6 +63,7 @@ export class MessageWorker {
       return;
     }
     this.waiting.push(delivery);
+    if (this.options.triesOnce && this.waiting.length > LISTENER_MESSAGES_MAX) this.waiting.shift();
     this.startNext();
   }
 
@@ -124,7 +127,7 @@ export class MessageWorker {
   }
 
   private async tryAgain(delivery: Delivery, message: Envelope, error: unknown): Promise<void> {
-    const isLast = delivery.deliveredBefore >= this.options.settings.deliveryLimit;
+    const isLast = !this.options.triesOnce && delivery.deliveredBefore >= this.options.settings.deliveryLimit;
     this.log(isLast ? 'error' : 'warn', isLast ? 'message buried: handler failed' : 'message handler failed', {
       queue: this.options.queue,
       messageId: message.id,
@@ -133,7 +136,7 @@ export class MessageWorker {
       reason: messageOf(error),
       stack: error instanceof Error ? error.stack : undefined,
     });
-    if (!isLast) await this.pause(retryDelayMs(delivery.deliveredBefore));
+    if (!isLast && !this.options.triesOnce) await this.pause(retryDelayMs(delivery.deliveredBefore));
     delivery.giveBack();
   }
 

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -14,7 +14,7 @@ import { InProcessBus } from '../bus/in-process.bus.js';
 import { BerthError } from '../errors.js';
 import { contentHash } from '../messages/content-hash.js';
 import { envelope, type Envelope, type MessageBody, type MessageType } from '../messages/envelope.js';
-import { agentQueue, QUEUES } from '../messages/routes.js';
+import { agentQueue, QUEUES, TOPICS } from '../messages/routes.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
 import { poolsOf } from '../pci/pool.js';
@@ -42,7 +42,8 @@ class Centre {
 
   async listen(): Promise<this> {
     ends.push(() => this.bus.close());
-    for (const queue of [QUEUES.reports, QUEUES.heartbeats, QUEUES.outcomes]) {
+    await this.bus.listen(TOPICS.heartbeats, async (message) => void this.received.push(message));
+    for (const queue of [QUEUES.reports, QUEUES.outcomes]) {
       await this.bus.consume(queue, async (message) => void this.received.push(message), { prefetch: 10 });
     }
     return this;
@@ -139,10 +140,36 @@ describe('reports', () => {
     const centre = await new Centre().listen();
     const told = settings('node-1', await onDisk(charmsGuideHost('h')));
     await (await start(centre, told)).stop();
-    await start(centre, told);
+    await start(centre, { ...told, reserved: { ...told.reserved, vcpus: 1 } });
     const [first, second] = [await centre.nth('agent.report', 1), await centre.nth('agent.report', 2)];
     expect(second.epoch).toBeGreaterThan(first.epoch);
     expect(second.sequence).toBe(1);
+  });
+
+  it('are not sent again by a new life that finds the host as it was: it says so, and reports when it is asked', async () => {
+    const centre = await new Centre().listen();
+    const told = settings('node-1', await onDisk(charmsGuideHost('h')));
+    await (await start(centre, told)).stop();
+    const first = await centre.nth('agent.report');
+    const agent = await start(centre, told);
+    const { epoch } = agent.status();
+    expect(epoch).toBeGreaterThan(first.epoch);
+    expect(agent.status()).toMatchObject({ ready: true, problems: [] });
+    expect(await centre.nth('agent.heartbeat')).toEqual({ host: 'node-1', epoch, sequence: 0, hash: first.hash });
+    expect(centre.all('agent.report')).toHaveLength(1);
+
+    await centre.command('node-1', 'report.request', { reason: 'test' });
+    expect(await centre.nth('agent.report', 2)).toMatchObject({ epoch, sequence: 1, hash: first.hash });
+  });
+
+  it('are sent in full by a new life that does not know what the former one said', async () => {
+    const centre = await new Centre().listen();
+    const told = settings('node-1', await onDisk(charmsGuideHost('h')));
+    await (await start(centre, told)).stop();
+    await writeFile(join(told.stateDir, 'last-report.json'), '{"hash": "none"}');
+    await start(centre, told);
+    expect(await centre.nth('agent.report', 2)).toMatchObject({ sequence: 1 });
+    expect(centre.all('agent.heartbeat')).toEqual([]);
   });
 
   it('that cannot be sent are sent when the broker is back, once', async () => {

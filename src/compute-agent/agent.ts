@@ -11,6 +11,7 @@ import { CommandConsumer } from './command.consumer.js';
 import { wireConfiguration } from './configuration-facts.js';
 import { Journal } from './journal.js';
 import { liveKernel, type SysfsWrite } from './kernel.js';
+import { readLastReport, writeLastReport } from './last-report.js';
 import { Reporter } from './reporter.js';
 import { simulatedKernel } from './simulated-kernel.js';
 import { SerialNumbers } from './serial-numbers.js';
@@ -81,6 +82,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     log,
     scanIntervalMs: settings.scanIntervalMs,
     heartbeatIntervalMs: settings.heartbeatIntervalMs,
+    lastReport: await readLastReport(settings.stateDir),
+    remember: (report) => writeLastReport(settings.stateDir, report, log),
   });
   const commands = new CommandConsumer({
     host,
@@ -162,11 +165,11 @@ async function refuseWrite(path: string): Promise<void> {
 }
 
 function statusOf(host: string, epoch: number, reporter: Reporter, bus: Bus): AgentStatus {
-  const { scanProblem, reportsSent } = reporter.status();
+  const { scanProblem, hasReported } = reporter.status();
   const problems = [
     ...(scanProblem === null ? [] : [scanProblem]),
     ...(bus.isReady() ? [] : ['the message broker cannot be reached']),
-    ...(reportsSent > 0 ? [] : ['no report was sent yet']),
+    ...(hasReported ? [] : ['no report was sent yet']),
   ];
   return { host, epoch, ready: problems.length === 0, problems };
 }

@@ -3,10 +3,11 @@ import { messageOf } from '../errors.js';
 import type { AgentReport, AgentStamp } from '../messages/bodies.js';
 import { contentHash } from '../messages/content-hash.js';
 import { envelope } from '../messages/envelope.js';
-import { QUEUES } from '../messages/routes.js';
+import { QUEUES, TOPICS } from '../messages/routes.js';
 import { toWireDevice } from '../messages/wire-device.js';
 import { poolsOf } from '../pci/pool.js';
 import type { AgentLog } from './agent-log.js';
+import type { LastReport } from './last-report.js';
 import type { HostScan } from './sysfs-scanner.js';
 
 export interface ReporterOptions {
@@ -17,14 +18,17 @@ export interface ReporterOptions {
   readonly log: AgentLog;
   readonly scanIntervalMs: number;
   readonly heartbeatIntervalMs: number;
+  /** What a former life of the agent reported last; null: not known. */
+  readonly lastReport: LastReport | null;
+  readonly remember: (report: LastReport) => Promise<void>;
 }
 
 /** What readiness asks. */
 export interface ReporterStatus {
   /** null: the last scan succeeded; before the first one it says so. */
   readonly scanProblem: string | null;
-  /** Full reports that the broker took. */
-  readonly reportsSent: number;
+  /** Whether the broker took a report, or the word that the last one still holds. */
+  readonly hasReported: boolean;
 }
 
 const PROBLEMS_TOLD_MAX = 20;
@@ -43,13 +47,15 @@ export class Reporter {
   private next: Promise<void> | null = null;
   private stopped = false;
   /** A full report was asked for and is not sent yet. */
-  private owed = true;
+  private owed: boolean;
   private lastSent: { readonly stamp: AgentStamp; readonly settled: string } | null = null;
   private lastSentAt = 0;
   private scanProblem: string | null = 'not scanned yet';
   private told = '';
 
-  constructor(private readonly options: ReporterOptions) {}
+  constructor(private readonly options: ReporterOptions) {
+    this.owed = options.lastReport === null;
+  }
 
   /** Sends the first report and keeps the intervals from then on. Never fails: what cannot be done is tried again. */
   async start(): Promise<void> {
@@ -78,7 +84,7 @@ export class Reporter {
   }
 
   status(): ReporterStatus {
-    return { scanProblem: this.scanProblem, reportsSent: this.lastSent?.stamp.sequence ?? 0 };
+    return { scanProblem: this.scanProblem, hasReported: this.lastSent !== null };
   }
 
   /** No more turns; resolves when the one under way has ended. */
@@ -113,6 +119,9 @@ export class Reporter {
     const content: Content = { facts: scan.facts, devices: scan.devices.map(toWireDevice) };
     const settled = contentHash(withoutLinkState(content));
     if (!this.owed && settled === this.lastSent?.settled) return;
+    if (!this.owed && !this.lastSent && restingHash(content) === this.options.lastReport?.resting) {
+      return this.announce(this.options.lastReport.hash, settled);
+    }
     const owed = this.owed;
     this.owed = false;
     try {
@@ -122,6 +131,16 @@ export class Reporter {
       this.owed ||= owed;
       throw error;
     }
+  }
+
+  /** A new life on a host as the former one reported it: the centre takes over the epoch, or asks for a report. */
+  private async announce(hash: string, settled: string): Promise<void> {
+    const { host, epoch, bus, log } = this.options;
+    const stamp: AgentStamp = { host, epoch, sequence: 0, hash };
+    await bus.broadcast(TOPICS.heartbeats, envelope('agent.heartbeat', stamp));
+    this.lastSent = { stamp, settled };
+    this.lastSentAt = Date.now();
+    log('info', 'The host is as it was reported last', { host, epoch });
   }
 
   private async scanned(): Promise<HostScan> {
@@ -143,6 +162,7 @@ export class Reporter {
     await bus.publish(QUEUES.reports, envelope('agent.report', { ...stamp, ...content, pools }));
     this.lastSent = { stamp, settled };
     this.lastSentAt = Date.now();
+    await this.options.remember({ hash: stamp.hash, resting: restingHash(content) });
     const offered = scan.devices.filter((device) => device.offer !== null).length;
     log('info', 'Report sent', { host, epoch, sequence, devices: scan.devices.length, offered });
     this.tellProblems(scan);
@@ -162,7 +182,7 @@ export class Reporter {
     const due = Date.now() - this.lastSentAt >= this.options.heartbeatIntervalMs / 2;
     if (this.turn || !due || this.scanProblem !== null || !this.lastSent) return;
     const turn = this.options.bus
-      .publish(QUEUES.heartbeats, envelope('agent.heartbeat', this.lastSent.stamp))
+      .broadcast(TOPICS.heartbeats, envelope('agent.heartbeat', this.lastSent.stamp))
       .then(() => {
         this.lastSentAt = Date.now();
       })
@@ -192,4 +212,14 @@ function withoutLinkState({ facts, devices }: Content): Content {
     link: device.link && { ...device.link, current_speed: null, current_width: null },
   }));
   return { facts, devices: settled };
+}
+
+/** What a restart of the agent alone does not change: when its configuration was read is no news either. */
+function restingHash(content: Content): string {
+  const { facts, devices } = withoutLinkState(content);
+  const { configuration = null } = facts;
+  return contentHash({
+    facts: { ...facts, configuration: configuration && { ...configuration, loaded_at: null } },
+    devices,
+  });
 }

@@ -66,6 +66,24 @@ function withConfiguration(configuration: unknown): AgentReport {
 }
 
 describe('envelope', () => {
+  it('checks the stamp of a report whose content it has seen, and content that differs, all the same', () => {
+    const seen = aReport([{ ...DEVICE, revision: '5e' }]);
+    const read = (body: object) => () =>
+      decodeEnvelope(Buffer.from(JSON.stringify({ ...envelope('agent.report', seen), body })), 1_000_000);
+    const first = read(seen)();
+    expect(read({ ...seen, epoch: 4, host: 'node-2' })().body).toMatchObject({ host: 'node-2', epoch: 4 });
+    expect(read(seen)().body).toEqual(first.body);
+    for (const [wrong, told] of [
+      [{ ...seen, epoch: 0 }, 'agent.report: epoch'],
+      [{ ...seen, host: '../x' }, 'agent.report: host'],
+      [{ ...seen, more: 1 }, 'agent.report: more'],
+      [{ ...seen, pools: [{ key: {}, count: -1 }] }, 'agent.report: pools.0.count'],
+      [{ ...seen, devices: [{ ...DEVICE, revision: 5 }] }, 'agent.report: devices.0.revision'],
+    ] as const) {
+      expect(read(wrong)).toThrow(told);
+    }
+  });
+
   it('brings every field of every message type back', () => {
     const claim = { claim_id: ID, server_id: ID };
     const agent = { host: 'node-1', epoch: 3 };

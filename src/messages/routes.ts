@@ -1,9 +1,10 @@
 /**
- * Where each message goes. Queues are durable quorum queues; each has its dead-letter queue `<name>.dead`.
+ * Where each message goes. Queues are durable quorum queues, each with a dead-letter queue `<name>.dead`; but for those of
+ * the agents, which are many: classic queues with one dead-letter queue together (`docs/decisions/0014`).
  *
  *   scheduler ◄── berth.requests    server.requested, server.deleted        (relay, from the outbox)
  *   scheduler ◄── berth.reports     agent.report                            (agents; large)
- *   scheduler ◄── berth.heartbeats  agent.heartbeat                         (agents; small and many)
+ *   schedulers ◄─ berth.heartbeats  agent.heartbeat                         (agents; broadcast: every scheduler hears every one)
  *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.outcomes (several), agent.journal,
  *                                   agent.holds   (agents)
  *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, agent.commands (several), report.request,
@@ -12,21 +13,30 @@
 export const QUEUES = {
   requests: 'berth.requests',
   reports: 'berth.reports',
+  /** Of agents that know no broadcasts yet: a scheduler says again what comes here. */
   heartbeats: 'berth.heartbeats',
   outcomes: 'berth.outcomes',
 } as const;
 
 /** So many commands travel to an agent in one message, and so many of its outcomes back. */
 export const COMMANDS_PER_MESSAGE_MAX = 256;
+/** What is said to whoever listens, and kept by nobody. */
+export const TOPICS = { heartbeats: 'berth.heartbeats' } as const;
 
 /** The command queue of one host's agent. */
 export function agentQueue(hostName: string): string {
-  return `berth.agent.${hostName}`;
+  return `${AGENT_QUEUES}${hostName}`;
+}
+
+export function isAgentQueue(queue: string): boolean {
+  return queue.startsWith(AGENT_QUEUES);
 }
 
 export function deadLetterQueue(queue: string): string {
-  return `${queue}.dead`;
+  return isAgentQueue(queue) ? 'berth.agents.dead' : `${queue}.dead`;
 }
+
+const AGENT_QUEUES = 'berth.agent.';
 
 /**
  * Host names are DNS names: they become queue names, which have 255 bytes at most, and must not be able to name another

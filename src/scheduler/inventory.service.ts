@@ -1,25 +1,29 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { BerthError } from '../errors.js';
-import type { AgentHeartbeat, AgentJournal, AgentReport, AgentStamp } from '../messages/bodies.js';
+import type { AgentJournal, AgentReport, AgentStamp } from '../messages/bodies.js';
 import { contentHash } from '../messages/content-hash.js';
-import { envelope } from '../messages/envelope.js';
-import { agentQueue } from '../messages/routes.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import { poolsOf } from '../pci/pool.js';
 import { absorbJournal } from '../store/agent-journals.store.js';
-import { absorbHeartbeats, absorbReport } from '../store/inventory.store.js';
+import { renewReports } from '../store/host-leases.store.js';
+import { absorbReport } from '../store/inventory.store.js';
 import { Ledger } from '../store/ledger.js';
-import { addToOutbox } from '../store/outbox.store.js';
 
-/** Heartbeats are written together: one statement for all hosts that were heard of meanwhile. */
-const HEARTBEAT_FLUSH_MS = 1_000;
+/** Reports that say nothing new are noted together. */
+const BATCH_MS = 5;
+
+interface Batch {
+  /** The latest of each host. */
+  readonly reports: Map<string, AgentStamp>;
+  /** Hosts whose content the ledger has already. */
+  readonly renewed: Promise<ReadonlySet<string>>;
+}
 
 /** Takes in what agents report. */
 @Injectable()
 export class InventoryService {
   private readonly log = new Logger(InventoryService.name);
-  private readonly heard = new Map<string, AgentStamp>();
-  private flushing: Promise<void> | null = null;
+  private batch: Batch | null = null;
 
   constructor(private readonly ledger: Ledger) {}
 
@@ -27,6 +31,10 @@ export class InventoryService {
   async report(report: AgentReport): Promise<void> {
     assertHash(report);
     assertPools(report);
+    if (await this.renewed(report)) {
+      this.log.debug({ message: 'report has nothing new', host: report.host, epoch: report.epoch });
+      return;
+    }
     const absorbed = await this.ledger.transaction((tx) => absorbReport(tx, report));
     if (absorbed.outcome === 'ignored') {
       this.log.warn({ message: 'report ignored', host: report.host, why: absorbed.why, epoch: report.epoch });
@@ -59,30 +67,29 @@ export class InventoryService {
     await absorbJournal(this.ledger.pool, journal);
   }
 
-  /** Resolves when the heartbeat is in the ledger. */
-  async heartbeat(beat: AgentHeartbeat): Promise<void> {
-    const known = this.heard.get(beat.host);
-    if (!known || known.epoch <= beat.epoch) this.heard.set(beat.host, beat);
-    this.flushing ??= this.flushSoon();
-    await this.flushing;
+  /** Whether the ledger has the report's content already, so that it only had to note that it came. */
+  private async renewed(report: AgentReport): Promise<boolean> {
+    this.batch ??= this.batchSoon();
+    const batch = this.batch;
+    const former = batch.reports.get(report.host);
+    if (!former || isLater(report, former)) batch.reports.set(report.host, report);
+    return (await batch.renewed).has(report.host);
   }
 
-  private async flushSoon(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_FLUSH_MS));
-    const beats = [...this.heard.values()];
-    this.heard.clear();
-    this.flushing = null; // who comes from now on is in the next one
-    await this.ledger.transaction(async (tx) => {
-      const unreported = await absorbHeartbeats(tx, beats);
-      await addToOutbox(
-        tx,
-        unreported.map((host) => ({
-          queue: agentQueue(host),
-          message: envelope('report.request', { reason: 'the ledger does not have your last report' }),
-        })),
-      );
-    });
+  private batchSoon(): Batch {
+    const reports = new Map<string, AgentStamp>();
+    const renew = async (): Promise<ReadonlySet<string>> => {
+      await new Promise((resolve) => setTimeout(resolve, BATCH_MS));
+      this.batch = null; // who comes from now on is in the next one
+      const stamps = [...reports.values()];
+      return new Set(await this.ledger.transaction((tx) => renewReports(tx, stamps)));
+    };
+    return { reports, renewed: renew() };
   }
+}
+
+function isLater(a: AgentStamp, b: AgentStamp): boolean {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.sequence > b.sequence);
 }
 
 function assertHash(report: AgentReport): void {

@@ -8,8 +8,8 @@ import { OutagePatience } from './outage-patience.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { SchedulingService } from './scheduling.service.js';
 
-/** Reports are large; a heartbeat waits in its handler until it is written together with the others. */
-const PREFETCH = { requests: 256, reports: 16, heartbeats: 2000, outcomes: 64 } as const;
+/** Reports are large. */
+const PREFETCH = { requests: 256, reports: 16, outcomes: 64 } as const;
 
 /** After these there may be room for somebody in the queue. */
 const MAKES_ROOM: ReadonlySet<string> = new Set<MessageType>([
@@ -39,7 +39,6 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
     this.subscriptions = await Promise.all([
       this.bus.consume(QUEUES.requests, handle, { prefetch: PREFETCH.requests }),
       this.bus.consume(QUEUES.reports, handle, { prefetch: PREFETCH.reports }),
-      this.bus.consume(QUEUES.heartbeats, handle, { prefetch: PREFETCH.heartbeats }),
       this.bus.consume(QUEUES.outcomes, handle, { prefetch: PREFETCH.outcomes }),
     ]);
   }
@@ -66,8 +65,6 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
         return this.claims.serverDeleted(message.body.server_id);
       case 'agent.report':
         return this.inventory.report(message.body);
-      case 'agent.heartbeat':
-        return this.inventory.heartbeat(message.body);
       case 'devices.prepared':
         return this.claims.take({ prepared: message.body });
       case 'devices.prepare_failed':
@@ -87,6 +84,8 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
       case 'agent.reload':
       case 'journal.request':
         throw new Error(`${message.type} is for agents`);
+      case 'agent.heartbeat':
+        throw new Error(`${message.type} is heard by the leases`);
     }
   }
 }

@@ -7,6 +7,7 @@ import { AuditSealer } from './audit-sealer.js';
 import { ClaimsService } from './claims.service.js';
 import { InventoryService } from './inventory.service.js';
 import { ReservationsSweep } from './reservations.sweep.js';
+import { LeasesService } from './leases.service.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { SchedulerConsumer } from './scheduler.consumer.js';
 import { SchedulingService } from './scheduling.service.js';
@@ -50,6 +51,11 @@ export class SchedulerModule {
           provide: ReservationsSweep,
           useFactory: (ledger: Ledger, { cache }: Deciding) => new ReservationsSweep(ledger, cache, settings),
           inject: [Ledger, Deciding],
+        },
+        {
+          provide: LeasesService,
+          useFactory: (ledger: Ledger, bus: Bus) => new LeasesService(ledger, bus, settings),
+          inject: [Ledger, Bus],
         },
         InventoryService,
         SchedulerConsumer,

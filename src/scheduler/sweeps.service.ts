@@ -3,7 +3,6 @@ import type { Bus } from '../bus/bus.js';
 import { messageOf } from '../errors.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import { readExpiredClaims, takeSlowReleases } from '../store/claim-outcomes.store.js';
-import { silenceHosts } from '../store/inventory.store.js';
 import { purgeJournal } from '../store/journal.store.js';
 import { Ledger } from '../store/ledger.js';
 import { redateTimesAhead } from '../store/times-ahead.store.js';
@@ -24,7 +23,7 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
   private timer: NodeJS.Timeout | null = null;
   private running: Promise<void> = Promise.resolve();
   private stopped = false;
-  /** Since when heartbeats can reach us; null while they cannot. */
+  /** Since when answers can reach us; null while they cannot. */
   private hearingSince: number | null = null;
 
   constructor(
@@ -60,7 +59,6 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     await this.attempt('expired claims', () => this.expireClaims());
     await this.attempt('slow releases', () => this.remindReleases());
     await this.attempt('unfinished servers', () => this.nudgeServers());
-    await this.attempt('silent hosts', () => this.silenceHosts());
     await this.attempt('waiting servers', () => this.scheduling.lookAtQueue());
     await this.attempt('evacuations', () => this.scheduling.evacuateHosts(PER_SWEEP_MAX));
     await this.attempt('decision journal', () => this.purgeJournal());
@@ -76,8 +74,8 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   /**
-   * Who could not hear does not know who was silent: after an outage of the broker, agents and hosts get their time again,
-   * and no server pays with an attempt for it.
+   * Who could not hear does not know who was silent: after an outage of the broker agents get their time again, and no
+   * server pays with an attempt for it.
    */
   private hasHeardFor(ms: number): boolean {
     return this.hearingSince !== null && Date.now() - this.hearingSince >= ms;
@@ -107,11 +105,5 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
   private purgeJournal(): Promise<void> {
     const { keepHours, baseIntervalMs } = this.settings.journal;
     return purgeJournal(this.ledger.pool, keepHours * HOUR_MS, baseIntervalMs);
-  }
-
-  private async silenceHosts(): Promise<void> {
-    if (!this.hasHeardFor(this.settings.hostSilentAfterMs)) return;
-    const names = await this.ledger.transaction((tx) => silenceHosts(tx, this.settings.hostSilentAfterMs));
-    for (const host of names) this.log.warn({ message: 'host is silent', host });
   }
 }

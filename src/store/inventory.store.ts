@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { AgentReport, AgentStamp, WireDevice } from '../messages/bodies.js';
+import type { AgentReport, WireDevice } from '../messages/bodies.js';
 import { fromWireDevice, toWireDevice } from '../messages/wire-device.js';
 import type { ReportedDevice } from '../pci/device.js';
 import { isHeld, type DeviceStatus } from '../pci/device-state.js';
@@ -173,64 +173,4 @@ async function moveStates(tx: Tx, hostId: string, { added, returned, vanished }:
   for (const { address } of given) host?.apply('remove', address, null);
   for (const { address } of [...added, ...returned]) host?.apply('return', address, null);
   await writeDeviceStates(tx, states.values());
-}
-
-/**
- * Takes in heartbeats: the hosts live. Those that were down come up again.
- *
- * @returns hosts whose last report is not the one that their agent means: they have to report in full
- */
-export async function absorbHeartbeats(tx: Tx, beats: readonly AgentStamp[]): Promise<string[]> {
-  if (beats.length === 0) return [];
-  const rows = (await tx.query(
-    `SELECT b.host, h.id, h.status, h.epoch, h.report_hash FROM unnest($1::text[]) AS b(host)
-       LEFT JOIN hosts h ON h.name = b.host`,
-    [beats.map((beat) => beat.host)],
-  )) as { host: string; id: string | null; status: string; epoch: number; report_hash: string }[];
-  const byName = new Map(beats.map((beat) => [beat.host, beat]));
-  const known = rows.filter((row) => row.id !== null && row.epoch === byName.get(row.host)?.epoch);
-  await tx.query(
-    `UPDATE hosts SET last_seen_at = now() WHERE id IN
-       (SELECT id FROM hosts WHERE id = ANY($1) ORDER BY id FOR UPDATE)`,
-    [known.map((row) => row.id)],
-  );
-  await setHostStatus(
-    tx,
-    known.filter((row) => row.status === 'down').map((row) => row.id as string),
-    'up',
-  );
-  return rows
-    .filter(
-      (row) =>
-        row.id === null || row.epoch < (byName.get(row.host)?.epoch ?? 0) || isUnreported(row, byName.get(row.host)),
-    )
-    .map((row) => row.host);
-}
-
-function isUnreported(row: { epoch: number; report_hash: string }, beat: AgentStamp | undefined): boolean {
-  return row.epoch === beat?.epoch && row.report_hash !== beat.hash;
-}
-
-/** Hosts that have not been heard of for this long go down. @returns their names */
-export async function silenceHosts(tx: Tx, silentAfterMs: number): Promise<string[]> {
-  const rows = (await tx.query(
-    `SELECT id, name FROM hosts WHERE status = 'up' AND last_seen_at < now() - $1::int * interval '1 millisecond'
-      ORDER BY id FOR UPDATE`,
-    [silentAfterMs],
-  )) as { id: string; name: string }[];
-  await setHostStatus(
-    tx,
-    rows.map((row) => row.id),
-    'down',
-  );
-  return rows.map((row) => row.name);
-}
-
-async function setHostStatus(tx: Tx, hostIds: readonly string[], status: 'up' | 'down'): Promise<void> {
-  if (hostIds.length === 0) return;
-  await tx.query(`UPDATE hosts SET status = $2 WHERE id = ANY($1)`, [hostIds, status]);
-  await touchHosts(
-    tx,
-    hostIds.map((id) => ({ id, by: 1 })),
-  );
 }

@@ -75,8 +75,9 @@ describe('answers of agents at the wrong time', () => {
 
   it('a host is not silent because the broker was away', async () => {
     for (const host of ['node-1', 'node-2']) {
-      const beat = { host, epoch: EPOCH, sequence: 1, hash: aReport({ host, epoch: EPOCH, devices: [] }).hash };
-      await tell(QUEUES.heartbeats, envelope('agent.heartbeat', beat));
+      const devices = [{ address: '0000:83:00.0', ids: '10de:1bb0' }];
+      const report = aReport({ host, epoch: EPOCH, sequence: 2, devices });
+      await tell(QUEUES.reports, envelope('agent.report', report));
     }
     await eventually(10_000, async () => expect(await statusesOfHosts()).toEqual(['up', 'up']));
     await fleet.rabbitMq.kill9();

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Channel } from 'amqplib';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { AmqpBus } from '../../src/bus/amqp.bus.js';
-import { deadLetterQueue } from '../../src/messages/routes.js';
+import { agentQueue, deadLetterQueue } from '../../src/messages/routes.js';
 import { freePort } from '../support/processes.js';
 import { startRabbitMq } from '../support/rabbitmq.js';
 import { aMessage, amqpHarness, aQueue, DELIVERY_LIMIT, MESSAGE_BYTES_MAX, type AmqpHarness } from './bus-harness.js';
@@ -51,6 +51,71 @@ describe('RabbitMQ', () => {
     await expect(
       withChannel((channel) => channel.assertQueue(queue, quorum({ ...same, 'x-delivery-limit': 99 }))),
     ).rejects.toThrow(/inequivalent arg 'x-delivery-limit'/);
+  });
+
+  it('makes classic queues for agents, and gives a command up at the delivery limit to the dead letters of all agents', async () => {
+    const commands = agentQueue(`bus-amqp-${process.pid}`);
+    let tries = 0;
+    const fail = async (): Promise<void> => {
+      tries += 1;
+      throw new Error('never');
+    };
+    const taken = await harness.bus.consume(commands, fail, { prefetch: 1, channel: 'shared' });
+    const sent = aMessage();
+    await harness.bus.publish(commands, sent);
+    await vi.waitFor(() => expect(tries).toBe(DELIVERY_LIMIT + 1), SOON);
+    await withChannel(async (channel) => {
+      await vi.waitFor(async () => {
+        const dead = await channel.get('berth.agents.dead', { noAck: true });
+        expect(dead && dead.properties.messageId).toBe(sent.id);
+      }, SOON);
+      const arguments_ = {
+        'x-queue-type': 'classic',
+        'x-dead-letter-exchange': '',
+        'x-dead-letter-routing-key': 'berth.agents.dead',
+        'x-overflow': 'reject-publish',
+        'x-max-length': 100_000,
+        'x-max-length-bytes': 1_073_741_824,
+      };
+      await channel.assertQueue(commands, { durable: true, arguments: arguments_ });
+      await taken.stop();
+      await channel.deleteQueue(commands);
+    });
+    expect(tries).toBe(DELIVERY_LIMIT + 1);
+  });
+
+  it('consumes many queues on one channel, also after the connection was lost and when one of them was deleted', async () => {
+    const queues = [aQueue(), aQueue(), aQueue()];
+    const got: string[] = [];
+    for (const one of queues) {
+      await harness.bus.consume(one, async ({ id }) => void got.push(id), { prefetch: 1, channel: 'shared' });
+    }
+    const round = async (): Promise<void> => {
+      const sent = queues.map(() => aMessage());
+      for (const [index, message] of sent.entries()) await harness.bus.publish(queues[index] ?? '', message);
+      await vi.waitFor(() => expect(got).toEqual(expect.arrayContaining(sent.map(({ id }) => id))), SOON);
+    };
+    await round();
+    await withChannel((channel) => channel.deleteQueue(queues[1] ?? ''));
+    await vi.waitFor(() => expect(harness.bus.unheardQueues()).toEqual([queues[1]]), SOON);
+    await vi.waitFor(() => expect(harness.bus.unheardQueues()).toEqual([]), SOON);
+    await round();
+    await harness.interrupt();
+    await vi.waitFor(() => expect([harness.bus.isReady(), harness.bus.unheardQueues()]).toEqual([true, []]), SOON);
+    await round();
+  });
+
+  it('gives a listener a queue that goes with it, and makes a topic again that was deleted', async () => {
+    const heard: string[] = [];
+    const listening = await harness.bus.listen(queue, async ({ id }) => void heard.push(id));
+    await harness.bus.broadcast(queue, aMessage());
+    await vi.waitFor(() => expect(heard).toHaveLength(1), SOON);
+    await withChannel((channel) => channel.assertExchange(queue, 'fanout', { durable: true }));
+    await listening.stop();
+    // nobody is bound any more: else the broker would refuse this
+    await withChannel((channel) => channel.deleteExchange(queue, { ifUnused: true }));
+    await expect(harness.bus.broadcast(queue, aMessage())).rejects.toMatchObject(UNAVAILABLE);
+    await vi.waitFor(() => harness.bus.broadcast(queue, aMessage()), SOON);
   });
 
   it('declares a queue that was deleted when something is published to it', async () => {

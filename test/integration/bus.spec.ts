@@ -49,6 +49,46 @@ describe.each([
     expect(got[0]).not.toBe(sent);
   });
 
+  it('has every listener of a topic hear what is said, and nobody what was said before', async () => {
+    const heard: string[][] = [[], []];
+    await harness.bus.broadcast(queue, aMessage());
+    for (const own of heard) await harness.bus.listen(queue, async ({ id }) => void own.push(id));
+    await harness.bus.listen(aQueue(), async ({ id }) => void heard[0]?.push(`elsewhere ${id}`));
+    const said = Array.from({ length: 20 }, aMessage);
+    for (const message of said) await harness.bus.broadcast(queue, message);
+    const ids = said.map(({ id }) => id);
+    await vi.waitFor(() => expect(heard).toEqual([ids, ids]), SOON);
+  });
+
+  it('says a message once: a listener that throws has missed it and hears the next, one that stopped hears nothing', async () => {
+    const heard: string[] = [];
+    const listening = await harness.bus.listen(queue, async ({ id }) => {
+      heard.push(id);
+      if (heard.length === 1) throw new Error('not now');
+    });
+    const [first, second, third] = [aMessage(), aMessage(), aMessage()];
+    await harness.bus.broadcast(queue, first);
+    await harness.bus.broadcast(queue, second);
+    await vi.waitFor(() => expect(heard).toEqual([first.id, second.id]), SOON);
+    await sleep(200);
+    await listening.stop();
+    await harness.bus.broadcast(queue, third);
+    await sleep(100);
+    expect(heard).toEqual([first.id, second.id]);
+  });
+
+  it('listens on after the connection was lost, and says what cannot be read to nobody', async () => {
+    const heard: string[] = [];
+    await harness.bus.listen(queue, async ({ id }) => void heard.push(id));
+    await harness.interrupt();
+    await vi.waitFor(() => expect([harness.bus.isReady(), harness.bus.unheardQueues()]).toEqual([true, []]), SOON);
+    const after = aMessage();
+    await harness.bus.broadcast(queue, after);
+    await vi.waitFor(() => expect(heard).toEqual([after.id]), SOON);
+    const wrong = { ...aMessage(), type: 'nothing' } as unknown as Envelope;
+    await expect(harness.bus.broadcast(queue, wrong)).rejects.toMatchObject({ code: 'message.invalid' });
+  });
+
   it('never runs a handler before publish has come back to its caller', async () => {
     const steps: string[] = [];
     await consume(async () => void steps.push('handled'));

@@ -19,7 +19,7 @@ import {
   lockClaim,
   tryElsewhere,
 } from '../../src/store/claim-outcomes.store.js';
-import { absorbHeartbeats, absorbReport, silenceHosts } from '../../src/store/inventory.store.js';
+import { absorbReport } from '../../src/store/inventory.store.js';
 import { addToOutbox, takeFromOutbox } from '../../src/store/outbox.store.js';
 import { SnapshotCache } from '../../src/store/snapshot.store.js';
 import { onLedger } from '../support/ledger.js';
@@ -329,21 +329,6 @@ describe('reports', () => {
       if (claim) await finishRelease(tx, claim);
     });
     expect(await vendor()).toEqual([{ vendor_id: '1002' }]);
-  });
-
-  it('a silent host goes down and fails its first filter; a heartbeat brings it back', async () => {
-    const body = await report(TWO_GPUS);
-    await source.query(`UPDATE hosts SET last_seen_at = now() - interval '1 hour'`);
-    expect(await source.transaction((tx) => silenceHosts(tx, 60_000))).toEqual(['node-1']);
-    await cache.refresh();
-    const decision = place({ hosts: cache.list(), policy: POLICY }, aRequest([gpu(1)]), []);
-    expect(decision).toMatchObject({ outcome: 'rejected', rejections: [{ filter: 'ComputeFilter' }] });
-    const beat = (hash: string) =>
-      source.transaction((tx) => absorbHeartbeats(tx, [{ host: 'node-1', epoch: body.epoch, sequence: 1, hash }]));
-    expect(await beat(body.hash)).toEqual([]);
-    expect(await beat('0'.repeat(64))).toEqual(['node-1']);
-    await cache.refresh();
-    expect(cache.list()[0]?.status).toBe('up');
   });
 });
 
