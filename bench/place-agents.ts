@@ -7,23 +7,31 @@ import { agentQueue, QUEUES } from '../src/messages/routes.js';
 import { loadSettings } from '../src/settings/load-settings.js';
 import { hostName } from './fleet.js';
 
+/** Commands of one host that are carried out at once; the channel is shared. */
+const PREFETCH = 64;
 const EPOCH = 1_700_000_000_000;
 
-/** The program of a process of its own: for each host of the fleet an agent that binds and frees at once, on the real broker. */
-async function serve(brokerUrl: string, hosts: number): Promise<void> {
+/** The program of a process of its own: for each host of the fleet an agent that takes a while to bind and to free, on the real broker. */
+async function serve(brokerUrl: string, hosts: number, bindMs: number): Promise<void> {
   const { settings } = loadSettings({ files: [], env: {} });
   const bus = new AmqpBus({ ...settings.bus, url: brokerUrl }, () => undefined);
   for (let first = 0; first < hosts; first += 50) {
     const some = Array.from({ length: Math.min(50, hosts - first) }, (_unused, index) => hostName(first + index));
     await Promise.all(
-      some.map((host) => bus.consume(agentQueue(host), (message) => carryOut(bus, host, message), { prefetch: 4 })),
+      some.map((host) =>
+        bus.consume(agentQueue(host), (message) => carryOut(bus, host, message, bindMs), {
+          prefetch: PREFETCH,
+          channel: 'agents',
+        }),
+      ),
     );
   }
   process.on('message', () => void bus.close().then(() => process.exit(0)));
   process.send?.({ ready: true });
 }
 
-async function carryOut(bus: Bus, host: string, message: Envelope): Promise<void> {
+async function carryOut(bus: Bus, host: string, message: Envelope, bindMs: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, bindMs));
   const outcomes = outcomesOf(host, message);
   if (outcomes.length > 0) await bus.publish(QUEUES.outcomes, envelope('agent.outcomes', { outcomes }));
 }
@@ -50,4 +58,4 @@ function released(host: string, { claim_id, server_id }: ReleaseDevices): AgentO
 }
 
 process.on('disconnect', () => process.exit(1));
-await serve(process.argv[2] ?? '', Number(process.argv[3]));
+await serve(process.argv[2] ?? '', Number(process.argv[3]), Number(process.argv[4]));

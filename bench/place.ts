@@ -29,6 +29,8 @@ interface Options {
   readonly clients: number;
   readonly processes: number;
   readonly rate: number | null;
+  /** How long an agent takes to bind a device, and to give it back. */
+  readonly bindMs: number;
   readonly json: boolean;
 }
 
@@ -58,7 +60,9 @@ async function main(options: Options): Promise<void> {
         closing.unshift(() => service.stop());
         urls.push(service.ready.url);
       }
-      const agents = await Child.start('./place-agents.js', [broker.url, String(options.hosts)]);
+      const agents = await Child.start('./place-agents.js', [
+        ...[broker.url, String(options.hosts), String(options.bindMs)],
+      ]);
       closing.unshift(() => agents.stop());
       const figures =
         options.mode === 'rest'
@@ -170,6 +174,7 @@ function options(): Options {
       clients: { type: 'string' },
       processes: { type: 'string', default: '1' },
       rate: { type: 'string' },
+      'bind-ms': { type: 'string', default: '2000' },
       json: { type: 'boolean', default: false },
     },
   });
@@ -182,6 +187,7 @@ function options(): Options {
     clients: values.clients === undefined ? CLIENTS[mode] : count('clients', values.clients, 256),
     processes: count('processes', values.processes, 16),
     rate: values.rate === undefined ? null : count('rate', values.rate, 100_000),
+    bindMs: count('bind-ms', values['bind-ms'], 60_000),
     json: values.json,
   };
 }

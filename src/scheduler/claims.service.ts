@@ -105,7 +105,8 @@ export class ClaimsService {
           tx,
           released.map(({ claim }) => claim),
         );
-        return new Set([...confirmed, ...released].map(({ outcome }) => outcome));
+        const settled = known.filter(({ claim, outcome }) => isSettled(claim, outcome));
+        return new Set([...confirmed, ...released, ...settled].map(({ outcome }) => outcome));
       });
     } catch (error) {
       this.log.warn({ message: 'outcomes are taken one by one', problem: messageOf(error) });
@@ -122,7 +123,7 @@ export class ClaimsService {
   async prepared(outcome: DevicesPrepared): Promise<void> {
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
-      if (claim?.status === 'allocated') return;
+      if (claim && isSettled(claim, { prepared: outcome })) return;
       if (claim && (await askedAgain(tx, claim, outcome))) return;
       if (claim && isExpected(claim)) {
         await confirmClaims(tx, [{ claim, bindings: outcome.bindings, epoch: outcome.epoch }]);
@@ -226,6 +227,15 @@ function inside({ prepared, prepare_failed, released }: AgentOutcome) {
 
 function asProblem(error: unknown): unknown {
   return error ?? new Error('failed');
+}
+
+/**
+ * There is nothing to do for it any more. That of a claim which is being given back least of all: its release was sent after its
+ * prepare, and is sent again until it is answered.
+ */
+function isSettled({ status }: LockedClaim, { prepared, released }: AgentOutcome): boolean {
+  if (prepared) return status === 'allocated' || status === 'releasing';
+  return released !== undefined && status === 'released';
 }
 
 /** The claim waits for just this. */

@@ -126,8 +126,8 @@ export const SETTINGS: readonly SettingDefinition[] = [
     'A host not heard of for so long gets no servers.',
   ),
   setting('scheduler.sweep_interval_ms', integer(10, HOUR), 5000, 'How often lost messages are made good.'),
-  setting('scheduler.batch_size_max', integer(1, 10_000), 64, 'Most servers decided together.'),
-  setting('scheduler.batch_delay_ms', integer(0, 10_000), 5, 'How long a batch waits for more servers.'),
+  setting('scheduler.batch_size_max', integer(1, 10_000), 512, 'Most servers or placements decided together.'),
+  setting('scheduler.batch_delay_ms', integer(0, 10_000), 2, 'How long a batch waits for more.'),
   setting(
     'scheduler.queue.max',
     integer(0, 100_000),
