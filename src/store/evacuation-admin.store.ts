@@ -49,6 +49,18 @@ export async function readServersThere(tx: Tx, hostId: string): Promise<ServerTh
   );
 }
 
+/** Names of the reservations that keep devices of the host for a time that is not over; at most `limit`. */
+export async function readReservationsThere(tx: Tx, hostId: string, limit: number): Promise<string[]> {
+  const rows = (await tx.query(
+    `SELECT r.name FROM reservations r WHERE EXISTS (
+       SELECT 1 FROM reservation_devices rd JOIN devices d ON d.id = rd.device_id JOIN reservation_windows w ON w.id = rd.window_id
+        WHERE rd.reservation_id = r.id AND d.host_id = $1 AND w.status <> 'ended')
+      ORDER BY r.created_at, r.id LIMIT $2`,
+    [hostId, limit],
+  )) as { name: string }[];
+  return rows.map(({ name }) => name);
+}
+
 export interface EvacuationWish {
   readonly reason: string | null;
   readonly waits: boolean;
@@ -161,6 +173,7 @@ async function auditRemoval(tx: Tx, hostId: string, host: string): Promise<void>
 }
 
 const FORGET = [
+  // of windows that are over; see readReservationsThere
   `DELETE FROM reservation_devices WHERE device_id IN (SELECT id FROM devices WHERE host_id = $1)`,
   `DELETE FROM allocations WHERE claim_id IN (SELECT id FROM claims WHERE host_id = $1)`,
   `DELETE FROM claims WHERE host_id = $1`,

@@ -24,11 +24,14 @@ export class LiveMix {
   private decisions = 0;
   private learntAtMs = -Infinity;
 
+  /** @param clock milliseconds */
+  constructor(private readonly clock: () => number = Date.now) {}
+
   /** The policy with the mix, if one of its policies looks at it. @param deciding how many servers are about to be decided */
   async addTo(tx: Tx, { hosts, policy }: Snapshot, deciding: number): Promise<PlacementPolicy> {
     if (!policy.placementPolicies || !needsMix(policy.placementPolicies)) return policy;
     this.decisions += deciding;
-    const nowMs = Date.now();
+    const nowMs = this.clock();
     const ageMs = nowMs - this.learntAtMs;
     const isOld = ageMs > AGE_MAX_MS || (this.decisions > DECISIONS_MAX && ageMs > AGE_MIN_MS);
     if (this.mix === undefined || isOld) {

@@ -8,13 +8,16 @@ import {
   askToLeave,
   listEvacuations,
   lockHostToLeave,
+  readReservationsThere,
   readServersThere,
   removeHost,
+  type HostToLeave,
 } from '../../src/store/evacuation-admin.store.js';
 import { readExpiredClaims } from '../../src/store/claim-outcomes.store.js';
 import { absorbReport } from '../../src/store/inventory.store.js';
 import type { Ledger } from '../../src/store/ledger.js';
 import { aReport } from '../support/reports.js';
+import { ReservationsWorld } from '../support/reservations.js';
 import {
   agentsAnswer,
   ask,
@@ -254,6 +257,28 @@ describe('a host that is down', () => {
     await new ClaimsService(ledger, SETTINGS).holds({ ...told, claims: held });
     expect(await sent<ReleaseDevices>('devices.release')).toEqual(held);
     expect(await show(a)).toMatchObject({ status: 'BUILD', host: 'node-2' });
+  });
+
+  it('that is removed has its end in the audit, and keeps no device for a reservation', async () => {
+    await hostWithGpus('node-1', 1);
+    const reservations = new ReservationsWorld(source, ledger);
+    await reservations.addAlias();
+    const { id } = await reservations.reserve();
+    const [host] = (await source.query(`SELECT id, name, status, enabled FROM hosts`)) as [HostToLeave];
+    const named = () => readReservationsThere(source.manager, host.id, 10);
+    expect(await named()).toEqual(['training']);
+    await source.query(`UPDATE reservation_windows SET status = 'ended' WHERE reservation_id = $1`, [id]);
+    expect(await named()).toEqual([]);
+    await source.transaction((tx) => removeHost(tx, host));
+    expect(await source.query(`SELECT 1 FROM hosts`)).toEqual([]);
+    const rows = (await source.query(
+      `SELECT body FROM audit_pending WHERE body::text LIKE $1 ORDER BY id DESC LIMIT 2`,
+      [`%${host.id}%`],
+    )) as { body: object }[];
+    expect(rows.map(({ body }) => body)).toMatchObject([
+      { kind: 'transition', transitions: [{ event: 'delete', from: 'available', to: 'deleted', host_id: host.id }] },
+      { kind: 'admin', action: 'host.remove', host: 'node-1' },
+    ]);
   });
 });
 

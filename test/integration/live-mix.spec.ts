@@ -44,12 +44,28 @@ describe('the live mix', () => {
     expect(await withMix(new LiveMix(), 'best-fit')).not.toHaveProperty('mix');
   });
 
-  it('is one and the same until many servers were decided', async () => {
-    const mix = new LiveMix();
+  it('is one and the same until many servers were decided, and some seconds', async () => {
+    let nowMs = 0;
+    const mix = new LiveMix(() => nowMs);
     await ask(1);
     const first = await withMix(mix, 'fragmentation');
     await ask(2);
     expect((await withMix(mix, 'fragmentation', 100)).mix).toBe(first.mix);
-    expect((await withMix(mix, 'fragmentation', 200)).mix?.shapes).toHaveLength(2);
+    nowMs = 5_000;
+    expect((await withMix(mix, 'fragmentation', 200)).mix).toBe(first.mix);
+    nowMs = 5_001;
+    expect((await withMix(mix, 'fragmentation')).mix?.shapes).toHaveLength(2);
+  });
+
+  it('is learnt anew after a while', async () => {
+    let nowMs = 0;
+    const mix = new LiveMix(() => nowMs);
+    await ask(1);
+    const first = await withMix(mix, 'fragmentation');
+    await ask(2);
+    nowMs = 60_000;
+    expect((await withMix(mix, 'fragmentation')).mix).toBe(first.mix);
+    nowMs = 60_001;
+    expect((await withMix(mix, 'fragmentation')).mix?.shapes).toHaveLength(2);
   });
 });

@@ -184,12 +184,13 @@ describe('the migration', () => {
     const waiting = await ask('waiting', { wait: true });
     await own.schedule(waiting);
     expect(await states([id, waiting])).toEqual(['ACTIVE attaching', 'BUILD waiting']);
-    const migration = new Queue1763800002000();
+    const first = source.migrations.findIndex((migration) => migration instanceof Queue1763800002000);
+    const undone = source.migrations.slice(first);
     const runner = source.createQueryRunner();
     try {
       await runner.startTransaction();
-      await migration.down(runner);
-      await migration.up(runner);
+      for (const migration of undone.toReversed()) await migration.down(runner);
+      for (const migration of undone) await migration.up(runner);
       await runner.commitTransaction();
     } finally {
       if (runner.isTransactionActive) await runner.rollbackTransaction();

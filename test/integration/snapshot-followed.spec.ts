@@ -103,10 +103,10 @@ it('outcomes that come together are each taken as if they came alone', async () 
     id: string;
     server_id: string;
   }[];
+  const [host] = (await source.query(`SELECT name AS host, epoch FROM hosts`)) as [{ host: string; epoch: number }];
   const claims = new ClaimsService(ledger, { ...SETTINGS, attemptsMax: 3 });
   const outcome = (claim: { id: string; server_id: string }) => ({
-    host: 'a',
-    epoch: 1,
+    ...host,
     claim_id: claim.id,
     server_id: claim.server_id,
   });

@@ -7,6 +7,7 @@ import {
   countReleasing,
   listEvacuations,
   lockHostToLeave,
+  readReservationsThere,
   readServersThere,
   removeHost,
   type HostToLeave,
@@ -73,8 +74,8 @@ export class EvacuationController {
     operationId: 'removeHost',
     summary: 'Say that a host is gone',
     description:
-      'Its devices and what was claimed on it are forgotten. Only of a host that no server is on, and, without `force`, that is ' +
-      'down and disabled. Nobody looks whether the machine is off: that is yours to know. Should its agent speak again, the host ' +
+      'Its devices and what was claimed on it are forgotten. Only of a host that no server is on and no reservation keeps ' +
+      'devices of, and, without `force`, that is down and disabled. Nobody looks whether the machine is off: that is yours to know. Should its agent speak again, the host ' +
       'is known anew, and its agent is told to give back what it still holds.',
   })
   @ApiNoContentResponse({ description: 'It is forgotten.' })
@@ -83,6 +84,7 @@ export class EvacuationController {
     return this.ledger.transaction(async (tx) => {
       const host = await locked(tx, name);
       assertEmpty(host, await readServersThere(tx, host.id));
+      assertUnreserved(host, await readReservationsThere(tx, host.id, NAMED_MAX));
       if (!force) assertOutOfUse(host);
       await removeHost(tx, host);
     });
@@ -112,6 +114,12 @@ function assertEmpty({ name }: HostToLeave, servers: readonly ServerThere[]): vo
   throw new BerthError('host.in_use', `Servers are on host ${name}: ${named.join(', ')}${more}; evacuate it first`, {
     details: { servers: servers.map(({ id }) => id) },
   });
+}
+
+function assertUnreserved({ name }: HostToLeave, reservations: readonly string[]): void {
+  if (reservations.length === 0) return;
+  const message = `Devices of host ${name} are kept for reservations: ${reservations.join(', ')}; cancel them first`;
+  throw new BerthError('host.in_use', message, { details: { reservations } });
 }
 
 function assertOutOfUse({ name, status, enabled }: HostToLeave): void {
