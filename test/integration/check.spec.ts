@@ -663,4 +663,23 @@ describe('a check', () => {
     expect(more).toEqual(['check.device_without_owner']);
     expect(codesOf(await checked({ host: 'node-1' }))).toHaveLength(2);
   });
+
+  it('says after repairs whether there are more still, and the audit tells what was mended', async () => {
+    await sql(`UPDATE devices SET status = 'allocated' WHERE status = 'available' AND device_type = 'type-PCI'`);
+    const sinceId = await lastAudit();
+    const { findings, left, more } = await checked({ max: 1, repair: true });
+    // one finding of a host has all its devices settled
+    expect(findings.map(({ outcome }) => outcome)).toEqual(['repaired', 'repaired']);
+    expect([left, more]).toEqual([0, []]);
+    const rows = (await sql(`SELECT body FROM audit_pending WHERE id > $1`, sinceId)) as {
+      body: { transitions: { event: string; from: string; to: string }[] };
+    }[];
+    const mended = rows.flatMap(({ body }) => body.transitions).map(({ event, from, to }) => `${event} ${from} ${to}`);
+    expect(mended).toEqual(Array.from({ length: 5 }, () => 'repair allocated available'));
+  });
+
+  async function lastAudit(): Promise<number> {
+    const [row] = (await sql(`SELECT coalesce(max(id), 0) AS id FROM audit_pending`)) as [{ id: number }];
+    return row.id;
+  }
 });
