@@ -5,6 +5,7 @@ import { absorbReport } from '../src/store/inventory.store.js';
 import { startRabbitMq } from '../test/support/rabbitmq.js';
 import { Child } from './child.js';
 import { commitsPerSecond, durability } from './commit-rate.js';
+import { cpuTimes } from './cpu.js';
 import { reportOf } from './fleet.js';
 import { sayMachine } from './machine.js';
 import { compareWithLedger } from './place-check.js';
@@ -109,11 +110,14 @@ async function measurePlacements(urls: readonly string[], ledger: pg.Client, opt
     ...{ msMax: ROUND_MS_MAX, placementsMax: FILLED * hosts },
   });
   const rounds: Round[] = [];
+  const cpu = new Map<string, number>();
   try {
     await emptied(load, await load.round(), ledger); // warms up
     for (let ms = 0; ms < 1000 * seconds; ms += rounds.at(-1)?.ms ?? 0) {
+      const before = cpuTimes();
       const round = await load.round();
       rounds.push(round);
+      for (const [part, cpuMs] of cpuTimes()) cpu.set(part, (cpu.get(part) ?? 0) + cpuMs - (before.get(part) ?? 0));
       await emptied(load, round, ledger);
     }
   } finally {
@@ -122,6 +126,8 @@ async function measurePlacements(urls: readonly string[], ledger: pg.Client, opt
   const acknowledged = rounds.flatMap((round) => round.acknowledged);
   const ms = rounds.reduce((sum, round) => sum + round.ms, 0);
   say(`${rounds.length} rounds, ${acknowledged.length} placements in ${figure(ms / 1000)} s`);
+  const each = [...cpu].map(([part, cpuMs]) => `${part} ${figure((1000 * cpuMs) / acknowledged.length)}`);
+  say(`CPU for each, in µs: ${each.join(', ')}`);
   return {
     perSecond: (1000 * acknowledged.length) / ms,
     latencies: rounds.flatMap((round) => round.latencies),

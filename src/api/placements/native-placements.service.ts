@@ -45,7 +45,7 @@ export class NativePlacementsService {
   async create(body: unknown): Promise<PlacementAnswersView> {
     const items = await this.wishes.read(body);
     const asked = items.map((item) => ({ item, order: orderOf(item) }));
-    const answers = await Promise.all(asked.map(({ order }) => (order ? this.placing.place(order) : null)));
+    const answers = await Promise.all(asked.map(({ order }) => (order ? this.placed(order) : null)));
     const known = await this.knownOnes(
       asked.map(({ item }) => item),
       answers,
@@ -55,6 +55,7 @@ export class NativePlacementsService {
       placements: asked.map(({ item, order }, index) => {
         const answer = answers[index];
         if (!order || !answer) return refused(item.key, (item as { problem: BerthError }).problem);
+        if (answer instanceof BerthError) return refused(item.key, answer);
         if (answer.outcome === 'known') return known[index] as PlacementAnswerView;
         if (answer.outcome === 'placed') return placedView(item.key, order.id, answer.decision);
         const { fault } = answer;
@@ -65,6 +66,16 @@ export class NativePlacementsService {
         return isFirst ? { ...rejected, decision: decisionView(answer.decision) } : rejected;
       }),
     };
+  }
+
+  /** One that lost its races is turned down alone: the others of the call may have their places. */
+  private async placed(order: PlacementOrder): Promise<PlacementAnswer | BerthError> {
+    try {
+      return await this.placing.place(order);
+    } catch (error) {
+      if (error instanceof BerthError && error.code === 'claim.conflict') return error;
+      throw error;
+    }
   }
 
   async list(query: NativePlacementsQuery): Promise<PlacementPageView> {
@@ -109,12 +120,12 @@ export class NativePlacementsService {
 
   private async knownOnes(
     items: readonly ReadPlacement[],
-    answers: readonly (PlacementAnswer | null)[],
+    answers: readonly (PlacementAnswer | BerthError | null)[],
   ): Promise<readonly (PlacementAnswerView | null)[]> {
-    const ids = answers.flatMap((answer) => (answer?.outcome === 'known' ? [answer.known.id] : []));
+    const ids = answers.flatMap((answer) => (isKnown(answer) ? [answer.known.id] : []));
     const rows = await findPlacements(this.ledger.pool, ids);
     return answers.map((answer, index) => {
-      if (answer?.outcome !== 'known') return null;
+      if (!isKnown(answer)) return null;
       const { key, hash } = items[index] as ReadPlacement;
       const row = rows.get(answer.known.id);
       if (answer.known.hash !== hash || !row) return refused(key, keyReused());
@@ -124,10 +135,14 @@ export class NativePlacementsService {
   }
 }
 
+function isKnown(answer: PlacementAnswer | BerthError | null): answer is PlacementAnswer & { outcome: 'known' } {
+  return answer !== null && !(answer instanceof BerthError) && answer.outcome === 'known';
+}
+
 function orderOf(item: ReadPlacement): PlacementOrder | null {
   if (item.problem) return null;
-  const { key, hash, kind, flavor, request } = item;
-  return { id: randomUUID(), request, kind, placement: { key, hash: key === null ? null : hash, flavor } };
+  const { key, name, hash, kind, flavor, request } = item;
+  return { id: randomUUID(), name, request, kind, placement: { key, hash: key === null ? null : hash, flavor } };
 }
 
 function refused(key: string | null, { code, message }: BerthError): PlacementAnswerView {

@@ -19,10 +19,12 @@ const NAME_DEFAULT = 'placement';
 /** One placement of a call, read. */
 export type ReadPlacement = {
   readonly key: string | null;
+  readonly name: string;
   readonly hash: string;
   readonly kind: string;
 } & (
   | { readonly problem: BerthError }
+  /** One object for all that have equal wishes; its `serverName` is nobody's. */
   | { readonly problem: null; readonly flavor: FlavorSnapshot | null; readonly request: PlacementRequest }
 );
 
@@ -66,9 +68,8 @@ export class PlacementWishes {
       items.map(async ({ key, name, kind }) => {
         const { hash, resolved } = this.kinds.get(kind) as Kind;
         const known = await resolved;
-        if (known.problem) return { key, hash, kind, problem: known.problem };
-        const request = name === known.request.serverName ? known.request : { ...known.request, serverName: name };
-        return { key, hash, kind, problem: null, flavor: known.flavor, request };
+        if (known.problem) return { key, name, hash, kind, problem: known.problem };
+        return { key, name, hash, kind, problem: null, flavor: known.flavor, request: known.request };
       }),
     );
   }
