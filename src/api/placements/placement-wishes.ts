@@ -103,7 +103,9 @@ export class PlacementWishes {
 
   private async checked(wishes: object): Promise<PlacementWishesBody> {
     const metadata = { type: 'body', metatype: PlacementWishesBody } as const;
-    return (await this.pipe.transform(wishes, metadata)) as PlacementWishesBody;
+    const body = (await this.pipe.transform(wishes, metadata)) as PlacementWishesBody;
+    if (body.flavor !== undefined && body.flavor !== null) return body;
+    return { ...body, vcpus: body.vcpus ?? 0, ram_mb: body.ram_mb ?? 0, disk_gb: body.disk_gb ?? 0 };
   }
 
   private async resolve(wishes: PlacementWishesBody): Kind['resolved'] {
