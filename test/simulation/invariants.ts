@@ -44,6 +44,11 @@ const RULES: Readonly<Record<string, string>> = {
        ELSE true END`,
   'a deleted server holds a device': `
     SELECT address AS what FROM held JOIN servers s ON s.id = held.server_id WHERE s.status = 'DELETED'`,
+  'a placement was moved': `
+    SELECT s.name || ' has had ' || count(*) || ' claims' AS what FROM servers s JOIN claims c ON c.server_id = s.id
+     WHERE s.kind = 'placement' GROUP BY s.id, s.name HAVING count(*) > 1 OR s.status IN ('BUILD') AND s.task_state <> 'preparing'`,
+  'there are two placements of one key': `
+    SELECT placement_key AS what FROM servers WHERE placement_key IS NOT NULL GROUP BY 1 HAVING count(*) > 1`,
   'more is claimed than the host has': `
     SELECT h.name || ': ' || sum(c.vcpus) || ' of ' || h.vcpus || ' vCPUs, ' || sum(c.memory_mb) || ' of ' || h.memory_mb || ' MB' AS what
       FROM claims c JOIN hosts h ON h.id = c.host_id WHERE c.status <> 'released'
@@ -60,16 +65,29 @@ const QUERY = `WITH ${HELD} ${Object.entries(RULES)
   .map(([rule, sql]) => `SELECT '${rule}' AS rule, what FROM (${sql}) AS found`)
   .join(' UNION ALL ')}`;
 
+interface Stamp {
+  readonly host: string;
+  readonly epoch: number;
+  readonly sequence: number;
+}
+
 /** Messages that have left the outbox for good. */
 const RELAYED = `SELECT id FROM relayed EXCEPT SELECT message->>'id' FROM outbox`;
 
 /** @returns what does not hold, each a sentence */
-export async function brokenInvariants({ source, broker, machines }: World): Promise<string[]> {
+export async function brokenInvariants(world: World): Promise<string[]> {
+  const { source, broker, machines } = world;
   const rows = (await source.query(QUERY)) as { rule: string; what: string }[];
   const relayed = (await source.query(RELAYED)) as { id: string }[];
   const lost = relayed.filter(({ id }) => !broker.taken.has(id));
+  const returned = (await source.query(`SELECT host, epoch, sequence FROM came_back`)) as Stamp[];
   return [
     ...rows.map(({ rule, what }) => `${rule}: ${what}`),
+    ...returned
+      .filter(({ host, epoch, sequence }) => !broker.reports.has(`${host} ${epoch} ${sequence}`))
+      .map(({ host }) => `${host} came back, and no report says so`),
+    ...(await world.placements.broken(source)),
+    ...(await world.quota.broken(source)),
     ...lost.map(({ id }) => `a message left the outbox and never reached the broker: ${id}`),
     ...(await boundButFree(source, machines)),
   ];

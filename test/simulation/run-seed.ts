@@ -29,6 +29,7 @@ export async function runSeed(seed: number, source: DataSource, directory: strin
     for (let step = 1; step <= steps; step++) await runStep(world, step);
     await comeToRest(world);
     await check('at rest', [...(await brokenInvariants(world)), ...(await brokenAtRest(world))]);
+    record.count('placements acknowledged', world.placements.count);
     record.count('points', world.conductor.performed);
   } finally {
     for (const role of world?.roles ?? []) await role.kill(); // what they have open is rolled back
@@ -70,7 +71,7 @@ function isExpected(error: unknown): boolean {
 const EXPECTED: ReadonlySet<string> = new Set([
   ...['bus.unavailable', 'claim.conflict'],
   ...['server.invalid_status', 'server.unknown', 'server.device_unknown', 'server.invalid', 'device.wanted'],
-  ...['host.unknown', 'binding.failed'],
+  ...['host.unknown', 'binding.failed', 'quota.exceeded', 'request.invalid'],
 ]);
 
 async function check(when: string, broken: readonly string[]): Promise<void> {
