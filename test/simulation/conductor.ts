@@ -15,6 +15,7 @@ import { Finding, type SeedRecord } from './record.js';
  * A statement that waits for a lock of another transaction steps aside (Postgres is asked) until that transaction is over.
  */
 export class Conductor {
+  private arrived: Point[] = [];
   private waiting: Point[] = [];
   private aside: Aside[] = [];
   /** Points performed. */
@@ -35,7 +36,7 @@ export class Conductor {
   point<T>(life: Life, kind: PointKind, label: string, run: () => Promise<T>, connection = NONE): Promise<T> {
     if (life.isOver) return new Promise(() => undefined);
     return new Promise<T>((resolve, reject) => {
-      this.waiting.push({ life, kind, label, run, connection, resolve: resolve as (value: unknown) => void, reject });
+      this.arrived.push({ life, kind, label, run, connection, resolve: resolve as (value: unknown) => void, reject });
     });
   }
 
@@ -58,6 +59,7 @@ export class Conductor {
       if (count > POINTS_MAX)
         throw new Finding(`does not come to rest: ${operations.map(({ title }) => title).join('; ')}`);
       await turn();
+      this.lineUp();
       if (await this.lookAside()) continue;
       const next = this.pick();
       if (next) await this.perform(next);
@@ -83,8 +85,16 @@ export class Conductor {
   /** Ends a life: what it waits for never comes, and its transactions are rolled back. */
   async crash(life: Life): Promise<void> {
     life.isOver = true;
+    this.arrived = this.arrived.filter((point) => point.life !== life);
     this.waiting = this.waiting.filter((point) => point.life !== life);
     for (const end of life.ends) await end();
+  }
+
+  /** What comes at the same time has no order of its own: rows that no query orders would say it, differently each time. */
+  private lineUp(): void {
+    const order = (point: Point): string => `${point.life.name} ${point.kind} ${point.label}`;
+    this.waiting.push(...this.arrived.toSorted((a, b) => (order(a) < order(b) ? -1 : order(a) > order(b) ? 1 : 0)));
+    this.arrived = [];
   }
 
   /** In the order they came, mostly; a wait is over when nobody else has anything to do, mostly. */

@@ -48,6 +48,7 @@ export interface Outside {
 /** A process that can die and be started again; each time it knows only what is in the database and on its disk. */
 export abstract class Role<Parts> {
   private lives = 0;
+  private starting: Operation | null = null;
   protected running: { readonly life: Life; readonly parts: Parts; readonly bus: BusOfLife } | null = null;
 
   constructor(
@@ -59,15 +60,21 @@ export abstract class Role<Parts> {
     return this.running !== null && !this.running.life.isOver;
   }
 
+  /** Neither alive nor on its way up. */
+  get isDown(): boolean {
+    return !this.isAlive && this.starting?.state !== 'running';
+  }
+
   /** Starts it; `parts` are there at once, what they do first is in the operation. */
   start(): Operation {
     const { conductor, broker } = this.outside;
     const life: Life = { conductor, name: `${this.name}#${++this.lives}`, isOver: false, ends: [] };
     const bus = new BusOfLife(broker, conductor, life);
-    return conductor.start(life, 'starts', async () => {
+    this.starting = conductor.start(life, 'starts', async () => {
       this.running = { life, bus, parts: await this.build(life, bus) };
       await this.begin(this.running.parts, bus);
     });
+    return this.starting;
   }
 
   /** Has it do something; null while it is dead or not up yet. */

@@ -2,6 +2,7 @@ import type { ServerBody } from '../../src/api/servers/servers.dto.js';
 import { BerthError } from '../../src/errors.js';
 import { changeHost, lockHostForChange } from '../../src/store/host-admin.store.js';
 import type { Operation } from './conductor.js';
+import { beatOnAndOn } from './heartbeat-steps.js';
 import { changeQuota, evacuate, place, releasePlacements } from './placement-steps.js';
 import type { ApiParts } from './roles.js';
 import type { Unanswered, World } from './world.js';
@@ -38,6 +39,7 @@ export const STEP_KINDS: readonly [StepKind, ...StepKind[]] = [
   { name: 'relay', weight: 18, start: relay },
   { name: 'deliver', weight: 34, start: deliverSome },
   { name: 'sweep', weight: 5, start: sweep },
+  { name: 'agents beat on and on', weight: 3, start: beatOnAndOn },
   { name: 'compare heartbeats', weight: 5, start: compareHeartbeats },
   { name: 'seal the audit', weight: 2, start: sealAudit },
   { name: 'look', weight: 4, start: (world) => someAgent(world, 'look') },
@@ -238,7 +240,7 @@ async function crash(world: World): Promise<Started[]> {
 }
 
 function restart({ roles, chance }: World): Started[] {
-  const role = chance.one(roles.filter(({ isAlive }) => !isAlive));
+  const role = chance.one(roles.filter(({ isDown }) => isDown));
   return role ? [{ operation: role.start() }] : [];
 }
 

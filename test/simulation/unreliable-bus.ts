@@ -79,7 +79,7 @@ export class Broker {
 
   /** Queues with messages that can be handed out now. */
   ready(): string[] {
-    return [...this.queues.keys()].filter((queue) => this.due(queue).length > 0).toSorted();
+    return [...this.queues.keys()].filter((queue) => this.dueIn(queue).length > 0).toSorted();
   }
 
   isEmpty(): boolean {
@@ -88,7 +88,7 @@ export class Broker {
 
   /** Has a consumer handle a message. `settled` is to be called when all operations have ended. */
   deliver(queue: string, subscriber: Subscriber): Delivery | null {
-    const due = this.due(queue);
+    const due = this.dueIn(queue);
     const reorders = due.length > 1 && this.chance.is(this.faults.reorder);
     const kept = reorders ? this.chance.one(due) : due[0];
     if (!kept) return null;
@@ -102,7 +102,7 @@ export class Broker {
       await life.conductor.point(life, 'handled', kept.title, () => Promise.resolve());
     });
     const settled = (): void => {
-      if (operation.state === 'done' || this.isTopic(queue)) return; // who listens misses what fails
+      if (operation.state === 'done' || isTopic(queue)) return; // who listens misses what fails
       kept.deliveries += 1;
       if (kept.deliveries >= DELIVERIES_MAX) this.record.fault('message buried', `${kept.title} of ${queue}`);
       else this.queueOf(queue).splice(Math.min(place, this.queueOf(queue).length), 0, kept);
@@ -110,11 +110,8 @@ export class Broker {
     return { operation, settled };
   }
 
-  private isTopic(queue: string): boolean {
-    return queue.includes(' for ');
-  }
-
-  private due(queue: string): Kept[] {
+  /** What can be handed out now. */
+  dueIn(queue: string): readonly Kept[] {
     return this.queueOf(queue).filter(({ notBefore }) => notBefore <= this.step);
   }
 
@@ -186,6 +183,11 @@ export class BusOfLife extends Bus {
 
 export function busAway(): BerthError {
   return new BerthError('bus.unavailable', 'The message broker cannot be reached');
+}
+
+/** Whether this is the queue of one who listens: what is in it is handed out once. */
+export function isTopic(queue: string): boolean {
+  return queue.includes(' for ');
 }
 
 /** Of which report, or heartbeat, this is. */
