@@ -5,6 +5,7 @@ import { NOTHING_BEFORE } from '../../src/store/audit-chain.js';
 import { ledgerDataSource } from '../../src/store/database.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { Chance, idsOf } from './chance.js';
+import { RULES_FUNCTION } from './invariants.js';
 
 export interface SeedDatabase {
   readonly source: DataSource;
@@ -21,6 +22,7 @@ export async function openSeedDatabase(adminUrl: string): Promise<SeedDatabase> 
   await sayIds(source);
   await rememberRelayed(source);
   await rememberReturns(source);
+  await source.query(RULES_FUNCTION);
   const tables = (await source.query(
     `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('migrations', 'audit_anchors') ORDER BY 1`,
   )) as { name: string }[];

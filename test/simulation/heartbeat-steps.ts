@@ -3,8 +3,8 @@ import { passTime, type Started } from './steps.js';
 import { isTopic } from './unreliable-bus.js';
 import type { World } from './world.js';
 
-const ROUNDS = 5;
-const ROUND_SECONDS = 20;
+const ROUNDS = 4;
+const ROUND_SECONDS = 25;
 
 /**
  * Some time in which agents beat, but for one or two that are silent, and schedulers listen: a scheduler that stands still for as long

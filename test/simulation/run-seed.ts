@@ -39,7 +39,8 @@ export async function runSeed(seed: number, source: DataSource, directory: strin
 
 /** One thing happens, or some at once; and then what is on its way goes on for a while. */
 async function runStep(world: World, step: number): Promise<void> {
-  const { chance, broker, record } = world;
+  const { chance, broker, record, conductor } = world;
+  const before = conductor.performed;
   broker.step = step;
   const count = chance.is(0.55) ? 1 : chance.between(2, 4);
   const kinds = Array.from({ length: count }, () => chance.weighted(STEP_KINDS));
@@ -50,7 +51,7 @@ async function runStep(world: World, step: number): Promise<void> {
   for (const { operation } of started) record.tell(`    ${operation.life.name} ${operation.title}`);
   await settle(world, started);
   for (const { operation } of started) tellEnd(world, operation);
-  await check(`after step ${step}`, await brokenInvariants(world));
+  if (conductor.performed > before) await check(`after step ${step}`, await brokenInvariants(world));
 }
 
 function tellEnd({ record }: World, { life, title, state, value }: Started['operation']): void {

@@ -227,7 +227,7 @@ export function deliver(world: World): Started[] {
 }
 
 function deliverSome(world: World): Started[] {
-  return Array.from({ length: world.chance.between(1, 3) }, () => deliver(world)).flat();
+  return Array.from({ length: world.chance.between(2, 5) }, () => deliver(world)).flat();
 }
 
 async function crash(world: World): Promise<Started[]> {
