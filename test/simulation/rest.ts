@@ -1,4 +1,4 @@
-import { deliver, passTime, type Started } from './steps.js';
+import { acknowledge, deliver, isAnswered, passTime, type Started } from './steps.js';
 import { Finding } from './record.js';
 import type { World } from './world.js';
 
@@ -39,15 +39,17 @@ async function runRound(world: World): Promise<void> {
   for (const request of unanswered.splice(0)) {
     const operation = request.send();
     await settleAll(world, [operation]);
-    if (operation?.state === 'done') request.answered(operation.value);
+    if (operation && isAnswered(operation)) acknowledge(world, request, operation);
     else
       throw new Finding(
         `a request is not answered though nothing fails: ${request.title}: ${String(operation?.value)}`,
       );
   }
   await deliverAll(world);
+  for (const scheduler of schedulers) await settleAll(world, [scheduler.compareHeartbeats()]);
   for (const scheduler of schedulers) await settleAll(world, [scheduler.sweep()]);
   await deliverAll(world);
+  for (const scheduler of schedulers) await settleAll(world, [scheduler.sealAudit()]);
 }
 
 async function deliverAll(world: World): Promise<void> {
