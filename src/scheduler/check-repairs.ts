@@ -1,6 +1,6 @@
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
-import { readCheckedDevices, setDeviceStatuses, takePendingFacts } from '../store/check-devices.store.js';
+import { readCheckedDevices, takePendingFacts } from '../store/check-devices.store.js';
 import type { CheckCode, Found } from '../store/check-found.js';
 import * as write from '../store/check-repairs.store.js';
 import {
@@ -13,7 +13,7 @@ import {
 } from '../store/claim-outcomes.store.js';
 import { sendPrepare } from '../store/claim-rows.store.js';
 import type { Tx } from '../store/database.js';
-import { readDeviceStates, touchHosts, writeDeviceStates } from '../store/device-states.store.js';
+import { mendDeviceStates, readDeviceStates, touchHosts, writeDeviceStates } from '../store/device-states.store.js';
 import type { Fault } from '../store/entities/workload.entities.js';
 import { addToOutbox } from '../store/outbox.store.js';
 import { nudgeServer } from '../store/servers.store.js';
@@ -100,7 +100,13 @@ async function settleDevices(tx: Tx, { host_id: hostId }: Found, { slowMs }: Rep
 }
 
 async function settleHost(tx: Tx, hostId: string, slowMs: number): Promise<void> {
-  await setDeviceStatuses(tx, statusesDue(await readCheckedDevices(tx, [hostId], slowMs)));
+  const devices = await readCheckedDevices(tx, [hostId], slowMs);
+  const due = statusesDue(devices);
+  const mended = devices.flatMap(({ id, address, status: from }) => {
+    const to = due.get(id);
+    return to === undefined ? [] : [{ device_id: id, host_id: hostId, address, from, to }];
+  });
+  await mendDeviceStates(tx, mended);
   await touchHosts(tx, [{ id: hostId, by: 1 }]);
 }
 

@@ -108,11 +108,11 @@ class Check {
     const first = await this.lookAtLedger();
     const answered = await this.answers(asked, deadline);
     const found = listed([...first, ...(await this.compare(answered, asked.askedAt))], this.query.max);
-    const done = await this.carryOut(found.kept);
+    const { done, more } = await this.carryOut(found);
     return {
       ...reportOf(done),
       hosts: this.hostIds.length,
-      more: found.more,
+      more,
       unanswered: asked.hosts
         .filter((one) => one.status === 'up' && !answered.includes(one.id))
         .map(({ name }) => name),
@@ -149,23 +149,30 @@ class Check {
   }
 
   /** What is repaired, and what that brings to light. */
-  private async carryOut(found: readonly Found[]): Promise<Done[]> {
-    if (!this.query.repair) return found.map((one) => ({ found: one, outcome: null, why: null }));
+  private async carryOut(found: Listed): Promise<{ readonly done: Done[]; readonly more: readonly CheckCode[] }> {
+    if (!this.query.repair) {
+      return { done: found.kept.map((one) => ({ found: one, outcome: null, why: null })), more: found.more };
+    }
     const done: Done[] = [];
-    let next = found;
+    let next = found.kept;
+    let { more } = found;
     for (let round = 0; round < ROUNDS_MAX && next.length > 0; round++) {
       for (const one of next) done.push(await this.repair(one));
-      const now = listed(await this.lookAtLedger(), this.query.max).kept;
+      const { kept: now, more: moreNow } = listed(await this.lookAtLedger(), this.query.max);
+      // the journals were asked once
+      more = [...moreNow, ...found.more.filter(isOfJournal)];
       for (const [index, { found: before, outcome }] of done.entries()) {
         const isLeft = outcome === 'repaired' && now.some((one) => isSame(one, before));
         if (isLeft) done[index] = { found: before, outcome: 'refused', why: 'it is still so after the repair' };
       }
       next = now.filter((one) => !done.some(({ found: before }) => isSame(one, before)));
     }
-    return [
-      ...done,
-      ...next.map((one): Done => ({ found: one, outcome: 'refused', why: 'a repair brought it about' })),
-    ];
+    const broughtAbout = next.map((one): Done => ({
+      found: one,
+      outcome: 'refused',
+      why: 'a repair brought it about',
+    }));
+    return { done: [...done, ...broughtAbout], more };
   }
 
   private async repair(found: Found): Promise<Done> {
@@ -199,7 +206,7 @@ class Check {
   }
 
   private async lockAndLook(tx: Tx, found: Found): Promise<Found | null> {
-    if (found.code.startsWith('check.journal_')) return (await isJournalStillOff(tx, found)) ? found : null;
+    if (isOfJournal(found.code)) return (await isJournalStillOff(tx, found)) ? found : null;
     await lockFound(tx, found, otherHostOf(found));
     return findAgain(tx, found, this.rules);
   }
@@ -235,8 +242,18 @@ function ratiosOf(settings: SchedulerSettings): CheckRatios {
   };
 }
 
+function isOfJournal(code: CheckCode): boolean {
+  return code.startsWith('check.journal_');
+}
+
+interface Listed {
+  readonly kept: readonly Found[];
+  /** Kinds of which there are more. */
+  readonly more: readonly CheckCode[];
+}
+
 /** At most `max` of a kind. */
-function listed(found: readonly Found[], max: number): { readonly kept: Found[]; readonly more: CheckCode[] } {
+function listed(found: readonly Found[], max: number): Listed {
   const counts = new Map<CheckCode, number>();
   const kept = found.filter(({ code }) => {
     counts.set(code, (counts.get(code) ?? 0) + 1);

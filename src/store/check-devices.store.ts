@@ -63,16 +63,6 @@ export async function readHostIds(tx: Tx, name: string | null): Promise<string[]
   return rows.map((row) => row.id);
 }
 
-/** Sets statuses as a check works them out where no event of the table leads there. The host is locked. */
-export async function setDeviceStatuses(tx: Tx, statuses: ReadonlyMap<string, DeviceStatus>): Promise<void> {
-  if (statuses.size === 0) return;
-  await tx.query(
-    `UPDATE devices d SET status = c.status, updated_at = now()
-       FROM unnest($1::uuid[], $2::text[]) AS c(id, status) WHERE d.id = c.id`,
-    [[...statuses.keys()], [...statuses.values()]],
-  );
-}
-
 /** A free device is what was reported last at its address, and is there. */
 export async function takePendingFacts(tx: Tx, deviceId: string): Promise<void> {
   await tx.query(

@@ -115,10 +115,36 @@ function statesByHost(rows: readonly DeviceStateRow[], hostIds: readonly string[
   return new Map([...byHost].map(([hostId, own]) => [hostId, new HostDeviceStates(own)]));
 }
 
-/** The only place where the status of a device is changed: the audit tells of each change in the same statement. */
+/** Writes what the state table made of devices. */
 export async function writeDeviceStates(tx: Tx, states: Iterable<HostDeviceStates>): Promise<void> {
   const hosts = [...states];
   const changes = hosts.flatMap((state) => state.changes());
+  await writeStatuses(
+    tx,
+    changes,
+    hosts.flatMap((state) => state.transitions),
+  );
+}
+
+/** Sets statuses as a check works them out where no event of the table leads there. The hosts are locked. */
+export async function mendDeviceStates(
+  tx: Tx,
+  mended: readonly Omit<AuditedTransition, 'event' | 'server_id'>[],
+): Promise<void> {
+  const changes = mended.map(({ device_id: id, to: status }) => ({ id, status }));
+  await writeStatuses(
+    tx,
+    changes,
+    mended.map((one) => ({ ...one, event: 'repair', server_id: null })),
+  );
+}
+
+/** The only place where the status of a device is changed: the audit tells of each change in the same statement. */
+async function writeStatuses(
+  tx: Tx,
+  changes: readonly { readonly id: string; readonly status: DeviceStatus }[],
+  transitions: readonly AuditedTransition[],
+): Promise<void> {
   if (changes.length === 0) return;
   await tx.query(
     `${auditing(3)}
@@ -127,7 +153,7 @@ export async function writeDeviceStates(tx: Tx, states: Iterable<HostDeviceState
     [
       changes.map((change) => change.id),
       changes.map((change) => change.status),
-      ...auditValues(transitionBodies(hosts.flatMap((state) => state.transitions))),
+      ...auditValues(transitionBodies(transitions)),
     ],
   );
 }

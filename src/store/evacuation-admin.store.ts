@@ -1,3 +1,6 @@
+import type { DeviceStatus } from '../pci/device-state.js';
+import { transitionBodies, type AuditBody, type AuditedTransition } from './audit-bodies.js';
+import { writeAudit } from './audit.store.js';
 import { deleteWhenReleased } from './claim-outcomes.store.js';
 import type { Tx } from './database.js';
 import { changeHost } from './host-admin.store.js';
@@ -132,6 +135,7 @@ export async function removeHost(tx: Tx, { id, name }: HostToLeave): Promise<voi
       WHERE c.host_id = $1 AND s.status = 'DELETING'`,
     [id],
   )) as { server_id: string }[];
+  await auditRemoval(tx, id, name);
   for (const statement of FORGET) await tx.query(statement, [id]);
   await tx.query(
     `INSERT INTO removed_hosts (id, name, changed_xid) VALUES ($1, $2, (pg_current_xact_id()::text)::bigint)`,
@@ -144,7 +148,20 @@ export async function removeHost(tx: Tx, { id, name }: HostToLeave): Promise<voi
   );
 }
 
+/** What becomes of the devices is in the audit before they are gone. */
+async function auditRemoval(tx: Tx, hostId: string, host: string): Promise<void> {
+  const devices = (await tx.query(`SELECT id, address, status FROM devices WHERE host_id = $1 ORDER BY address`, [
+    hostId,
+  ])) as { id: string; address: string; status: DeviceStatus }[];
+  const deleted = devices.map(({ id, address, status: from }): AuditedTransition => {
+    return { device_id: id, host_id: hostId, address, event: 'delete', from, to: 'deleted', server_id: null };
+  });
+  const removed: AuditBody = { kind: 'admin', action: 'host.remove', actor: 'rest', host_id: hostId, host };
+  await writeAudit(tx, [removed, ...transitionBodies(deleted)]);
+}
+
 const FORGET = [
+  `DELETE FROM reservation_devices WHERE device_id IN (SELECT id FROM devices WHERE host_id = $1)`,
   `DELETE FROM allocations WHERE claim_id IN (SELECT id FROM claims WHERE host_id = $1)`,
   `DELETE FROM claims WHERE host_id = $1`,
   `DELETE FROM devices WHERE host_id = $1`,

@@ -61,7 +61,8 @@ export async function renewReports(tx: Tx, stamps: readonly AgentStamp[]): Promi
     `WITH said AS (SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) AS s(name, epoch, sequence, hash)),
           held AS (SELECT h.id FROM hosts h JOIN said s ON s.name = h.name ORDER BY h.id FOR UPDATE OF h)
      UPDATE hosts h SET epoch = s.epoch, report_sequence = s.sequence, last_seen_at = now(), status = 'up', ${CHANGED},
-            generation = h.generation + CASE h.status WHEN 'down' THEN 1 ELSE 0 END
+            generation = h.generation + CASE h.status WHEN 'down' THEN 1 ELSE 0 END,
+            facts_generation = CASE h.status WHEN 'down' THEN h.generation + 1 ELSE h.facts_generation END
        FROM said s, held
       WHERE held.id = h.id AND s.name = h.name AND h.report_hash = s.hash
         AND (h.epoch < s.epoch OR (h.epoch = s.epoch AND h.report_sequence <= s.sequence))
@@ -86,7 +87,7 @@ export async function silenceHosts(
   const [rows] = (await tx.query(
     `WITH quiet AS (SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS q(id, epoch, sequence)),
           held AS (SELECT h.id FROM hosts h JOIN quiet q ON q.id = h.id ORDER BY h.id FOR UPDATE OF h)
-     UPDATE hosts h SET status = 'down', generation = h.generation + 1, ${CHANGED}
+     UPDATE hosts h SET status = 'down', generation = h.generation + 1, facts_generation = h.generation + 1, ${CHANGED}
        FROM quiet q, held
       WHERE held.id = h.id AND q.id = h.id AND h.status = 'up' AND h.epoch = q.epoch AND h.report_sequence = q.sequence
         AND h.last_seen_at < now() - $4::int * interval '1 millisecond'

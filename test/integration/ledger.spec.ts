@@ -135,7 +135,7 @@ describe('one device, one owner', () => {
     const stale = new SnapshotCache(source);
     await Promise.all([cache.refresh(), stale.refresh()]);
     const [a, b, c] = [await server('a', [gpu(2)]), await server('b', [gpu(1)]), await server('c', [gpu(3)])];
-    expect(await decideAndCommit([a])).toEqual({ committed: [a], conflicts: [], staleHosts: [] });
+    expect(await decideAndCommit([a])).toEqual({ committed: [a], conflicts: [], staleHosts: [], refused: [] });
     const late = await decideAndCommit([b, c], stale);
     expect(late).toMatchObject({ committed: [], conflicts: [b, c] });
     expect(late.staleHosts).toHaveLength(1);
