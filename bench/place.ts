@@ -32,6 +32,8 @@ interface Options {
   readonly rate: number | null;
   /** How long an agent takes to bind a device, and to give it back. */
   readonly bindMs: number;
+  /** The placement policy; the settings' default is `spread`. */
+  readonly policy: string;
   readonly json: boolean;
 }
 
@@ -57,7 +59,9 @@ async function main(options: Options): Promise<void> {
       say(`Bare commits by ${options.clients} connections: ${figure(bare)}/s; ${await durability(ledger)}`);
       const urls: string[] = [];
       for (let process = 0; process < options.processes; process++) {
-        const service = await Child.start<{ url: string }>('./place-service.js', [url, broker.url]);
+        const service = await Child.start<{ url: string }>('./place-service.js', [
+          ...[url, broker.url, options.policy],
+        ]);
         closing.unshift(() => service.stop());
         urls.push(service.ready.url);
       }
@@ -86,7 +90,7 @@ async function main(options: Options): Promise<void> {
           bare_commit_per_s: Math.round(barePerSecond),
         },
         ...{ ratio: Number((perSecond / barePerSecond).toFixed(3)), lost, double },
-        ...{ clients: options.clients, processes: options.processes, rate: options.rate },
+        ...{ clients: options.clients, processes: options.processes, rate: options.rate, policy: options.policy },
       };
       if (options.json) process.stdout.write(`${JSON.stringify(line)}\n`);
     } finally {
@@ -180,6 +184,7 @@ function options(): Options {
       clients: { type: 'string' },
       processes: { type: 'string', default: '1' },
       rate: { type: 'string' },
+      policy: { type: 'string', default: 'spread' },
       'bind-ms': { type: 'string', default: '2000' },
       json: { type: 'boolean', default: false },
     },
@@ -194,6 +199,7 @@ function options(): Options {
     processes: count('processes', values.processes, 16),
     rate: values.rate === undefined ? null : count('rate', values.rate, 100_000),
     bindMs: count('bind-ms', values['bind-ms'], 60_000),
+    policy: values.policy,
     json: values.json,
   };
 }

@@ -8,6 +8,7 @@ export async function brokenAtRest(world: World): Promise<string[]> {
     ...(await disagreeing(world)),
     ...(await notFree(world)),
     ...(await forgotten(world)),
+    ...(await world.placements.unknown(world.source)),
     ...(await away(world)),
     ...(await unsealed(world)),
   ];

@@ -1,8 +1,11 @@
-import type { PlacementAnswersView, ReleaseAnswerView } from '../../src/api/placements/native-placements.dto.js';
+import type {
+  PlacementAnswersView,
+  PlacementAnswerView,
+  ReleaseAnswerView,
+} from '../../src/api/placements/native-placements.dto.js';
 import { PROJECT_ID } from '../../src/api/project.js';
 import { Finding } from './record.js';
 import { ask, type Started } from './steps.js';
-import type { ToldPlacement } from './told-placements.js';
 import type { Unanswered, World } from './world.js';
 
 /** Placements of an orchestrator: one call with some of them, each under a key; it is asked again until it is answered. */
@@ -18,22 +21,26 @@ export function place(world: World): Started[] {
     priority: chance.between(0, 3),
   }));
   world.record.count('placements asked for', wishes.length);
+  let repeats = chance.is(0.25) ? 1 : 0;
   const request: Unanswered = {
     title: `places ${wishes.map(({ key, devices }) => `${key} ${devices}`).join(', ')}`,
     send: () => world.api.act(`place pod-${number}`, ({ placements }) => placements.create({ placements: wishes })),
     answered: (value) => {
-      const told = (value as PlacementAnswersView).placements.flatMap(
-        ({ key, outcome, id, host, devices, replayed = false }): ToldPlacement[] =>
-          outcome === 'placed' && id !== undefined
-            ? [{ key: key ?? '', id, host: host?.name ?? null, devices: (devices ?? []).map((d) => d.id), replayed }]
-            : [],
-      );
-      for (const one of told) world.placements.answered(one);
+      for (const answer of (value as PlacementAnswersView).placements) takeAnswer(world, answer);
+      // some ask for the same again though they were answered: perhaps the answer reached nobody
+      if (repeats > 0) world.unanswered.push(request);
+      repeats -= 1;
     },
   };
-  // an answer may reach nobody: then the same is asked for again though all went well
-  if (chance.is(0.2)) world.unanswered.push(request);
   return ask(world, request);
+}
+
+function takeAnswer({ placements }: World, answer: PlacementAnswerView): void {
+  const { key, outcome, id, host, devices = [], replayed = false } = answer;
+  if (key === null) return;
+  if (outcome === 'rejected' || id === undefined) return placements.rejected(key);
+  const told = { key, id, host: host?.name ?? null, devices: devices.map((device) => device.id), replayed };
+  placements.answered(told);
 }
 
 export function releasePlacements(world: World): Started[] {
@@ -62,6 +69,16 @@ export function evacuate({ api, chance, machines, record }: World): Started[] {
   const wish = { force: chance.is(0.3), wait: chance.is(0.6), disable: chance.is(0.5) };
   const operation = api.act(`evacuates ${name}`, ({ evacuations }) => evacuations.evacuate(name, wish));
   if (operation) record.count('evacuations');
+  return operation ? [{ operation }] : [];
+}
+
+/** An alias goes, or comes back: who asks for it is turned down meanwhile, but not who was answered before. */
+export function removeAlias({ api, chance }: World): Started[] {
+  const definition = { name: 'v100', vendor_id: '10de', product_id: '1db4', device_type: 'type-PCI' };
+  const goes = chance.is(0.5);
+  const operation = api.act(`alias v100 ${goes ? 'goes' : 'comes back'}`, ({ aliases }) =>
+    goes ? aliases.remove('v100', null) : aliases.create(definition, null),
+  );
   return operation ? [{ operation }] : [];
 }
 

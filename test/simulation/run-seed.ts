@@ -72,7 +72,7 @@ function isExpected(error: unknown): boolean {
 const EXPECTED: ReadonlySet<string> = new Set([
   ...['bus.unavailable', 'claim.conflict'],
   ...['server.invalid_status', 'server.unknown', 'server.device_unknown', 'server.invalid', 'device.wanted'],
-  ...['host.unknown', 'binding.failed', 'quota.exceeded', 'request.invalid'],
+  ...['host.unknown', 'binding.failed', 'quota.exceeded', 'request.invalid', 'alias.unknown', 'alias.exists'],
 ]);
 
 async function check(when: string, broken: readonly string[]): Promise<void> {

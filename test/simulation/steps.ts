@@ -3,7 +3,7 @@ import { BerthError } from '../../src/errors.js';
 import { changeHost, lockHostForChange } from '../../src/store/host-admin.store.js';
 import type { Operation } from './conductor.js';
 import { beatOnAndOn } from './heartbeat-steps.js';
-import { changeQuota, evacuate, place, releasePlacements } from './placement-steps.js';
+import { changeQuota, evacuate, place, releasePlacements, removeAlias } from './placement-steps.js';
 import type { ApiParts } from './roles.js';
 import type { Unanswered, World } from './world.js';
 
@@ -36,6 +36,7 @@ export const STEP_KINDS: readonly [StepKind, ...StepKind[]] = [
   { name: 'ask again', weight: 6, start: askAgain },
   { name: 'host on or off', weight: 3, start: switchHost },
   { name: 'alias change', weight: 1, start: changeAlias },
+  { name: 'alias goes or comes', weight: 1, start: removeAlias },
   { name: 'relay', weight: 18, start: relay },
   { name: 'deliver', weight: 34, start: deliverSome },
   { name: 'sweep', weight: 5, start: sweep },
@@ -66,8 +67,10 @@ export function ask(world: World, request: Unanswered | null): Started[] {
 
 /** Done, or turned down for good: a client does not ask for that again. */
 export function isAnswered({ state, value }: Operation): boolean {
-  return state === 'done' || (value instanceof BerthError && value.code === 'quota.exceeded');
+  return state === 'done' || (value instanceof BerthError && REFUSALS.has(value.code));
 }
+
+const REFUSALS: ReadonlySet<string> = new Set(['quota.exceeded', 'alias.unknown', 'request.invalid']);
 
 /** The client has the answer. */
 export function acknowledge({ record }: World, request: Unanswered, { state, value }: Operation): void {

@@ -19,6 +19,8 @@ export class ToldPlacements {
   /** Ids whose release was sent; whether it was done is not known before the answer. */
   private readonly leaving = new Set<string>();
   private readonly left = new Set<string>();
+  /** Keys that were turned down when they were asked for last. */
+  private readonly refused = new Set<string>();
 
   /** @throws Finding when something else was answered under the key before */
   answered(told: ToldPlacement): void {
@@ -29,6 +31,13 @@ export class ToldPlacements {
     if (before && !told.replayed) throw new Finding(`${told.key} was placed again`);
     // of one that is asked for again the answer says what it has now, which may be nothing any more
     if (!before) this.byKey.set(told.key, told);
+    this.refused.delete(told.key);
+  }
+
+  /** @throws Finding when it was placed before */
+  rejected(key: string): void {
+    if (this.byKey.has(key)) throw new Finding(`${key} was placed, and is turned down when it is asked for again`);
+    this.refused.add(key);
   }
 
   get count(): number {
@@ -45,6 +54,14 @@ export class ToldPlacements {
 
   releaseAnswered(ids: readonly string[]): void {
     for (const id of ids) this.left.add(id);
+  }
+
+  /** @returns placements that nobody knows of, because their keys were turned down */
+  async unknown(source: DataSource): Promise<string[]> {
+    const rows = (await source.query(`SELECT placement_key AS key FROM servers WHERE placement_key = ANY($1)`, [
+      [...this.refused],
+    ])) as { key: string }[];
+    return rows.map(({ key }) => `there is a placement ${key}, and its client was told that it was turned down`);
   }
 
   /** @returns what is not as it was told, each a sentence */

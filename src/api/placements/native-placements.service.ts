@@ -6,11 +6,13 @@ import { Ledger } from '../../store/ledger.js';
 import {
   findPlacementDecision,
   findPlacements,
+  findPlacementsByKey,
   listPlacements,
   type PlacementRow,
 } from '../../store/placements.store.js';
 import { HttpLimits } from '../http-limits.js';
 import { assertMarker, pageOf } from '../page.js';
+import { PROJECT_ID } from '../project.js';
 import { decisionView } from './decision.view.js';
 import type {
   NativePlacementsQuery,
@@ -45,7 +47,10 @@ export class NativePlacementsService {
   async create(body: unknown): Promise<PlacementAnswersView> {
     const items = await this.wishes.read(body);
     const asked = items.map((item) => ({ item, order: orderOf(item) }));
-    const answers = await Promise.all(asked.map(({ order }) => (order ? this.placed(order) : null)));
+    const earlier = await this.earlierOf(items.filter(({ problem }) => problem !== null));
+    const answers = await Promise.all(
+      asked.map(({ item, order }) => (order ? this.placed(order) : (earlier.get(item.key) ?? null))),
+    );
     const known = await this.knownOnes(
       asked.map(({ item }) => item),
       answers,
@@ -54,9 +59,9 @@ export class NativePlacementsService {
     return {
       placements: asked.map(({ item, order }, index) => {
         const answer = answers[index];
-        if (!order || !answer) return refused(item.key, (item as { problem: BerthError }).problem);
         if (answer instanceof BerthError) return refused(item.key, answer);
-        if (answer.outcome === 'known') return known[index] as PlacementAnswerView;
+        if (answer?.outcome === 'known') return known[index] as PlacementAnswerView;
+        if (!order || !answer) return refused(item.key, (item as { problem: BerthError }).problem);
         if (answer.outcome === 'placed') return placedView(item.key, order.id, answer.decision);
         const { fault } = answer;
         if (fault) return refusedFor(item.key, fault.code, fault.message);
@@ -116,6 +121,13 @@ export class NativePlacementsService {
 
   private async find(id: string): Promise<PlacementRow | null> {
     return (await findPlacements(this.ledger.pool, [id])).get(id) ?? null;
+  }
+
+  /** What was placed under a key stays its answer, also when its alias or flavor is not there any more. */
+  private async earlierOf(items: readonly ReadPlacement[]): Promise<ReadonlyMap<string | null, PlacementAnswer>> {
+    const keys = items.flatMap(({ key }) => (key === null ? [] : [key]));
+    const found = await findPlacementsByKey(this.ledger.pool, PROJECT_ID, keys);
+    return new Map([...found].map(([key, known]) => [key, { outcome: 'known', known }] as const));
   }
 
   private async knownOnes(
