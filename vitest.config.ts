@@ -45,7 +45,7 @@ export default defineConfig({
           name: 'simulation',
           sequence: { groupOrder: 3 },
           include: ['test/simulation/**/*.spec.ts'],
-          globalSetup: ['test/support/services.ts', 'test/simulation/totals.ts'],
+          globalSetup: ['test/support/postgres-alone.ts', 'test/simulation/totals.ts'],
           hookTimeout: 120_000,
           maxWorkers: 2,
         },

@@ -7,13 +7,7 @@ const ROUND_MS = 1_000;
 const CONNECTIONS = [1, 16] as const;
 
 /** What this machine's Postgres can do at most: one small row and one durable commit at a time. */
-export interface CommitRate {
-  /** By how many connections → commits a second. */
-  readonly perSecond: Readonly<Record<(typeof CONNECTIONS)[number], number>>;
-}
-
-/** @param url of a Postgres whose settings are those of the other measurements of this run */
-export async function measureCommits(url: string): Promise<CommitRate> {
+export async function measureCommits(url: string): Promise<void> {
   const clients = await Promise.all(Array.from({ length: Math.max(...CONNECTIONS) }, () => connect(url)));
   try {
     const [first] = clients as [pg.Client];
@@ -29,7 +23,6 @@ export async function measureCommits(url: string): Promise<CommitRate> {
     );
     say();
     await first.query(`DROP TABLE bench_commits`);
-    return { perSecond };
   } finally {
     await Promise.all(clients.map((client) => client.end()));
   }

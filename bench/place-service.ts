@@ -11,7 +11,7 @@ import { StoreModule } from '../src/store/store.module.js';
 import { ALIASES } from './fleet.js';
 
 /** The program of a process of its own: REST face and scheduler on a real broker, with the settings' defaults. */
-async function serve(databaseUrl: string, brokerUrl: string): Promise<void> {
+async function serve(databaseUrl: string, brokerUrl: string, policy: string): Promise<void> {
   const { settings } = loadSettings({
     files: [],
     env: {},
@@ -19,6 +19,7 @@ async function serve(databaseUrl: string, brokerUrl: string): Promise<void> {
       'database.url': databaseUrl,
       'bus.url': brokerUrl,
       'http.port': 0,
+      'scheduler.placement_policies.default': policy,
       // the hosts report once and send no heartbeats
       'scheduler.host_silent_after_ms': 3_600_000,
     },
@@ -36,4 +37,4 @@ async function serve(databaseUrl: string, brokerUrl: string): Promise<void> {
 }
 
 process.on('disconnect', () => process.exit(1));
-await serve(process.argv[2] ?? '', process.argv[3] ?? '');
+await serve(process.argv[2] ?? '', process.argv[3] ?? '', process.argv[4] ?? '');

@@ -5,6 +5,7 @@ import { absorbReport } from '../src/store/inventory.store.js';
 import { startRabbitMq } from '../test/support/rabbitmq.js';
 import { Child } from './child.js';
 import { commitsPerSecond, durability } from './commit-rate.js';
+import { cpuTimes } from './cpu.js';
 import { reportOf } from './fleet.js';
 import { sayMachine } from './machine.js';
 import { compareWithLedger } from './place-check.js';
@@ -31,6 +32,8 @@ interface Options {
   readonly rate: number | null;
   /** How long an agent takes to bind a device, and to give it back. */
   readonly bindMs: number;
+  /** The placement policy; the settings' default is `spread`. */
+  readonly policy: string;
   readonly json: boolean;
 }
 
@@ -56,7 +59,9 @@ async function main(options: Options): Promise<void> {
       say(`Bare commits by ${options.clients} connections: ${figure(bare)}/s; ${await durability(ledger)}`);
       const urls: string[] = [];
       for (let process = 0; process < options.processes; process++) {
-        const service = await Child.start<{ url: string }>('./place-service.js', [url, broker.url]);
+        const service = await Child.start<{ url: string }>('./place-service.js', [
+          ...[url, broker.url, options.policy],
+        ]);
         closing.unshift(() => service.stop());
         urls.push(service.ready.url);
       }
@@ -85,7 +90,7 @@ async function main(options: Options): Promise<void> {
           bare_commit_per_s: Math.round(barePerSecond),
         },
         ...{ ratio: Number((perSecond / barePerSecond).toFixed(3)), lost, double },
-        ...{ clients: options.clients, processes: options.processes, rate: options.rate },
+        ...{ clients: options.clients, processes: options.processes, rate: options.rate, policy: options.policy },
       };
       if (options.json) process.stdout.write(`${JSON.stringify(line)}\n`);
     } finally {
@@ -109,11 +114,14 @@ async function measurePlacements(urls: readonly string[], ledger: pg.Client, opt
     ...{ msMax: ROUND_MS_MAX, placementsMax: FILLED * hosts },
   });
   const rounds: Round[] = [];
+  const cpu = new Map<string, number>();
   try {
     await emptied(load, await load.round(), ledger); // warms up
     for (let ms = 0; ms < 1000 * seconds; ms += rounds.at(-1)?.ms ?? 0) {
+      const before = cpuTimes();
       const round = await load.round();
       rounds.push(round);
+      for (const [part, cpuMs] of cpuTimes()) cpu.set(part, (cpu.get(part) ?? 0) + cpuMs - (before.get(part) ?? 0));
       await emptied(load, round, ledger);
     }
   } finally {
@@ -122,6 +130,8 @@ async function measurePlacements(urls: readonly string[], ledger: pg.Client, opt
   const acknowledged = rounds.flatMap((round) => round.acknowledged);
   const ms = rounds.reduce((sum, round) => sum + round.ms, 0);
   say(`${rounds.length} rounds, ${acknowledged.length} placements in ${figure(ms / 1000)} s`);
+  const each = [...cpu].map(([part, cpuMs]) => `${part} ${figure((1000 * cpuMs) / acknowledged.length)}`);
+  say(`CPU for each, in µs: ${each.join(', ')}`);
   return {
     perSecond: (1000 * acknowledged.length) / ms,
     latencies: rounds.flatMap((round) => round.latencies),
@@ -174,6 +184,7 @@ function options(): Options {
       clients: { type: 'string' },
       processes: { type: 'string', default: '1' },
       rate: { type: 'string' },
+      policy: { type: 'string', default: 'spread' },
       'bind-ms': { type: 'string', default: '2000' },
       json: { type: 'boolean', default: false },
     },
@@ -188,6 +199,7 @@ function options(): Options {
     processes: count('processes', values.processes, 16),
     rate: values.rate === undefined ? null : count('rate', values.rate, 100_000),
     bindMs: count('bind-ms', values['bind-ms'], 60_000),
+    policy: values.policy,
     json: values.json,
   };
 }

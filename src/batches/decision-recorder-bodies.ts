@@ -21,11 +21,11 @@ export interface HostBody {
 }
 
 /**
- * Body of `decision`: one server, or several that were asked for together. Who is placed is on its host from then on,
+ * Body of `decision`: one server or several, asked for together or decided one after another; these are as many entries in one. Who is placed is on its host from then on,
  * in the order of the members.
  */
 export interface DecisionBody {
-  /** At least so many, or none; null: one server by itself. */
+  /** At least so many, or none; null: each by itself, one after another. */
   readonly together: number | null;
   readonly members: readonly DecisionMember[];
 }
@@ -38,8 +38,8 @@ export interface DecisionMember {
   readonly request: PlacementRequest;
   readonly excluded: readonly ExcludedHost[];
   readonly chosen: Chosen;
-  /** Of the whole decision, see {@link decisionHash}. */
-  readonly hash: string;
+  /** Of the whole decision, see {@link decisionHash}; null: only what was chosen is compared. */
+  readonly hash: string | null;
 }
 
 /** A decision without what it was weighed by: as much as is needed to go on from there. */
@@ -57,6 +57,11 @@ export function chosenOf(decision: Decision): Chosen {
 /** SHA-256 of the decision's JSON as it is, key order and all: equal only for what is equal byte for byte. */
 export function decisionHash(decision: Decision): string {
   return textHash(JSON.stringify(decision));
+}
+
+/** How many entries of the journal a body stands for. */
+export function entriesIn({ together, members }: DecisionBody): number {
+  return together === null ? members.length : 1;
 }
 
 export function textHash(text: string): string {

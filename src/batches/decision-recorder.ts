@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import { messageOf } from '../errors.js';
 import { ENGINE_VERSION } from '../placement/engine-version.js';
 import { freezeHost } from '../placement/frozen-snapshot.js';
+import type { PlacementRequest } from '../placement/request.js';
 import type { HostSnapshot, PlacementPolicy } from '../placement/snapshot.js';
 import type { JournalSettings } from '../settings/settings.js';
 import type { DecidedServer } from '../store/claims.store.js';
@@ -14,7 +15,6 @@ import {
   decisionHash,
   textHash,
   type BaseBody,
-  type DecisionBody,
   type DecisionMember,
   type HostBody,
 } from './decision-recorder-bodies.js';
@@ -181,7 +181,7 @@ export class DecisionRecorder {
     const name = (hash: string, text: string): void => {
       if (!facts.has(hash)) unknown.set(hash, text);
     };
-    const lines = entries.map((entry): JournalLine => {
+    const lines = joined(entries).map((entry): JournalLine => {
       const { seq, kind, atMs } = entry;
       return { seq, kind, atMs, body: bodyOf(entry, name) };
     });
@@ -225,21 +225,49 @@ function bodyOf(entry: Entry, name: (hash: string, text: string) => void): strin
       return JSON.stringify({ id: entry.host.id, facts: hash, state } satisfies HostBody);
     }
     case 'decision':
-      return JSON.stringify({
-        together: entry.together,
-        members: entry.decided.map(memberOf),
-      } satisfies DecisionBody);
+      return `{"together":${entry.together},"members":[${entry.decided.map(memberText).join()}]}`;
   }
 }
 
-function memberOf({ server, decision }: DecidedServer): DecisionMember {
-  return {
+/** Servers that were decided one after another, with nothing between them, are one line. */
+function joined(entries: readonly Entry[]): Entry[] {
+  const lines: Entry[] = [];
+  let open: DecidedServer[] | null = null;
+  for (const entry of entries) {
+    const isSingle = entry.kind === 'decision' && entry.together === null;
+    if (isSingle && open) {
+      open.push(...entry.decided);
+      continue;
+    }
+    open = isSingle ? [...entry.decided] : null;
+    lines.push(isSingle && open ? { ...entry, decided: open } : entry);
+  }
+  return lines;
+}
+
+/** Of many placements of a kind the whole explanation is compared now and then; it is much to turn into text. */
+const WHOLE_EVERY = 16;
+
+function memberText({ server, decision }: DecidedServer, index: number): string {
+  const isWhole = !server.placement || decision.outcome === 'rejected' || index % WHOLE_EVERY === 0;
+  const { request: _request, ...rest }: DecisionMember = {
     server_id: server.id,
     server_name: server.name,
     attempt: server.attempts + 1,
     request: server.request,
     excluded: server.excludedHosts,
     chosen: chosenOf(decision),
-    hash: decisionHash(decision),
+    hash: isWhole ? decisionHash(decision) : null,
   };
+  return `{"request":${requestText(server.request)},${JSON.stringify(rest).slice(1)}`;
+}
+
+const requestTexts = new WeakMap<PlacementRequest, string>();
+
+function requestText(request: PlacementRequest): string {
+  const known = requestTexts.get(request);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(request);
+  requestTexts.set(request, text);
+  return text;
 }

@@ -20,6 +20,8 @@ const VIEW_MS = 20;
 export interface PlacementOrder {
   /** The id that it is to have. */
   readonly id: string;
+  readonly name: string;
+  /** One object for all that are equal. */
   readonly request: PlacementRequest;
   /** Equal texts, equal requests but for names. */
   readonly kind: string;
@@ -125,9 +127,9 @@ function forgetRejections(answers: Map<string, PlacementAnswer>): void {
   for (const [id, { outcome }] of answers) if (outcome === 'rejected') answers.delete(id);
 }
 
-function waitingServer({ id, request, kind, placement }: PlacementOrder): WaitingServer {
+function waitingServer({ id, name, request, kind, placement }: PlacementOrder): WaitingServer {
   return {
-    ...{ id, name: request.serverName, attempts: 0, request, excludedHosts: [], taskState: 'scheduling' as const },
+    ...{ id, name, attempts: 0, request, excludedHosts: [], taskState: 'scheduling' as const },
     ...{ gang: null, waits: false, rank: 0, waitedMs: 0, placement, kind },
   };
 }

@@ -20,6 +20,7 @@ import {
   type DecisionBody,
   type DecisionMember,
   type HostBody,
+  entriesIn,
 } from '../batches/decision-recorder-bodies.js';
 import { ReplayWorld } from './replay-world.js';
 
@@ -118,7 +119,7 @@ class Replay {
       await this.readFacts(entries);
       for (const entry of entries) {
         if (entry.seq !== next) this.breakOff(start.run, entry, `entries ${next} to ${entry.seq - 1} are missing`);
-        next = entry.seq + 1;
+        next = entry.seq + (entry.kind === 'decision' ? entriesIn(entry.body as DecisionBody) : 1);
         await this.step(start.run, entry);
       }
     }
@@ -132,9 +133,10 @@ class Replay {
       if (entry.kind === 'policy') world.policy = entry.body as PlacementPolicy;
       if (entry.kind === 'host') this.becomes(world, entry.body as HostBody);
       if (entry.kind !== 'decision') return;
-      const body = entry.body as DecisionBody;
-      await this.decide(world, { ...entry, run }, body);
-      world.goOn(body);
+      for (const [index, body] of oneByOne(entry.body as DecisionBody).entries()) {
+        await this.decide(world, { ...entry, seq: entry.seq + index, run }, body);
+        world.goOn(body);
+      }
     } catch (error) {
       this.breakOff(run, entry, messageOf(error));
     }
@@ -175,7 +177,7 @@ class Replay {
   }
 
   private async compare(world: ReplayWorld, name: DecisionName, member: DecisionMember, decision: Decision) {
-    const equal = decisionHash(decision) === member.hash;
+    const equal = isEqual(member, decision);
     this.decisions++;
     if (equal) this.equal++;
     else if (this.different.length < TOLD_MAX) {
@@ -205,6 +207,16 @@ class Replay {
 function nameOf({ run, seq, at }: Omit<JournalEntry, 'body'> & { run: string }, member: DecisionMember): DecisionName {
   const { server_id: serverId, server_name: serverName, attempt } = member;
   return { run, seq, at, serverId, serverName, attempt };
+}
+
+/** What was decided one after another is decided so again. */
+function oneByOne(body: DecisionBody): DecisionBody[] {
+  if (body.together !== null) return [body];
+  return body.members.map((member) => ({ together: null, members: [member] }));
+}
+
+function isEqual({ hash, chosen }: DecisionMember, now: Decision): boolean {
+  return hash === null ? canonicalJson(chosenOf(now)) === canonicalJson(chosen) : decisionHash(now) === hash;
 }
 
 /** The record of a decision names some hosts of each kind; here each is asked by itself. */

@@ -2,6 +2,7 @@ import { BerthError } from '../errors.js';
 import { AUDIT_WRITER, type AuditBody } from './audit-bodies.js';
 import { sealed, type AuditAnchor, type UnsealedEntry } from './audit-chain.js';
 import type { Tx } from './database.js';
+import { jsonList } from './json-list.js';
 
 /**
  * How the audit is written. Whoever changes something adds rows to `audit_pending` in the same transaction, and waits for
@@ -14,17 +15,20 @@ import type { Tx } from './database.js';
  * @param position of the first of the two {@link auditValues} among the statement's values, from 1
  */
 export function auditing(position: number): string {
-  return `WITH audited AS (INSERT INTO audit_pending (writer, body) SELECT $${position}::text, unnest($${position + 1}::json[]))`;
+  return `WITH audited AS (INSERT INTO audit_pending (writer, body) SELECT $${position}::text, json_array_elements($${position + 1}::json))`;
 }
 
-export function auditValues(bodies: readonly AuditBody[]): [writer: string, bodies: string[]] {
-  return [AUDIT_WRITER, bodies.map((body) => JSON.stringify(body))];
+export function auditValues(bodies: readonly AuditBody[]): [writer: string, bodies: string] {
+  return [AUDIT_WRITER, jsonList(bodies.map((body) => JSON.stringify(body)))];
 }
 
 /** Writes audit rows on their own, in the caller's transaction. */
 export async function writeAudit(tx: Tx, bodies: readonly AuditBody[]): Promise<void> {
   if (bodies.length === 0) return;
-  await tx.query(`INSERT INTO audit_pending (writer, body) SELECT $1::text, unnest($2::json[])`, auditValues(bodies));
+  await tx.query(
+    `INSERT INTO audit_pending (writer, body) SELECT $1::text, json_array_elements($2::json)`,
+    auditValues(bodies),
+  );
 }
 
 const ROWS_PER_SEAL = 500;
@@ -51,20 +55,20 @@ export async function hasUnsealed(tx: Tx): Promise<boolean> {
 export async function sealAudit(tx: Tx): Promise<{ readonly sealed: number; readonly more: boolean }> {
   if (!(await lockChain(tx))) return { sealed: 0, more: false };
   const head = await readHeadForSealing(tx);
-  const taken = await takePending(tx);
-  const entries = sealed(head, taken);
+  const pending = await readPending(tx);
+  const entries = sealed(head, pending);
   const last = entries.at(-1);
   if (!last) return { sealed: 0, more: false };
   await tx.query(
-    `INSERT INTO audit_entries (seq, at, writer, body, subjects, previous_hash, hash)
-     SELECT seq, at, writer, body, subjects::uuid[], previous_hash, hash
-       FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::json[], $5::text[], $6::text[], $7::text[])
-         AS e(seq, at, writer, body, subjects, previous_hash, hash)`,
+    `WITH taken AS (DELETE FROM audit_pending WHERE id = ANY($1) RETURNING id, at, writer, body)
+     INSERT INTO audit_entries (seq, at, writer, body, subjects, previous_hash, hash)
+     SELECT e.seq, t.at, t.writer, t.body, e.subjects::uuid[], e.previous_hash, e.hash
+       FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+         AS e(id, seq, subjects, previous_hash, hash)
+       JOIN taken t ON t.id = e.id`,
     [
+      pending.map((row) => row.id),
       entries.map((entry) => entry.seq),
-      entries.map((entry) => entry.at),
-      entries.map((entry) => entry.writer),
-      entries.map((entry) => entry.body),
       entries.map((entry) => `{${entry.subjects.join()}}`),
       entries.map((entry) => entry.previousHash),
       entries.map((entry) => entry.hash),
@@ -94,15 +98,17 @@ async function readHeadForSealing(tx: Tx): Promise<AuditAnchor> {
   throw new BerthError('audit.damaged', 'the end of the audit chain is not known: audit_anchors has no row head');
 }
 
-function takePending(tx: Tx): Promise<UnsealedEntry[]> {
+interface PendingRow extends UnsealedEntry {
+  readonly id: number;
+}
+
+/** Nobody else takes them: the chain is locked. */
+function readPending(tx: Tx): Promise<PendingRow[]> {
   return tx.query(
-    `WITH taken AS (
-       DELETE FROM audit_pending WHERE id IN (
-         SELECT id FROM (SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS before
-                           FROM (SELECT id, octet_length(body::text) AS bytes FROM audit_pending ORDER BY id LIMIT $1) p) s
-          WHERE before < $2)
-       RETURNING id, at, writer, body)
-     SELECT ${AUDIT_TIME} AS at, writer, body::text AS body FROM taken ORDER BY id`,
+    `SELECT id, ${AUDIT_TIME} AS at, writer, body::text AS body
+       FROM (SELECT *, sum(octet_length(body::text)) OVER (ORDER BY id) - octet_length(body::text) AS before
+               FROM (SELECT id, at, writer, body FROM audit_pending ORDER BY id LIMIT $1) p) s
+      WHERE before < $2 ORDER BY id`,
     [ROWS_PER_SEAL, BYTES_PER_SEAL],
   );
 }

@@ -4,6 +4,7 @@ import { QUEUES } from '../messages/routes.js';
 import { FENCE, type CommandFence } from './agent-lives.store.js';
 import { sendCommands } from './commands.store.js';
 import type { Tx } from './database.js';
+import { jsonList } from './json-list.js';
 import { readStatesAround, touchHosts, touchTakings, writeDeviceStates } from './device-states.store.js';
 import type {
   ClaimKind,
@@ -87,19 +88,7 @@ export async function confirmClaims(tx: Tx, confirmed: readonly Confirmed[]): Pr
   const states = await readStatesAround(tx, held.map(deviceId));
   for (const { host_id, address, server_id } of held) states.get(host_id)?.apply('allocate', address, server_id);
   await writeDeviceStates(tx, states.values());
-  const bindings = confirmed.flatMap(({ claim, bindings: of }) =>
-    of.map((binding) => ({ claimId: claim.id, binding })),
-  );
-  await tx.query(
-    `UPDATE allocations a SET binding = b.binding
-       FROM unnest($1::uuid[], $2::text[], $3::jsonb[]) AS b(claim_id, address, binding), devices d
-      WHERE a.claim_id = b.claim_id AND d.id = a.device_id AND d.address = b.address`,
-    [
-      bindings.map(({ claimId }) => claimId),
-      bindings.map(({ binding }) => binding.address),
-      bindings.map(({ binding }) => JSON.stringify(binding)),
-    ],
-  );
+  await writeBindings(tx, confirmed, held);
   await tx.query(
     `UPDATE claims c SET status = 'allocated', expires_at = NULL, updated_at = now(), epoch = coalesce(e.epoch, c.epoch)
        FROM unnest($1::uuid[], $2::bigint[]) AS e(id, epoch) WHERE c.id = e.id`,
@@ -122,6 +111,29 @@ export async function confirmClaims(tx: Tx, confirmed: readonly Confirmed[]): Pr
         event: 'prepared',
         message: `Host ${claim.hostName}: ${of.map(({ address, driver }) => `${address} → ${driver}`).join(', ')}.`,
       })),
+  );
+}
+
+async function writeBindings(tx: Tx, confirmed: readonly Confirmed[], held: readonly Held[]): Promise<void> {
+  const texts = new Map(
+    confirmed.flatMap(({ claim, bindings }) =>
+      bindings.map((binding) => [`${claim.id} ${binding.address}`, JSON.stringify(binding)] as const),
+    ),
+  );
+  const bound = held.flatMap(({ claim_id, device_id, address }) => {
+    const text = texts.get(`${claim_id} ${address}`);
+    return text === undefined ? [] : [{ claim_id, device_id, text }];
+  });
+  if (bound.length === 0) return;
+  await tx.query(
+    `UPDATE allocations a SET binding = b.binding
+       FROM ROWS FROM (unnest($1::uuid[], $2::uuid[]), jsonb_array_elements($3::jsonb)) AS b(claim_id, device_id, binding)
+      WHERE a.device_id = b.device_id AND a.claim_id = b.claim_id AND a.released_at IS NULL`,
+    [
+      bound.map(({ claim_id }) => claim_id),
+      bound.map(({ device_id }) => device_id),
+      jsonList(bound.map(({ text }) => text)),
+    ],
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Frozen } from '../placement/frozen-snapshot.js';
 import type { Tx } from './database.js';
+import { jsonList } from './json-list.js';
 import type { JournalKind } from './entities/journal.entities.js';
 
 /** One step of a scheduler run. */
@@ -16,13 +17,14 @@ export interface JournalLine {
 export async function writeJournal(tx: Tx, run: string, lines: readonly JournalLine[]): Promise<void> {
   await tx.query(
     `INSERT INTO journal_entries (run, seq, kind, at, body)
-     SELECT $1::uuid, * FROM unnest($2::bigint[], $3::text[], $4::timestamptz[], $5::json[])`,
+     SELECT $1::uuid, * FROM ROWS FROM
+       (unnest($2::bigint[], $3::text[], $4::timestamptz[]), json_array_elements($5::json)) AS l(seq, kind, at, body)`,
     [
       run,
       lines.map((line) => line.seq),
       lines.map((line) => line.kind),
       lines.map((line) => new Date(line.atMs).toISOString()),
-      lines.map((line) => line.body),
+      jsonList(lines.map((line) => line.body)),
     ],
   );
 }
@@ -43,9 +45,10 @@ export async function writeJournalFacts(tx: Tx, facts: ReadonlyMap<string, strin
   const missing = [...facts].filter(([hash]) => !there.has(hash)).sort(([a], [b]) => (a < b ? -1 : 1));
   if (missing.length === 0) return;
   await tx.query(
-    `INSERT INTO journal_facts (hash, body) SELECT * FROM unnest($1::text[], $2::json[])
+    `INSERT INTO journal_facts (hash, body)
+     SELECT * FROM ROWS FROM (unnest($1::text[]), json_array_elements($2::json)) AS f(hash, body)
      ON CONFLICT (hash) DO UPDATE SET named_at = now()`,
-    [missing.map(([hash]) => hash), missing.map(([, body]) => body)],
+    [missing.map(([hash]) => hash), jsonList(missing.map(([, body]) => body))],
   );
 }
 

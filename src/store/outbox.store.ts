@@ -1,4 +1,5 @@
 import type { Envelope } from '../messages/envelope.js';
+import { jsonList } from './json-list.js';
 import type { Tx } from './database.js';
 
 export interface OutboxLine {
@@ -10,10 +11,11 @@ export interface OutboxLine {
 /** Messages that go out once their transaction is committed; the relay publishes them in the order of their ids. */
 export async function addToOutbox(tx: Tx, lines: readonly { queue: string; message: Envelope }[]): Promise<void> {
   if (lines.length === 0) return;
-  await tx.query(`INSERT INTO outbox (queue, message) SELECT * FROM unnest($1::text[], $2::jsonb[])`, [
-    lines.map((line) => line.queue),
-    lines.map((line) => JSON.stringify(line.message)),
-  ]);
+  await tx.query(
+    `INSERT INTO outbox (queue, message)
+     SELECT * FROM ROWS FROM (unnest($1::text[]), jsonb_array_elements($2::jsonb)) AS l(queue, message)`,
+    [lines.map((line) => line.queue), jsonList(lines.map((line) => JSON.stringify(line.message)))],
+  );
 }
 
 /**

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Placement } from '../placement/decision.js';
+import type { PlacementRequest } from '../placement/request.js';
 import { decisionBodies } from './audit-bodies.js';
 import { auditing, auditValues } from './audit.store.js';
 import type { Tx } from './database.js';
+import { jsonList } from './json-list.js';
 import type { DecidedServer, WaitingServer } from './decided-server.js';
 
 /** A placement that there is already under a key. */
@@ -40,14 +42,17 @@ export async function insertPlacements<T extends Placed>(tx: Tx, placed: readonl
     .sort((a, b) => ((a.server.placement?.key ?? '') < (b.server.placement?.key ?? '') ? -1 : 1));
   if (fresh.length === 0) return new Set();
   const classes = await writeClasses(tx, fresh);
+  const requests = distinct(fresh.map(({ server }) => server.request));
   const rows = (await tx.query(
     `INSERT INTO servers (id, name, project_id, status, task_state, flavor, request, host_id, attempts, group_id, priority, kind,
                           placement_key, placement_hash, decision_class_id)
      SELECT id, name, project_id, CASE WHEN devices > 0 THEN 'BUILD' ELSE 'ACTIVE' END,
-            CASE WHEN devices > 0 THEN 'preparing' END, flavor, request, host_id, 1, group_id, priority, 'placement', key, hash, class
-       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::jsonb[], $6::jsonb[], $7::uuid[], $8::uuid[], $9::int[],
+            CASE WHEN devices > 0 THEN 'preparing' END, flavor, r.request, host_id, 1,
+            (SELECT g.id FROM server_groups g WHERE g.id = c.group_id), priority, 'placement', key, hash, class
+       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::jsonb[], $6::int[], $7::uuid[], $8::uuid[], $9::int[],
                    $10::text[], $11::text[], $12::uuid[])
-         AS c(id, name, project_id, devices, flavor, request, host_id, group_id, priority, key, hash, class)
+         AS c(id, name, project_id, devices, flavor, request_number, host_id, group_id, priority, key, hash, class)
+       JOIN jsonb_array_elements($13::jsonb) WITH ORDINALITY AS r(request, number) ON r.number = c.request_number
      ON CONFLICT (project_id, placement_key) WHERE placement_key IS NOT NULL DO NOTHING
      RETURNING id`,
     [
@@ -56,17 +61,31 @@ export async function insertPlacements<T extends Placed>(tx: Tx, placed: readonl
       fresh.map(({ server }) => server.request.projectId),
       fresh.map(({ decision }) => decision.devices.length),
       fresh.map(({ server }) => server.placement?.flavor && JSON.stringify(server.placement.flavor)),
-      fresh.map(({ server }) => JSON.stringify(server.request)),
+      fresh.map(({ server }) => requests.numbers.get(server.request)),
       fresh.map(({ decision }) => decision.hostId),
       fresh.map(({ server }) => server.request.host?.group?.id ?? null),
       fresh.map(({ server }) => server.request.priority ?? 0),
       fresh.map(({ server }) => server.placement?.key ?? null),
       fresh.map(({ server }) => server.placement?.hash ?? null),
       fresh.map((entry) => classes.get(entry)),
+      jsonList(requests.texts),
     ],
   )) as { id: string }[];
   const written = new Set(rows.map((row) => row.id));
   return new Set(fresh.filter(({ server }) => !written.has(server.id)));
+}
+
+/** Equal wishes are one object, and are sent once. */
+function distinct(requests: readonly PlacementRequest[]): {
+  /** Each one's place among the texts, from 1. */
+  readonly numbers: ReadonlyMap<PlacementRequest, number>;
+  readonly texts: readonly string[];
+} {
+  const different = [...new Set(requests)];
+  return {
+    numbers: new Map(different.map((request, index) => [request, index + 1])),
+    texts: different.map((request) => JSON.stringify(request)),
+  };
 }
 
 /** So many runners-up are kept of a class. */
@@ -90,8 +109,9 @@ async function writeClasses<T extends Placed>(tx: Tx, placed: readonly T[]): Pro
     decided.map(({ record }) => record),
   );
   await tx.query(
-    `${auditing(3)} INSERT INTO decision_classes (id, record) SELECT * FROM unnest($1::uuid[], $2::json[])`,
-    [classes.map(({ id }) => id), classes.map(({ record }) => record), ...auditValues(bodies)],
+    `${auditing(3)} INSERT INTO decision_classes (id, record) 
+     SELECT * FROM ROWS FROM (unnest($1::uuid[]), json_array_elements($2::json)) AS c(id, record)`,
+    [classes.map(({ id }) => id), jsonList(classes.map(({ record }) => record)), ...auditValues(bodies)],
   );
   return new Map(classes.flatMap(({ id, members }) => members.map((entry) => [entry, id] as const)));
 }

@@ -90,6 +90,22 @@ describe('POST /v1/placements', () => {
     expect(afterwards).toMatchObject({ outcome: 'placed', replayed: true, id: first?.id, devices: [] });
   });
 
+  it('answers what was placed under a key also when its alias is gone', async () => {
+    await api.http
+      .post('/v1/aliases')
+      .send({ ...GPU, name: 'gone' })
+      .expect(201);
+    const wish = { key: 'gone-1', devices: 'gone:1' };
+    const [first] = await place(wish);
+    expect(first).toMatchObject({ outcome: 'placed', replayed: false });
+    await api.http.delete('/v1/aliases/gone').expect(204);
+    await new Promise((resolve) => setTimeout(resolve, 300)); // what is known of a kind of wishes is good for so long
+    const [again, other] = await place(wish, { key: 'gone-2', devices: 'gone:1' });
+    expect(again).toMatchObject({ outcome: 'placed', replayed: true, id: first?.id });
+    expect(other).toMatchObject({ outcome: 'rejected', code: 'alias.unknown' });
+    await giveBack([first?.id ?? '']);
+  });
+
   it('says why there is no room, once for each kind, and writes nothing of it', async () => {
     const answers = await place(...Array.from({ length: 11 }, (_unused, index) => gpu(`full-${index}`)));
     const rejected = answers.filter(({ outcome }) => outcome === 'rejected');

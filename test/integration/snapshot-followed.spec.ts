@@ -38,7 +38,7 @@ function placing(): Placing {
 
 function anOrder(key: string, count = 1): PlacementOrder {
   const request = aRequest([gpu(count)], { serverName: key });
-  return { id: randomUUID(), request, kind: `gpu:${count}`, placement: { key, hash: 'same', flavor: null } };
+  return { id: randomUUID(), name: key, request, kind: `gpu:${count}`, placement: { key, hash: 'same', flavor: null } };
 }
 
 async function report(host: string, count: number, sequence: number): Promise<void> {

@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { syncBuiltinESMExports } from 'node:module';
+import timers from 'node:timers/promises';
 import type { Chance } from './chance.js';
 import { Finding, type SeedRecord } from './record.js';
 
@@ -13,10 +15,14 @@ import { Finding, type SeedRecord } from './record.js';
  * A statement that waits for a lock of another transaction steps aside (Postgres is asked) until that transaction is over.
  */
 export class Conductor {
+  private arrived: Point[] = [];
   private waiting: Point[] = [];
   private aside: Aside[] = [];
   /** Points performed. */
   performed = 0;
+  /** The clock of the roles: a point takes a millisecond, and {@link passTime} makes it later. */
+  private elapsedMs = 0;
+  private readonly beganAt = Date.now();
   /** Faults happen only while this is set. */
   faults: Faults | null = null;
 
@@ -30,7 +36,7 @@ export class Conductor {
   point<T>(life: Life, kind: PointKind, label: string, run: () => Promise<T>, connection = NONE): Promise<T> {
     if (life.isOver) return new Promise(() => undefined);
     return new Promise<T>((resolve, reject) => {
-      this.waiting.push({ life, kind, label, run, connection, resolve: resolve as (value: unknown) => void, reject });
+      this.arrived.push({ life, kind, label, run, connection, resolve: resolve as (value: unknown) => void, reject });
     });
   }
 
@@ -53,6 +59,7 @@ export class Conductor {
       if (count > POINTS_MAX)
         throw new Finding(`does not come to rest: ${operations.map(({ title }) => title).join('; ')}`);
       await turn();
+      this.lineUp();
       if (await this.lookAside()) continue;
       const next = this.pick();
       if (next) await this.perform(next);
@@ -66,11 +73,28 @@ export class Conductor {
     }
   }
 
+  /** What the clock on the wall says to roles. */
+  get nowMs(): number {
+    return this.beganAt + this.elapsedMs;
+  }
+
+  passTime(ms: number): void {
+    this.elapsedMs += ms;
+  }
+
   /** Ends a life: what it waits for never comes, and its transactions are rolled back. */
   async crash(life: Life): Promise<void> {
     life.isOver = true;
+    this.arrived = this.arrived.filter((point) => point.life !== life);
     this.waiting = this.waiting.filter((point) => point.life !== life);
     for (const end of life.ends) await end();
+  }
+
+  /** What comes at the same time has no order of its own: rows that no query orders would say it, differently each time. */
+  private lineUp(): void {
+    const order = (point: Point): string => `${point.life.name} ${point.kind} ${point.label}`;
+    this.waiting.push(...this.arrived.toSorted((a, b) => (order(a) < order(b) ? -1 : order(a) > order(b) ? 1 : 0)));
+    this.arrived = [];
   }
 
   /** In the order they came, mostly; a wait is over when nobody else has anything to do, mostly. */
@@ -86,6 +110,7 @@ export class Conductor {
   private async perform(point: Point): Promise<void> {
     const { life, kind, label } = point;
     this.performed += 1;
+    this.elapsedMs += POINT_MS;
     const fault = this.faults?.at(point) ?? null;
     if (fault !== null) this.record.fault(`${kind} ${fault}`, `${life.name} ${label}`);
     if (fault?.startsWith('crash')) this.record.count('crashes');
@@ -206,6 +231,7 @@ interface Aside {
 }
 
 const POINTS_MAX = 20_000;
+const POINT_MS = 1;
 const LATE = Symbol('late');
 const LOCK_LOOK_MS = 4;
 const LOCK_LOOK_MS_MAX = 64;
@@ -234,13 +260,47 @@ function outcomeOf(work: Promise<unknown>): Promise<Outcome> {
   );
 }
 
-/** Makes the waits of roles (`setTimeout`) points of theirs: nobody waits for a clock. For the whole process. */
-export function takeOverWaits(): void {
+/** A wait of a role; what it waited for may have come before. */
+interface Wait {
+  isOver: boolean;
+}
+
+/**
+ * Makes the waits of roles (`setTimeout`) points of theirs, and their clocks that of the conductor: nobody waits for a clock, and
+ * the time of a seed is the seed's. For the whole process.
+ */
+export function takeOverTime(): void {
+  const [plainClear, plainNow, plainSince] = [clearTimeout, Date.now, performance.now.bind(performance)];
+  const waits = new WeakSet<object>();
   const taken = (wake: (...words: unknown[]) => void, ms = 0, ...words: unknown[]): unknown => {
     const life = lives.getStore();
     if (!life || ms > WAIT_MS_MAX) return realTimeout(wake, ms, ...words);
-    void life.conductor.point(life, 'wait', `${ms} ms`, () => Promise.resolve()).then(() => wake(...words));
-    return {};
+    const wait: Wait = { isOver: false };
+    waits.add(wait);
+    void life.conductor
+      .point(life, 'wait', `${ms} ms`, () => Promise.resolve())
+      .then(() => {
+        if (!wait.isOver) wake(...words);
+      });
+    return wait;
   };
-  globalThis.setTimeout = taken as typeof globalThis.setTimeout;
+  const cleared = (wait: unknown): void => {
+    if (typeof wait === 'object' && wait !== null && waits.has(wait)) (wait as Wait).isOver = true;
+    else plainClear(wait as NodeJS.Timeout);
+  };
+  const plainSleep = timers.setTimeout;
+  const slept = (ms = 0, value?: unknown, options?: { readonly signal?: AbortSignal }): Promise<unknown> => {
+    const life = lives.getStore();
+    if (!life || ms > WAIT_MS_MAX) return plainSleep(ms, value, options as object);
+    return life.conductor.point(life, 'wait', `${ms} ms`, async () => {
+      options?.signal?.throwIfAborted();
+      return value;
+    });
+  };
+  Object.assign(globalThis, { setTimeout: taken, clearTimeout: cleared });
+  Object.assign(timers, { setTimeout: slept });
+  syncBuiltinESMExports();
+  const clock = (plain: () => number) => (): number => lives.getStore()?.conductor.nowMs ?? plain();
+  Object.assign(Date, { now: clock(plainNow) });
+  Object.assign(performance, { now: clock(plainSince) });
 }

@@ -1,9 +1,11 @@
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import type { DataSource } from 'typeorm';
+import { NOTHING_BEFORE } from '../../src/store/audit-chain.js';
 import { ledgerDataSource } from '../../src/store/database.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { Chance, idsOf } from './chance.js';
+import { RULES_FUNCTION } from './invariants.js';
 
 export interface SeedDatabase {
   readonly source: DataSource;
@@ -19,8 +21,10 @@ export async function openSeedDatabase(adminUrl: string): Promise<SeedDatabase> 
   await source.initialize();
   await sayIds(source);
   await rememberRelayed(source);
+  await rememberReturns(source);
+  await source.query(RULES_FUNCTION);
   const tables = (await source.query(
-    `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'migrations' ORDER BY 1`,
+    `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('migrations', 'audit_anchors') ORDER BY 1`,
   )) as { name: string }[];
   const emptied = tables.map(({ name }) => `DELETE FROM ${name};`).join(' ');
   const plainId = crypto.randomUUID;
@@ -30,6 +34,7 @@ export async function openSeedDatabase(adminUrl: string): Promise<SeedDatabase> 
       setRandomUuid(idsOf(new Chance(seed, 6)) as typeof crypto.randomUUID);
       // TRUNCATE makes new files each time; with a few rows in each table this is a tenth of its time
       await source.query(`BEGIN; SET LOCAL session_replication_role = replica; ${emptied}
+        UPDATE audit_anchors SET seq = 0, hash = '${NOTHING_BEFORE.hash}';
         SELECT setval('said_ids', 1); SELECT setval('outbox_id_seq', 1, false); COMMIT`);
     },
     drop: async () => {
@@ -59,6 +64,16 @@ async function rememberRelayed(source: DataSource): Promise<void> {
     CREATE FUNCTION remember_relayed() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN INSERT INTO relayed VALUES (old.message->>'id'); RETURN NULL; END $$;
     CREATE TRIGGER remember_relayed AFTER DELETE ON outbox FOR EACH ROW EXECUTE FUNCTION remember_relayed();`);
+}
+
+/** Keeps by which report a host that was silent came back. */
+async function rememberReturns(source: DataSource): Promise<void> {
+  await source.query(`
+    CREATE TABLE came_back (host text, epoch bigint, sequence bigint);
+    CREATE FUNCTION remember_return() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN INSERT INTO came_back VALUES (new.name, new.epoch, new.report_sequence); RETURN NULL; END $$;
+    CREATE TRIGGER remember_return AFTER UPDATE ON hosts FOR EACH ROW
+      WHEN (old.status = 'down' AND new.status = 'up') EXECUTE FUNCTION remember_return();`);
 }
 
 /** Imports by name follow. */

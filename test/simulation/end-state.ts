@@ -1,3 +1,4 @@
+import { verifyAudit } from '../../src/scheduler/audit-report.js';
 import type { World } from './world.js';
 
 /** What holds when all is at rest, whatever has happened before. @returns what does not, each a sentence */
@@ -7,6 +8,9 @@ export async function brokenAtRest(world: World): Promise<string[]> {
     ...(await disagreeing(world)),
     ...(await notFree(world)),
     ...(await forgotten(world)),
+    ...(await world.placements.unknown(world.source)),
+    ...(await away(world)),
+    ...(await unsealed(world)),
   ];
 }
 
@@ -86,6 +90,24 @@ async function notFree({ source, machines }: World): Promise<string[]> {
   return [
     ...atHosts,
     ...inLedger.map(({ host, address, status }) => `${host} ${address} is ${status} though nobody has it`),
+  ];
+}
+
+/** Every agent is heard, so every host is there. */
+async function away({ source, record }: World): Promise<string[]> {
+  const rows = (await source.query(`SELECT name, status FROM hosts`)) as { name: string; status: string }[];
+  const [{ returns }] = (await source.query('SELECT count(*)::int AS returns FROM came_back')) as [{ returns: number }];
+  record.count('hosts that were silent and came back', returns);
+  return rows.filter(({ status }) => status !== 'up').map(({ name }) => `${name} is down though its agent lives`);
+}
+
+/** All that was done is in the chain of the audit, and the chain is whole. */
+async function unsealed({ source, record }: World): Promise<string[]> {
+  const { broken, entries, pending } = await verifyAudit(source.manager, null, null);
+  record.count('audit entries', entries);
+  return [
+    ...(broken ? [`the chain of the audit is ${broken.kind} at ${broken.seq}`] : []),
+    ...(pending > 0 ? [`${pending} audit rows are not sealed`] : []),
   ];
 }
 

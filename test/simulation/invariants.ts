@@ -44,6 +44,11 @@ const RULES: Readonly<Record<string, string>> = {
        ELSE true END`,
   'a deleted server holds a device': `
     SELECT address AS what FROM held JOIN servers s ON s.id = held.server_id WHERE s.status = 'DELETED'`,
+  'a placement was moved': `
+    SELECT s.name || ' has had ' || count(*) || ' claims' AS what FROM servers s JOIN claims c ON c.server_id = s.id
+     WHERE s.kind = 'placement' GROUP BY s.id, s.name HAVING count(*) > 1 OR s.status IN ('BUILD') AND s.task_state <> 'preparing'`,
+  'there are two placements of one key': `
+    SELECT placement_key AS what FROM servers WHERE placement_key IS NOT NULL GROUP BY 1 HAVING count(*) > 1`,
   'more is claimed than the host has': `
     SELECT h.name || ': ' || sum(c.vcpus) || ' of ' || h.vcpus || ' vCPUs, ' || sum(c.memory_mb) || ' of ' || h.memory_mb || ' MB' AS what
       FROM claims c JOIN hosts h ON h.id = c.host_id WHERE c.status <> 'released'
@@ -60,17 +65,30 @@ const QUERY = `WITH ${HELD} ${Object.entries(RULES)
   .map(([rule, sql]) => `SELECT '${rule}' AS rule, what FROM (${sql}) AS found`)
   .join(' UNION ALL ')}`;
 
-/** Messages that have left the outbox for good. */
-const RELAYED = `SELECT id FROM relayed EXCEPT SELECT message->>'id' FROM outbox`;
+/** A function, because Postgres keeps its plan: to plan the rules takes longer than to look. For `database.ts`. */
+export const RULES_FUNCTION = `
+  CREATE FUNCTION broken_rules() RETURNS TABLE (rule text, what text) LANGUAGE plpgsql AS $$
+  #variable_conflict use_column
+  BEGIN RETURN QUERY ${QUERY}
+    UNION ALL (SELECT 'relayed', id FROM relayed EXCEPT SELECT 'relayed', message->>'id' FROM outbox)
+    UNION ALL SELECT 'came back', host || ' ' || epoch || ' ' || sequence FROM came_back;
+  END $$`;
 
 /** @returns what does not hold, each a sentence */
-export async function brokenInvariants({ source, broker, machines }: World): Promise<string[]> {
-  const rows = (await source.query(QUERY)) as { rule: string; what: string }[];
-  const relayed = (await source.query(RELAYED)) as { id: string }[];
-  const lost = relayed.filter(({ id }) => !broker.taken.has(id));
+export async function brokenInvariants(world: World): Promise<string[]> {
+  const { source, broker, machines } = world;
+  const found = (await source.query('SELECT rule, what FROM broken_rules()')) as { rule: string; what: string }[];
+  const of = (kind: string): string[] => found.flatMap(({ rule, what }) => (rule === kind ? [what] : []));
   return [
-    ...rows.map(({ rule, what }) => `${rule}: ${what}`),
-    ...lost.map(({ id }) => `a message left the outbox and never reached the broker: ${id}`),
+    ...found.filter(({ rule }) => rule in RULES).map(({ rule, what }) => `${rule}: ${what}`),
+    ...of('relayed')
+      .filter((id) => !broker.taken.has(id))
+      .map((id) => `a message left the outbox and never reached the broker: ${id}`),
+    ...of('came back')
+      .filter((stamp) => !broker.reports.has(stamp))
+      .map((stamp) => `a host came back, and no report says so: ${stamp}`),
+    ...(await world.placements.broken(source)),
+    ...(await world.quota.broken(source)),
     ...(await boundButFree(source, machines)),
   ];
 }

@@ -1,4 +1,6 @@
-import { deliver, passTime, type Started } from './steps.js';
+import { envelope } from '../../src/messages/envelope.js';
+import { agentQueue } from '../../src/messages/routes.js';
+import { acknowledge, deliver, isAnswered, passTime, type Started } from './steps.js';
 import { Finding } from './record.js';
 import type { World } from './world.js';
 
@@ -18,6 +20,7 @@ export async function comeToRest(world: World): Promise<void> {
   for (const machine of world.machines) for (const slot of machine.pulled()) machine.putBack(slot);
   for (const role of world.roles) if (!role.isAlive) await settle(world, [{ operation: role.start() }]);
   world.broker.step = Number.MAX_SAFE_INTEGER;
+  askAll(world);
   let before = '';
   let quiet = 0;
   for (let round = 1; quiet < 2; round++) {
@@ -26,6 +29,16 @@ export async function comeToRest(world: World): Promise<void> {
     const now = await fingerprint(world);
     quiet = now === before ? quiet + 1 : 0;
     before = now;
+  }
+}
+
+/**
+ * As schedulers ask whom they have not heard. An agent that could not undo a failed claim, because the kernel refused, tries again when
+ * its next claim comes, when it starts, or when it has said what it holds.
+ */
+function askAll({ broker, machines }: World): void {
+  for (const { name } of machines) {
+    broker.put(agentQueue(name), envelope('report.request', { reason: 'all comes to rest' }));
   }
 }
 
@@ -39,15 +52,17 @@ async function runRound(world: World): Promise<void> {
   for (const request of unanswered.splice(0)) {
     const operation = request.send();
     await settleAll(world, [operation]);
-    if (operation?.state === 'done') request.answered(operation.value);
+    if (operation && isAnswered(operation)) acknowledge(world, request, operation);
     else
       throw new Finding(
         `a request is not answered though nothing fails: ${request.title}: ${String(operation?.value)}`,
       );
   }
   await deliverAll(world);
+  for (const scheduler of schedulers) await settleAll(world, [scheduler.compareHeartbeats()]);
   for (const scheduler of schedulers) await settleAll(world, [scheduler.sweep()]);
   await deliverAll(world);
+  for (const scheduler of schedulers) await settleAll(world, [scheduler.sealAudit()]);
 }
 
 async function deliverAll(world: World): Promise<void> {

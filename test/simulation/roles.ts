@@ -1,19 +1,28 @@
 import type { DataSource } from 'typeorm';
 import { AliasesService } from '../../src/api/aliases/aliases.service.js';
+import { EvacuationController } from '../../src/api/hosts/evacuation.controller.js';
 import { HttpLimits } from '../../src/api/http-limits.js';
+import { NativePlacementsService } from '../../src/api/placements/native-placements.service.js';
+import { PlacementWishes } from '../../src/api/placements/placement-wishes.js';
+import { QuotasService } from '../../src/api/quotas/quotas.service.js';
 import { RequestRules } from '../../src/api/request-rules.js';
 import { ServerDevicesService } from '../../src/api/servers/server-devices.service.js';
 import { ServersService } from '../../src/api/servers/servers.service.js';
+import { Deciding } from '../../src/batches/deciding.js';
+import { DecisionRecorder } from '../../src/batches/decision-recorder.js';
+import { Placing } from '../../src/batches/placing.js';
 import { CommandConsumer } from '../../src/compute-agent/command.consumer.js';
 import { Journal } from '../../src/compute-agent/journal.js';
+import { readLastReport, writeLastReport } from '../../src/compute-agent/last-report.js';
 import { Reporter } from '../../src/compute-agent/reporter.js';
 import { scanHost } from '../../src/compute-agent/sysfs-scanner.js';
 import { agentQueue } from '../../src/messages/routes.js';
 import type { DeviceSpec } from '../../src/pci/device-spec/device-spec.js';
 import { parseDeviceSpecs } from '../../src/pci/device-spec/device-spec-reader.js';
+import { AuditSealer } from '../../src/scheduler/audit-sealer.js';
 import { ClaimsService } from '../../src/scheduler/claims.service.js';
-import { DecisionRecorder } from '../../src/scheduler/decision-recorder.js';
 import { InventoryService } from '../../src/scheduler/inventory.service.js';
+import { LeasesService } from '../../src/scheduler/leases.service.js';
 import { OutboxRelay } from '../../src/scheduler/outbox-relay.js';
 import { SchedulerConsumer } from '../../src/scheduler/scheduler.consumer.js';
 import { SchedulingService } from '../../src/scheduler/scheduling.service.js';
@@ -39,6 +48,7 @@ export interface Outside {
 /** A process that can die and be started again; each time it knows only what is in the database and on its disk. */
 export abstract class Role<Parts> {
   private lives = 0;
+  private starting: Operation | null = null;
   protected running: { readonly life: Life; readonly parts: Parts; readonly bus: BusOfLife } | null = null;
 
   constructor(
@@ -50,15 +60,21 @@ export abstract class Role<Parts> {
     return this.running !== null && !this.running.life.isOver;
   }
 
+  /** Neither alive nor on its way up. */
+  get isDown(): boolean {
+    return !this.isAlive && this.starting?.state !== 'running';
+  }
+
   /** Starts it; `parts` are there at once, what they do first is in the operation. */
   start(): Operation {
     const { conductor, broker } = this.outside;
     const life: Life = { conductor, name: `${this.name}#${++this.lives}`, isOver: false, ends: [] };
     const bus = new BusOfLife(broker, conductor, life);
-    return conductor.start(life, 'starts', async () => {
+    this.starting = conductor.start(life, 'starts', async () => {
       this.running = { life, bus, parts: await this.build(life, bus) };
       await this.begin(this.running.parts, bus);
     });
+    return this.starting;
   }
 
   /** Has it do something; null while it is dead or not up yet. */
@@ -87,6 +103,12 @@ export abstract class Role<Parts> {
     const source = sourceOf(this.outside.shared, this.outside.conductor, life);
     return { ledger: new Ledger(source), source };
   }
+
+  protected deciding(ledger: Ledger, source: DataSource): Deciding {
+    const { settings } = this.outside;
+    const cache = new SnapshotCache(source);
+    return new Deciding(ledger, cache, settings, new DecisionRecorder(ledger, cache, settings.journal));
+  }
 }
 
 export interface ApiParts {
@@ -94,46 +116,64 @@ export interface ApiParts {
   readonly servers: ServersService;
   readonly devices: ServerDevicesService;
   readonly aliases: AliasesService;
+  readonly placements: NativePlacementsService;
+  readonly evacuations: EvacuationController;
+  readonly quotas: QuotasService;
 }
 
 /** The services behind the REST face. */
 export class ApiRole extends Role<ApiParts> {
   protected override async build(life: Life): Promise<ApiParts> {
-    const { ledger } = this.ledger(life);
+    const { ledger, source } = this.ledger(life);
     const limits = new HttpLimits(1_000_000, 1000);
     const rules = new RequestRules('strict', []);
+    const placing = new Placing(this.deciding(ledger, source));
     return {
       ledger,
       servers: new ServersService(ledger, limits, rules),
       devices: new ServerDevicesService(ledger, rules),
       aliases: new AliasesService(ledger, limits, rules),
+      placements: new NativePlacementsService(ledger, placing, new PlacementWishes(ledger, rules), limits),
+      evacuations: new EvacuationController(ledger),
+      quotas: new QuotasService(ledger),
     };
   }
 }
 
 export interface SchedulerParts {
   readonly sweeps: SweepsService;
-  readonly relay: OutboxRelay;
+  readonly leases: LeasesService;
+  readonly sealer: AuditSealer;
 }
 
-/** A scheduler as its module builds it. Sweeps and relay run when the simulation says, not by the clock. */
+/** A scheduler as its module builds it. Sweeps, leases and the sealer have their turn when the simulation says, not by the clock. */
 export class SchedulerRole extends Role<SchedulerParts> {
   protected override async build(life: Life, bus: BusOfLife): Promise<SchedulerParts> {
     const { settings } = this.outside;
     const { ledger, source } = this.ledger(life);
-    const cache = new SnapshotCache(source);
-    const recorder = new DecisionRecorder(ledger, cache, settings.journal);
-    const scheduling = new SchedulingService(ledger, cache, settings, recorder);
+    const scheduling = new SchedulingService(this.deciding(ledger, source));
     const claims = new ClaimsService(ledger, settings);
     const relay = new OutboxRelay(ledger, bus, settings);
     const sweeps = new SweepsService(ledger, claims, settings, bus, scheduling);
-    Object.assign(sweeps, { hearingSince: 0 }); // the broker is there all the time, so it has heard for long enough
+    const leases = new LeasesService(ledger, bus, settings);
+    Object.assign(leases, { next: () => undefined }); // it would set its clock
+    const sealer = new AuditSealer(ledger, { keepDays: 0 });
+    await leases.onApplicationBootstrap();
     await new SchedulerConsumer(bus, scheduling, new InventoryService(ledger), claims, relay).onApplicationBootstrap();
-    return { sweeps, relay };
+    return { sweeps, leases, sealer };
   }
 
   sweep(): Operation | null {
     return this.act('sweeps', ({ sweeps }) => sweeps.sweep());
+  }
+
+  /** Compares the heartbeats that it heard with the ledger. */
+  compareHeartbeats(): Operation | null {
+    return this.act('compares heartbeats', ({ leases }) => leases.tick());
+  }
+
+  sealAudit(): Operation | null {
+    return this.act('seals the audit', ({ sealer }) => (sealer as unknown as { seal(): Promise<void> }).seal());
   }
 }
 
@@ -184,7 +224,13 @@ export class AgentRole extends Role<AgentParts> {
     const kernel = { sysfsRoot, procRoot, stateDir, kernel: 'simulated', readOnly: false } as const;
     const scanned = { ...kernel, deviceSpecs: OFFERED, resources: { vcpus: null, memoryMb: null, diskGb: 100 } };
     const scan = () => outside.conductor.point(life, 'scan', host, () => scanHost(scanned, journal.originals()));
-    const reporter = new Reporter({ host, epoch, scan, bus, log, scanIntervalMs: 0, heartbeatIntervalMs: 0 });
+    const onDisk = <T>(what: string, work: () => Promise<T>): Promise<T> =>
+      outside.conductor.point(life, 'journal', what, work);
+    const reporter = new Reporter({
+      ...{ host, epoch, scan, bus, log, scanIntervalMs: 0, heartbeatIntervalMs: 0 },
+      lastReport: await onDisk('last report is read', () => readLastReport(stateDir)),
+      remember: (report) => onDisk('last report', () => writeLastReport(stateDir, report, log)).catch(() => undefined),
+    });
     const write = (path: string, value: string): Promise<void> =>
       outside.conductor.point(life, 'kernel', `${path} = ${value.trim()}`, () => machine.write(path, value));
     const commands = new CommandConsumer({
@@ -198,10 +244,25 @@ export class AgentRole extends Role<AgentParts> {
 
   protected override async begin({ commands, reporter }: AgentParts, bus: BusOfLife): Promise<void> {
     commands.resume();
+    const told = tellUntilHeard(commands);
     await bus.consume(agentQueue(this.machine.name), (message) => commands.handle(message), { prefetch: 8 });
-    await reporter.reportOrOwe();
+    reporter.lookAgain(); // what `Reporter.start` does beside setting its clocks
+    await told;
   }
 }
+
+/** As `startAgent` does it, in its own time. */
+async function tellUntilHeard(commands: CommandConsumer): Promise<void> {
+  for (;;) {
+    try {
+      return await commands.tellHeld();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, TELL_RETRY_MS));
+    }
+  }
+}
+
+const TELL_RETRY_MS = 100;
 
 const JOURNAL_WRITES: ReadonlySet<string | symbol> = new Set([
   ...['nextEpoch', 'begin', 'noteVfs', 'finish', 'split', 'beginRelease', 'endRelease'],

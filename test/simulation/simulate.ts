@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { Logger } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { temporaryDirectory } from '../support/hosts.js';
-import { takeOverWaits } from './conductor.js';
+import { takeOverTime } from './conductor.js';
 import { openSeedDatabase, type SeedDatabase } from './database.js';
 import { Finding, SeedRecord } from './record.js';
 import { runSeed, seedDirectory } from './run-seed.js';
@@ -25,7 +25,7 @@ export function simulate(worker: number, workers: number): void {
 
   beforeAll(async () => {
     Logger.overrideLogger(false);
-    takeOverWaits();
+    takeOverTime();
     [database, directory] = await Promise.all([openSeedDatabase(inject('databaseUrl')), temporaryDirectory()]);
   });
   afterAll(async () => {

@@ -1,6 +1,9 @@
 import type { ServerBody } from '../../src/api/servers/servers.dto.js';
+import { BerthError } from '../../src/errors.js';
 import { changeHost, lockHostForChange } from '../../src/store/host-admin.store.js';
 import type { Operation } from './conductor.js';
+import { beatOnAndOn } from './heartbeat-steps.js';
+import { changeQuota, evacuate, place, releasePlacements, removeAlias } from './placement-steps.js';
 import type { ApiParts } from './roles.js';
 import type { Unanswered, World } from './world.js';
 
@@ -26,12 +29,20 @@ export const STEP_KINDS: readonly [StepKind, ...StepKind[]] = [
   { name: 'delete', weight: 7, start: (world) => ask(world, deleteRequest(world)) },
   { name: 'attach', weight: 4, start: (world) => onServer(world, 'attaches', attach) },
   { name: 'detach', weight: 4, start: detachRequest },
+  { name: 'place', weight: 9, start: place },
+  { name: 'release placements', weight: 5, start: releasePlacements },
+  { name: 'evacuate', weight: 2, start: evacuate },
+  { name: 'quota', weight: 2, start: changeQuota },
   { name: 'ask again', weight: 6, start: askAgain },
   { name: 'host on or off', weight: 3, start: switchHost },
   { name: 'alias change', weight: 1, start: changeAlias },
+  { name: 'alias goes or comes', weight: 1, start: removeAlias },
   { name: 'relay', weight: 18, start: relay },
   { name: 'deliver', weight: 34, start: deliverSome },
   { name: 'sweep', weight: 5, start: sweep },
+  { name: 'agents beat on and on', weight: 3, start: beatOnAndOn },
+  { name: 'compare heartbeats', weight: 5, start: compareHeartbeats },
+  { name: 'seal the audit', weight: 2, start: sealAudit },
   { name: 'look', weight: 4, start: (world) => someAgent(world, 'look') },
   { name: 'heartbeat', weight: 4, start: (world) => someAgent(world, 'heartbeat') },
   { name: 'crash', weight: 2, start: crash },
@@ -42,16 +53,29 @@ export const STEP_KINDS: readonly [StepKind, ...StepKind[]] = [
 ];
 
 /** Sends a request of a client; one whose answer does not come is sent again later. */
-function ask(world: World, request: Unanswered | null): Started[] {
+export function ask(world: World, request: Unanswered | null): Started[] {
   const operation = request?.send();
   if (!request || !operation) return [];
   world.record.tell(`    ${request.title}`);
   const settled = (): void => {
-    if (operation.state === 'done') return request.answered(operation.value);
+    if (isAnswered(operation)) return acknowledge(world, request, operation);
     world.record.tell(`    no answer: ${request.title}`);
     world.unanswered.push(request);
   };
   return [{ operation, settled }];
+}
+
+/** Done, or turned down for good: a client does not ask for that again. */
+export function isAnswered({ state, value }: Operation): boolean {
+  return state === 'done' || (value instanceof BerthError && REFUSALS.has(value.code));
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(['quota.exceeded', 'alias.unknown', 'request.invalid']);
+
+/** The client has the answer. */
+export function acknowledge({ record }: World, request: Unanswered, { state, value }: Operation): void {
+  record.count('requests acknowledged');
+  if (state === 'done') request.answered(value);
 }
 
 function createRequest(world: World): Unanswered {
@@ -177,6 +201,16 @@ function sweep({ schedulers, chance }: World): Started[] {
   return operation ? [{ operation }] : [];
 }
 
+function compareHeartbeats({ schedulers, chance }: World): Started[] {
+  const operation = chance.one(schedulers)?.compareHeartbeats();
+  return operation ? [{ operation }] : [];
+}
+
+function sealAudit({ schedulers, chance }: World): Started[] {
+  const operation = chance.one(schedulers)?.sealAudit();
+  return operation ? [{ operation }] : [];
+}
+
 function someAgent({ agents, chance }: World, what: 'look' | 'heartbeat'): Started[] {
   const operation = chance.one(agents)?.[what]();
   return operation ? [{ operation }] : [];
@@ -196,7 +230,7 @@ export function deliver(world: World): Started[] {
 }
 
 function deliverSome(world: World): Started[] {
-  return Array.from({ length: world.chance.between(1, 3) }, () => deliver(world)).flat();
+  return Array.from({ length: world.chance.between(2, 5) }, () => deliver(world)).flat();
 }
 
 async function crash(world: World): Promise<Started[]> {
@@ -209,7 +243,7 @@ async function crash(world: World): Promise<Started[]> {
 }
 
 function restart({ roles, chance }: World): Started[] {
-  const role = chance.one(roles.filter(({ isAlive }) => !isAlive));
+  const role = chance.one(roles.filter(({ isDown }) => isDown));
   return role ? [{ operation: role.start() }] : [];
 }
 
@@ -238,10 +272,11 @@ async function passSomeTime(world: World): Promise<Started[]> {
 
 /**
  * Nothing waits for a clock: time passes when rows become older. Every time in the ledger that a sweep or the queue compares
- * with now is moved into the past. The rank of a waiting server grows older with it, as all ranks do.
+ * with now is moved into the past, and the clocks of the roles go on as far. The rank of a waiting server grows older with it, as all ranks do.
  */
-export async function passTime({ source, record }: World, seconds: number): Promise<void> {
+export async function passTime({ source, record, conductor }: World, seconds: number): Promise<void> {
   record.tell(`    ${seconds} s pass`);
+  conductor.passTime(seconds * 1000);
   const past = `- ${seconds} * interval '1 second'`;
   await source.query(`
     UPDATE claims SET expires_at = expires_at ${past}, updated_at = updated_at ${past} WHERE status <> 'released';

@@ -21,7 +21,7 @@ export interface Totals {
   milliseconds: number;
 }
 
-const SEEDS = 150;
+const SEEDS = 120;
 
 /**
  * vitest's global setup of the simulation: which seeds are run, and at the end what that came to.

@@ -32,6 +32,10 @@ export class Broker {
   private readonly queues = new Map<string, Kept[]>();
   /** Ids of all messages that it ever took, also of those that it lost then. */
   readonly taken = new Set<string>();
+  /** Of full reports that it ever took: host, epoch and sequence. */
+  readonly reports = new Set<string>();
+  /** Topic → the queues of those who listen now. */
+  private readonly listeners = new Map<string, Set<string>>();
   faults: BusFaults = NO_BUS_FAULTS;
   step = 0;
 
@@ -46,6 +50,7 @@ export class Broker {
     const { drop, double, delay } = this.faults;
     this.record.count('messages');
     this.taken.add(message.id);
+    if (message.type === 'agent.report') this.reports.add(stampOf(message as Envelope<'agent.report'>));
     if (this.chance.is(drop)) return this.record.fault('message dropped', `${title} for ${queue}`);
     const notBefore = this.chance.is(delay) ? this.step + this.chance.between(2, 12) : 0;
     if (notBefore > 0) this.record.fault('message delayed', `${title} for ${queue}, until step ${notBefore}`);
@@ -55,9 +60,26 @@ export class Broker {
     this.queueOf(queue).push({ bytes, title, notBefore: this.step + this.chance.below(15), deliveries: 0 });
   }
 
+  /** Everybody who listens now has a copy, with faults of its own. */
+  say(topic: string, message: Envelope): void {
+    for (const queue of this.listeners.get(topic) ?? []) this.put(queue, message);
+  }
+
+  /** @returns the queue of this listener's own, and how it ends */
+  join(topic: string, name: string): { readonly queue: string; readonly leave: () => void } {
+    const queue = `${topic} for ${name}`;
+    const listeners = this.listeners.get(topic) ?? new Set();
+    this.listeners.set(topic, listeners.add(queue));
+    const leave = (): void => {
+      listeners.delete(queue);
+      this.queues.delete(queue);
+    };
+    return { queue, leave };
+  }
+
   /** Queues with messages that can be handed out now. */
   ready(): string[] {
-    return [...this.queues.keys()].filter((queue) => this.due(queue).length > 0).toSorted();
+    return [...this.queues.keys()].filter((queue) => this.dueIn(queue).length > 0).toSorted();
   }
 
   isEmpty(): boolean {
@@ -66,7 +88,7 @@ export class Broker {
 
   /** Has a consumer handle a message. `settled` is to be called when all operations have ended. */
   deliver(queue: string, subscriber: Subscriber): Delivery | null {
-    const due = this.due(queue);
+    const due = this.dueIn(queue);
     const reorders = due.length > 1 && this.chance.is(this.faults.reorder);
     const kept = reorders ? this.chance.one(due) : due[0];
     if (!kept) return null;
@@ -80,7 +102,7 @@ export class Broker {
       await life.conductor.point(life, 'handled', kept.title, () => Promise.resolve());
     });
     const settled = (): void => {
-      if (operation.state === 'done') return;
+      if (operation.state === 'done' || isTopic(queue)) return; // who listens misses what fails
       kept.deliveries += 1;
       if (kept.deliveries >= DELIVERIES_MAX) this.record.fault('message buried', `${kept.title} of ${queue}`);
       else this.queueOf(queue).splice(Math.min(place, this.queueOf(queue).length), 0, kept);
@@ -88,7 +110,8 @@ export class Broker {
     return { operation, settled };
   }
 
-  private due(queue: string): Kept[] {
+  /** What can be handed out now. */
+  dueIn(queue: string): readonly Kept[] {
     return this.queueOf(queue).filter(({ notBefore }) => notBefore <= this.step);
   }
 
@@ -133,6 +156,18 @@ export class BusOfLife extends Bus {
     return { stop: async () => void this.handlers.delete(queue) };
   }
 
+  override broadcast<T extends MessageType>(topic: string, message: Envelope<T>): Promise<void> {
+    const said = async (): Promise<void> => this.broker.say(topic, message as Envelope);
+    return this.conductor.point(this.life, 'bus', `says ${message.type} to ${topic}`, said);
+  }
+
+  override async listen(topic: string, handler: Handler): Promise<Subscription> {
+    const { queue, leave } = this.broker.join(topic, this.life.name);
+    this.handlers.set(queue, handler);
+    this.life.ends.push(async () => leave());
+    return { stop: async () => leave() };
+  }
+
   override isReady(): boolean {
     return true;
   }
@@ -148,6 +183,16 @@ export class BusOfLife extends Bus {
 
 export function busAway(): BerthError {
   return new BerthError('bus.unavailable', 'The message broker cannot be reached');
+}
+
+/** Whether this is the queue of one who listens: what is in it is handed out once. */
+export function isTopic(queue: string): boolean {
+  return queue.includes(' for ');
+}
+
+/** Of which report, or heartbeat, this is. */
+export function stampOf({ body }: Envelope<'agent.report'>): string {
+  return `${body.host} ${body.epoch} ${body.sequence}`;
 }
 
 function idIn({ body }: Envelope): string {

@@ -10,6 +10,8 @@ import { FaultsOfSeed, type Roughness, roughnessOf } from './faults.js';
 import { Machine, SHAPE_COUNT } from './hosts-on-disk.js';
 import type { SeedRecord } from './record.js';
 import { AgentRole, ApiRole, type Outside, RelayRole, type Role, SchedulerRole } from './roles.js';
+import { QuotaWatch } from './quota-watch.js';
+import { ToldPlacements } from './told-placements.js';
 import { Broker, NO_BUS_FAULTS } from './unreliable-bus.js';
 
 /** A request of a client that has no answer yet: it is sent again, as clients do. */
@@ -38,6 +40,8 @@ export interface World {
   readonly servers: string[];
   /** Those whose deletion a client was told of. */
   readonly deleted: Set<string>;
+  readonly placements: ToldPlacements;
+  readonly quota: QuotaWatch;
   requests: number;
   /** Faults begin, or end. */
   setFaults(on: boolean): void;
@@ -81,6 +85,7 @@ export async function buildWorld(
     ...{ source, record, chance, conductor, broker, machines, api, schedulers, relays, agents },
     roles: [api, ...schedulers, ...relays, ...agents],
     ...{ unanswered: [], servers: [], deleted: new Set(), requests: 0 },
+    ...{ placements: new ToldPlacements(), quota: new QuotaWatch() },
     setFaults: faultSwitch(seed, rough, { conductor, broker, machines, record }),
   };
 }

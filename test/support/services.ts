@@ -20,20 +20,17 @@ interface Service {
   stop(): Promise<void>;
 }
 
-interface Services {
-  readonly postgres: Service;
-  readonly rabbitMq: Service;
-}
+type Kind = 'databaseUrl' | 'amqpUrl';
 
 interface Shared {
   users: number;
-  services: Promise<Services> | null;
+  readonly services: Map<Kind, Promise<Service>>;
 }
 
 /** Each vitest project loads this file anew; the process is what they share. */
 const shared: Shared = ((globalThis as { berthTestServices?: Shared }).berthTestServices ??= {
   users: 0,
-  services: null,
+  services: new Map(),
 });
 
 /**
@@ -42,32 +39,36 @@ const shared: Shared = ((globalThis as { berthTestServices?: Shared }).berthTest
  *
  * @returns the teardown
  */
-export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  shared.users += 1;
-  shared.services ??= startServices();
-  try {
-    const { postgres, rabbitMq } = await shared.services;
-    project.provide('databaseUrl', postgres.url);
-    project.provide('amqpUrl', rabbitMq.url);
-  } catch (error) {
-    shared.users -= 1;
-    throw error;
-  }
-  return stopServices;
+export function setup(project: TestProject): Promise<() => Promise<void>> {
+  return provide(project, ['databaseUrl', 'amqpUrl']);
 }
 
-async function startServices(): Promise<Services> {
+/** The same of some of the services. */
+export async function provide(project: TestProject, kinds: readonly Kind[]): Promise<() => Promise<void>> {
+  shared.users += 1;
+  const ends = await Promise.allSettled(kinds.map(async (kind) => project.provide(kind, (await service(kind)).url)));
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (!failed) return stopServices;
+  await stopServices();
+  throw failed.reason;
+}
+
+function service(kind: Kind): Promise<Service> {
+  const known = shared.services.get(kind);
+  if (known) return known;
+  const started = kind === 'databaseUrl' ? startOrTake('Postgres') : startOrTake('RabbitMQ');
+  shared.services.set(kind, started);
+  return started;
+}
+
+async function startOrTake(name: 'Postgres' | 'RabbitMQ'): Promise<Service> {
   const startedAt = Date.now();
-  const [postgres, rabbitMq] = await Promise.allSettled([
-    given('DATABASE_URL') ?? startPostgres(),
-    given('AMQP_URL') ?? startRabbitMq(),
-  ]);
-  if (postgres.status === 'fulfilled' && rabbitMq.status === 'fulfilled') {
-    process.stderr.write(`Postgres and RabbitMQ are up (${((Date.now() - startedAt) / 1000).toFixed(1)} s).\n`);
-    return { postgres: postgres.value, rabbitMq: rabbitMq.value };
-  }
-  for (const service of [postgres, rabbitMq]) if (service.status === 'fulfilled') await service.value.stop();
-  throw postgres.status === 'rejected' ? postgres.reason : (rabbitMq as PromiseRejectedResult).reason;
+  const started =
+    name === 'Postgres'
+      ? await (given('DATABASE_URL') ?? startPostgres())
+      : await (given('AMQP_URL') ?? startRabbitMq());
+  process.stderr.write(`${name} is up (${((Date.now() - startedAt) / 1000).toFixed(1)} s).\n`);
+  return started;
 }
 
 /** A service that was started by somebody else and stays. */
@@ -78,8 +79,8 @@ function given(variable: string): Service | null {
 
 async function stopServices(): Promise<void> {
   shared.users -= 1;
-  if (shared.users > 0 || shared.services === null) return;
-  const { postgres, rabbitMq } = await shared.services;
-  shared.services = null;
-  await Promise.all([postgres.stop(), rabbitMq.stop()]);
+  if (shared.users > 0) return;
+  const started = await Promise.allSettled(shared.services.values());
+  shared.services.clear();
+  await Promise.all(started.map((end) => (end.status === 'fulfilled' ? end.value.stop() : undefined)));
 }

@@ -1,5 +1,14 @@
 import { ApiProperty, OmitType } from '@nestjs/swagger';
-import { IdsField, ListField, TextField, TextParameter } from '../fields.js';
+import {
+  CountField,
+  DISK_GB_MAX,
+  IdsField,
+  ListField,
+  RAM_MB_MAX,
+  TextField,
+  TextParameter,
+  VCPUS_MAX,
+} from '../fields.js';
 import { PageQuery } from '../page.js';
 import { ServerWishesBody } from '../servers/servers.dto.js';
 import { DecisionView } from './decision.view.js';
@@ -8,8 +17,14 @@ import { DecisionView } from './decision.view.js';
 export const PLACEMENTS_MAX = 1_000;
 export const KEY_LENGTH_MAX = 255;
 
-/** What a placement asks for: as a server, but it is never stopped for others. */
-export class PlacementWishesBody extends OmitType(ServerWishesBody, ['preemptible']) {}
+const OWN_SIZE = 'Without flavor only; 0 when left out: the orchestrator looks after it.';
+
+/** What a placement asks for: as a server, but it is never stopped for others, and has no size unless it says so. */
+export class PlacementWishesBody extends OmitType(ServerWishesBody, ['preemptible', 'vcpus', 'ram_mb', 'disk_gb']) {
+  @CountField({ min: 0, max: VCPUS_MAX, optional: true, description: OWN_SIZE }) vcpus?: number;
+  @CountField({ min: 0, max: RAM_MB_MAX, optional: true, description: OWN_SIZE }) ram_mb?: number;
+  @CountField({ min: 0, max: DISK_GB_MAX, optional: true, description: OWN_SIZE }) disk_gb?: number;
+}
 
 export class PlacementBody extends PlacementWishesBody {
   @TextField({

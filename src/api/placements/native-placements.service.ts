@@ -6,11 +6,13 @@ import { Ledger } from '../../store/ledger.js';
 import {
   findPlacementDecision,
   findPlacements,
+  findPlacementsByKey,
   listPlacements,
   type PlacementRow,
 } from '../../store/placements.store.js';
 import { HttpLimits } from '../http-limits.js';
 import { assertMarker, pageOf } from '../page.js';
+import { PROJECT_ID } from '../project.js';
 import { decisionView } from './decision.view.js';
 import type {
   NativePlacementsQuery,
@@ -45,7 +47,10 @@ export class NativePlacementsService {
   async create(body: unknown): Promise<PlacementAnswersView> {
     const items = await this.wishes.read(body);
     const asked = items.map((item) => ({ item, order: orderOf(item) }));
-    const answers = await Promise.all(asked.map(({ order }) => (order ? this.placing.place(order) : null)));
+    const earlier = await this.earlierOf(items.filter(({ problem }) => problem !== null));
+    const answers = await Promise.all(
+      asked.map(({ item, order }) => (order ? this.placed(order) : (earlier.get(item.key) ?? null))),
+    );
     const known = await this.knownOnes(
       asked.map(({ item }) => item),
       answers,
@@ -54,8 +59,9 @@ export class NativePlacementsService {
     return {
       placements: asked.map(({ item, order }, index) => {
         const answer = answers[index];
+        if (answer instanceof BerthError) return refused(item.key, answer);
+        if (answer?.outcome === 'known') return known[index] as PlacementAnswerView;
         if (!order || !answer) return refused(item.key, (item as { problem: BerthError }).problem);
-        if (answer.outcome === 'known') return known[index] as PlacementAnswerView;
         if (answer.outcome === 'placed') return placedView(item.key, order.id, answer.decision);
         const { fault } = answer;
         if (fault) return refusedFor(item.key, fault.code, fault.message);
@@ -65,6 +71,16 @@ export class NativePlacementsService {
         return isFirst ? { ...rejected, decision: decisionView(answer.decision) } : rejected;
       }),
     };
+  }
+
+  /** One that lost its races is turned down alone: the others of the call may have their places. */
+  private async placed(order: PlacementOrder): Promise<PlacementAnswer | BerthError> {
+    try {
+      return await this.placing.place(order);
+    } catch (error) {
+      if (error instanceof BerthError && error.code === 'claim.conflict') return error;
+      throw error;
+    }
   }
 
   async list(query: NativePlacementsQuery): Promise<PlacementPageView> {
@@ -107,14 +123,21 @@ export class NativePlacementsService {
     return (await findPlacements(this.ledger.pool, [id])).get(id) ?? null;
   }
 
+  /** What was placed under a key stays its answer, also when its alias or flavor is not there any more. */
+  private async earlierOf(items: readonly ReadPlacement[]): Promise<ReadonlyMap<string | null, PlacementAnswer>> {
+    const keys = items.flatMap(({ key }) => (key === null ? [] : [key]));
+    const found = await findPlacementsByKey(this.ledger.pool, PROJECT_ID, keys);
+    return new Map([...found].map(([key, known]) => [key, { outcome: 'known', known }] as const));
+  }
+
   private async knownOnes(
     items: readonly ReadPlacement[],
-    answers: readonly (PlacementAnswer | null)[],
+    answers: readonly (PlacementAnswer | BerthError | null)[],
   ): Promise<readonly (PlacementAnswerView | null)[]> {
-    const ids = answers.flatMap((answer) => (answer?.outcome === 'known' ? [answer.known.id] : []));
+    const ids = answers.flatMap((answer) => (isKnown(answer) ? [answer.known.id] : []));
     const rows = await findPlacements(this.ledger.pool, ids);
     return answers.map((answer, index) => {
-      if (answer?.outcome !== 'known') return null;
+      if (!isKnown(answer)) return null;
       const { key, hash } = items[index] as ReadPlacement;
       const row = rows.get(answer.known.id);
       if (answer.known.hash !== hash || !row) return refused(key, keyReused());
@@ -124,10 +147,14 @@ export class NativePlacementsService {
   }
 }
 
+function isKnown(answer: PlacementAnswer | BerthError | null): answer is PlacementAnswer & { outcome: 'known' } {
+  return answer !== null && !(answer instanceof BerthError) && answer.outcome === 'known';
+}
+
 function orderOf(item: ReadPlacement): PlacementOrder | null {
   if (item.problem) return null;
-  const { key, hash, kind, flavor, request } = item;
-  return { id: randomUUID(), request, kind, placement: { key, hash: key === null ? null : hash, flavor } };
+  const { key, name, hash, kind, flavor, request } = item;
+  return { id: randomUUID(), name, request, kind, placement: { key, hash: key === null ? null : hash, flavor } };
 }
 
 function refused(key: string | null, { code, message }: BerthError): PlacementAnswerView {

@@ -19,10 +19,12 @@ const NAME_DEFAULT = 'placement';
 /** One placement of a call, read. */
 export type ReadPlacement = {
   readonly key: string | null;
+  readonly name: string;
   readonly hash: string;
   readonly kind: string;
 } & (
   | { readonly problem: BerthError }
+  /** One object for all that have equal wishes; its `serverName` is nobody's. */
   | { readonly problem: null; readonly flavor: FlavorSnapshot | null; readonly request: PlacementRequest }
 );
 
@@ -66,9 +68,8 @@ export class PlacementWishes {
       items.map(async ({ key, name, kind }) => {
         const { hash, resolved } = this.kinds.get(kind) as Kind;
         const known = await resolved;
-        if (known.problem) return { key, hash, kind, problem: known.problem };
-        const request = name === known.request.serverName ? known.request : { ...known.request, serverName: name };
-        return { key, hash, kind, problem: null, flavor: known.flavor, request };
+        if (known.problem) return { key, name, hash, kind, problem: known.problem };
+        return { key, name, hash, kind, problem: null, flavor: known.flavor, request: known.request };
       }),
     );
   }
@@ -102,7 +103,9 @@ export class PlacementWishes {
 
   private async checked(wishes: object): Promise<PlacementWishesBody> {
     const metadata = { type: 'body', metatype: PlacementWishesBody } as const;
-    return (await this.pipe.transform(wishes, metadata)) as PlacementWishesBody;
+    const body = (await this.pipe.transform(wishes, metadata)) as PlacementWishesBody;
+    if (body.flavor !== undefined && body.flavor !== null) return body;
+    return { ...body, vcpus: body.vcpus ?? 0, ram_mb: body.ram_mb ?? 0, disk_gb: body.disk_gb ?? 0 };
   }
 
   private async resolve(wishes: PlacementWishesBody): Kind['resolved'] {
