@@ -57,7 +57,9 @@ describe('berth check, next to running roles', () => {
       await fleet.sql(`DELETE FROM ${table} WHERE server_id = $1`, [serverId]);
     }
     await fleet.sql(`DELETE FROM servers WHERE id = $1`, [serverId]);
-    await fleet.sql(`UPDATE hosts SET generation = generation + 1, changed_xid = pg_current_xact_id()::text::bigint`);
+    await fleet.sql(
+      `UPDATE hosts SET generation = generation + 1, facts_generation = generation + 1, changed_xid = pg_current_xact_id()::text::bigint`,
+    );
   }
 
   it('finds a claim that only an agent knows, and has its devices given back to their driver', async () => {

@@ -41,7 +41,9 @@ async function giveBack(ids: readonly string[]): Promise<void> {
   await api.sql(`UPDATE claims SET status = 'released' WHERE server_id = ANY($1::uuid[])`, [ids]);
   await api.sql(`UPDATE servers SET status = 'DELETED', task_state = NULL WHERE id = ANY($1::uuid[])`, [ids]);
   await api.sql(`UPDATE devices SET status = 'available'`);
-  await api.sql(`UPDATE hosts SET generation = generation + 1, changed_xid = (pg_current_xact_id()::text)::bigint`);
+  await api.sql(
+    `UPDATE hosts SET generation = generation + 1, facts_generation = generation + 1, changed_xid = (pg_current_xact_id()::text)::bigint`,
+  );
 }
 
 const gpu = (key: string, more: object = {}): object => ({ key, devices: 'gpu:1', ...more });

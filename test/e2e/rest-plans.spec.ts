@@ -50,7 +50,9 @@ async function aServer(host: 'a' | 'b', slots: readonly number[]): Promise<strin
 
 /** What is written past the scheduler has to be seen all the same. */
 async function touched(): Promise<void> {
-  await api.sql(`UPDATE hosts SET generation = generation + 1, changed_xid = (pg_current_xact_id()::text)::bigint`);
+  await api.sql(
+    `UPDATE hosts SET generation = generation + 1, facts_generation = generation + 1, changed_xid = (pg_current_xact_id()::text)::bigint`,
+  );
 }
 
 async function rows(): Promise<string> {

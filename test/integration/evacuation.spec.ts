@@ -105,7 +105,7 @@ async function sent<T>(type: string): Promise<T[]> {
 
 const down = (host: string): Promise<unknown> =>
   source.query(
-    `UPDATE hosts SET status = 'down', generation = generation + 1,
+    `UPDATE hosts SET status = 'down', generation = generation + 1, facts_generation = generation + 1,
     changed_xid = (pg_current_xact_id()::text)::bigint WHERE name = $1`,
     [host],
   );

@@ -383,7 +383,7 @@ describe('healing', () => {
   it('is degraded while there is no spare, says why, and recovers when there is one', async () => {
     await hostWithGpus('node-1', 1);
     const { id } = await world.reserve({ starts_at: inHours(0), ends_at: inHours(1) });
-    await source.query(`UPDATE hosts SET enabled = false, disabled_reason = 'repair', generation = generation + 1,
+    await source.query(`UPDATE hosts SET enabled = false, disabled_reason = 'repair', generation = generation + 1, facts_generation = generation + 1,
                                changed_xid = (pg_current_xact_id()::text)::bigint`);
     await world.sweep();
     await world.sweep();
@@ -414,7 +414,7 @@ describe('healing', () => {
     await agentsAnswer();
     await world.sweep();
     expect((await world.show(first.id)).status).toBe('active');
-    await source.query(`UPDATE hosts SET status = 'down', generation = generation + 1,
+    await source.query(`UPDATE hosts SET status = 'down', generation = generation + 1, facts_generation = generation + 1,
                                changed_xid = (pg_current_xact_id()::text)::bigint`);
     await world.sweep();
     expect((await world.show(first.id)).status).toBe('active'); // it was handed over
