@@ -1,5 +1,5 @@
-import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import { messageOf } from '../errors.js';
+import { Injectable } from '@nestjs/common';
+import { placementPolicy } from '../batches/deciding.js';
 import type { Placement } from '../placement/decision.js';
 import { type Healing, healReservation, type KeptWindow, lostServers } from '../placement/heal-reservation.js';
 import type { HostSnapshot, Snapshot } from '../placement/snapshot.js';
@@ -12,7 +12,7 @@ import { readTaken } from '../store/reservation-rows.store.js';
 import { passEdges, readLeftOver } from '../store/reservation-windows.store.js';
 import { lockServerForDelete, markDeleting } from '../store/servers.store.js';
 import type { SnapshotCache } from '../store/snapshot.store.js';
-import { placementPolicy } from '../batches/deciding.js';
+import { TimedSweep } from './timed-sweep.js';
 
 const DELETED_PER_SWEEP_MAX = 500;
 const WINDOWS_PER_READ = 100;
@@ -24,48 +24,19 @@ const EDGE_ROUNDS_MAX = 100;
  * had. Each step is idempotent, and safe to run in several schedulers at once.
  */
 @Injectable()
-export class ReservationsSweep implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly log = new Logger(ReservationsSweep.name);
-  private timer: NodeJS.Timeout | null = null;
-  private running: Promise<void> = Promise.resolve();
-  private stopped = false;
-
+export class ReservationsSweep extends TimedSweep {
   constructor(
     private readonly ledger: Ledger,
     private readonly cache: SnapshotCache,
     private readonly settings: SchedulerSettings,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    this.next();
+  ) {
+    super(settings.sweepIntervalMs);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    if (this.timer) clearTimeout(this.timer);
-    await this.running;
-  }
-
-  private next(): void {
-    if (this.stopped) return;
-    this.timer = setTimeout(() => {
-      this.running = this.sweep().finally(() => this.next());
-    }, this.settings.sweepIntervalMs);
-  }
-
-  /** Runs every step once; one that fails does not keep the others from running. */
-  async sweep(): Promise<void> {
+  override async sweep(): Promise<void> {
     await this.attempt('edges of windows', () => this.passEdges());
     await this.attempt('servers of windows that are over', () => this.deleteLeftOver());
     await this.attempt('spares for reservations', () => this.heal());
-  }
-
-  private async attempt(sweep: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      this.log.warn({ message: 'sweep failed', sweep, problem: messageOf(error) });
-    }
   }
 
   private async passEdges(): Promise<void> {

@@ -1,6 +1,5 @@
-import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { Bus } from '../bus/bus.js';
-import { messageOf } from '../errors.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import { readExpiredClaims, takeSlowReleases } from '../store/claim-outcomes.store.js';
 import { purgeJournal } from '../store/journal.store.js';
@@ -9,6 +8,7 @@ import { redateTimesAhead } from '../store/times-ahead.store.js';
 import { dropOldIdempotencyKeys, nudgeUnfinished } from '../store/unfinished.store.js';
 import { ClaimsService } from './claims.service.js';
 import type { SchedulingService } from './scheduling.service.js';
+import { TimedSweep } from './timed-sweep.js';
 
 const PER_SWEEP_MAX = 500;
 const HOUR_MS = 3_600_000;
@@ -18,11 +18,7 @@ const HOUR_MS = 3_600_000;
  * to run in several schedulers at once.
  */
 @Injectable()
-export class SweepsService implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly log = new Logger(SweepsService.name);
-  private timer: NodeJS.Timeout | null = null;
-  private running: Promise<void> = Promise.resolve();
-  private stopped = false;
+export class SweepsService extends TimedSweep {
   /** Since when answers can reach us; null while they cannot. */
   private hearingSince: number | null = null;
 
@@ -32,27 +28,11 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     private readonly settings: SchedulerSettings,
     private readonly bus: Pick<Bus, 'isReady' | 'unheardQueues'>,
     private readonly scheduling: Pick<SchedulingService, 'lookAtQueue' | 'evacuateHosts'>,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    this.next();
+  ) {
+    super(settings.sweepIntervalMs);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    if (this.timer) clearTimeout(this.timer);
-    await this.running;
-  }
-
-  private next(): void {
-    if (this.stopped) return;
-    this.timer = setTimeout(() => {
-      this.running = this.sweep().finally(() => this.next());
-    }, this.settings.sweepIntervalMs);
-  }
-
-  /** Runs every sweep once; one that fails does not keep the others from running. */
-  async sweep(): Promise<void> {
+  override async sweep(): Promise<void> {
     const canHear = this.bus.isReady() && this.bus.unheardQueues().length === 0;
     this.hearingSince = canHear ? (this.hearingSince ?? Date.now()) : null;
     await this.attempt('times ahead', () => this.redateTimesAhead());
@@ -63,14 +43,6 @@ export class SweepsService implements OnApplicationBootstrap, BeforeApplicationS
     await this.attempt('evacuations', () => this.scheduling.evacuateHosts(PER_SWEEP_MAX));
     await this.attempt('decision journal', () => this.purgeJournal());
     await this.attempt('idempotency keys', () => dropOldIdempotencyKeys(this.ledger.pool));
-  }
-
-  private async attempt(sweep: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      this.log.warn({ message: 'sweep failed', sweep, problem: messageOf(error) });
-    }
   }
 
   /**
