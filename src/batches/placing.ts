@@ -8,7 +8,7 @@ import { BatchIntake } from './batch-intake.js';
 import type { Deciding } from './deciding.js';
 
 /** How often one is decided anew because hosts changed under it. */
-const ROUNDS_MAX = 10;
+const ROUNDS_MAX = 30;
 /** So many wait for their batch at most; who comes then is asked to come again. */
 const WAITING_MAX = 20_000;
 /** One batch is decided while the one before it is written. */
