@@ -127,6 +127,7 @@ describe('an agent that is frozen, declared down, evacuated, and wakes', () => {
     expect((await rest.send('GET', '/v1/hosts/old')).status).toBe(404);
     expect(await rest.dryRun({ name: 'x', ...WISH })).toMatchObject({ outcome: 'rejected' });
     await fleet.agent('old').process.start();
+    await eventually(30_000, async () => expect(await hostStatus('old')).toBe('up'));
     expect(await rest.place({ name: 'again', ...WISH })).toMatchObject({ status: 'ACTIVE', host: 'old' });
   });
 
