@@ -1,9 +1,9 @@
-import type { PlacementPolicy } from '../placement/snapshot.js';
+import type { PlacementPolicy, SnapshotDevice } from '../placement/snapshot.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import { commitDecisions, type CommitResult, type DecidedServer, type WaitingServer } from '../store/claims.store.js';
-import type { Tx } from '../store/database.js';
 import type { Ledger } from '../store/ledger.js';
 import { LiveMix } from '../store/live-mix.js';
+import { commitAsDecided } from '../store/placement-batch.store.js';
 import { readNominations } from '../store/queue.store.js';
 import type { SnapshotCache } from '../store/snapshot.store.js';
 import { BatchDecisions } from './batch-decisions.js';
@@ -33,7 +33,7 @@ export class Deciding {
 
   /** Decides the servers in their order, each on the hosts as those before it leave them, and commits what was decided. */
   async decideAndCommit(servers: readonly WaitingServer[]): Promise<DecidedBatch> {
-    const { queue, claimTimeoutMs, preemption } = this.settings;
+    const { queue, preemption } = this.settings;
     const policy = await this.policyFor(servers.length);
     const nominations = await readNominations(this.ledger.pool);
     const rules = { policy, preemption, patienceMs: queue.patienceMs };
@@ -44,9 +44,7 @@ export class Deciding {
     ];
     try {
       return await this.line.run(touched, async (isWrongAbout) => {
-        const write = (tx: Tx): Promise<CommitResult> =>
-          commitDecisions(tx, decided, claimTimeoutMs, queue, isWrongAbout);
-        const result = await this.commit(write, touched);
+        const result = await this.commit(decided, touched, isWrongAbout);
         const refused = new Map(result.refused.map((entry) => [entry.server.id, entry]));
         return { ...result, decided: decided.map((entry) => refused.get(entry.server.id) ?? entry) };
       });
@@ -61,9 +59,20 @@ export class Deciding {
   }
 
   /** The hosts that a batch is wrong about are read anew before the line goes on. */
-  private async commit(write: (tx: Tx) => Promise<CommitResult>, touched: readonly string[]): Promise<CommitResult> {
+  private async commit(
+    decided: readonly DecidedServer[],
+    touched: readonly string[],
+    isWrongAbout: (hostId: string) => boolean,
+  ): Promise<CommitResult> {
+    const { queue, claimTimeoutMs } = this.settings;
     try {
-      const result = await this.ledger.transaction(write);
+      const isSure = !touched.some(isWrongAbout);
+      if (isSure && (await commitAsDecided(this.ledger.pool, decided, claimTimeoutMs, this.deviceOf))) {
+        return { committed: decided.map(({ server }) => server.id), conflicts: [], refused: [], staleHosts: [] };
+      }
+      const result = await this.ledger.transaction((tx) =>
+        commitDecisions(tx, decided, claimTimeoutMs, queue, isWrongAbout),
+      );
       if (result.staleHosts.length > 0) await this.cache.revert([...new Set(result.staleHosts)]);
       return result;
     } catch (error) {
@@ -71,6 +80,9 @@ export class Deciding {
       throw error;
     }
   }
+
+  private readonly deviceOf = (hostId: string, deviceId: string): SnapshotDevice | null =>
+    this.cache.get(hostId)?.devices.find(({ id }) => id === deviceId) ?? null;
 
   private policyFor(servers: number): Promise<PlacementPolicy> {
     const snapshot = { hosts: this.cache.list(), policy: placementPolicy(this.settings) };

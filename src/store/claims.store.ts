@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { BerthError } from '../errors.js';
 import type { PrepareTarget } from '../messages/bodies.js';
 import type { Address } from '../pci/address.js';
@@ -15,6 +14,7 @@ import {
   type Card,
   type HostDeviceStates,
 } from './device-states.store.js';
+import { newId } from './new-id.js';
 import { insertPlacements } from './placements.store.js';
 import { rankOf } from './queue.store.js';
 import { withinQuotas } from './quota-decisions.store.js';
@@ -256,7 +256,7 @@ async function writePlaced(
   { claimTimeoutMs, states }: WriteOptions,
 ): Promise<void> {
   if (placed.length === 0) return;
-  const claims = placed.map((entry) => ({ ...entry, claimId: randomUUID() }));
+  const claims = placed.map((entry) => ({ ...entry, claimId: newId() }));
   await touchTakings(tx, countHosts(placed));
   const servers = placed.filter(({ server }) => !server.placement);
   await settleServers(tx, servers);

@@ -12,6 +12,7 @@ import { Evacuation1764000004000 } from '../../migrations/1764000004000-evacuati
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
+import { ClaimBatches1764100000000 } from '../../migrations/1764100000000-claim-batches.js';
 import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
@@ -109,6 +110,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       Quotas1764000002000,
       Reservations1764000003000,
       Evacuation1764000004000,
+      ClaimBatches1764100000000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

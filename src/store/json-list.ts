@@ -5,3 +5,8 @@
 export function jsonList(texts: readonly string[]): string {
   return `[${texts.join(',')}]`;
 }
+
+/** UUIDs, numbers or words of ours as the text of an array parameter; the driver would quote each of them. */
+export function plainList(values: readonly (string | number | null)[]): string {
+  return `{${values.map((value) => value ?? 'NULL').join(',')}}`;
+}

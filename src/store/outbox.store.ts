@@ -13,7 +13,7 @@ export async function addToOutbox(tx: Tx, lines: readonly { queue: string; messa
   if (lines.length === 0) return;
   await tx.query(
     `INSERT INTO outbox (queue, message)
-     SELECT * FROM ROWS FROM (unnest($1::text[]), jsonb_array_elements($2::jsonb)) AS l(queue, message)`,
+     SELECT * FROM ROWS FROM (unnest($1::text[]), json_array_elements($2::json)) AS l(queue, message)`,
     [lines.map((line) => line.queue), jsonList(lines.map((line) => JSON.stringify(line.message)))],
   );
 }

@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import type { Placement } from '../placement/decision.js';
 import type { PlacementRequest } from '../placement/request.js';
-import { decisionBodies } from './audit-bodies.js';
+import { decisionBodies, type AuditBody } from './audit-bodies.js';
 import { auditing, auditValues } from './audit.store.js';
 import type { Tx } from './database.js';
 import { jsonList } from './json-list.js';
+import { newId } from './new-id.js';
 import type { DecidedServer, WaitingServer } from './decided-server.js';
 
 /** A placement that there is already under a key. */
@@ -37,9 +37,7 @@ type Placed = DecidedServer & { readonly decision: Placement };
  * @returns those whose key somebody else has taken meanwhile: they are not written
  */
 export async function insertPlacements<T extends Placed>(tx: Tx, placed: readonly T[]): Promise<ReadonlySet<T>> {
-  const fresh = placed
-    .filter(({ server }) => server.placement !== undefined)
-    .sort((a, b) => ((a.server.placement?.key ?? '') < (b.server.placement?.key ?? '') ? -1 : 1));
+  const fresh = inKeyOrder(placed.filter(({ server }) => server.placement !== undefined));
   if (fresh.length === 0) return new Set();
   const classes = await writeClasses(tx, fresh);
   const requests = distinct(fresh.map(({ server }) => server.request));
@@ -91,8 +89,21 @@ function distinct(requests: readonly PlacementRequest[]): {
 /** So many runners-up are kept of a class. */
 const SCORES_KEPT_MAX = 3;
 
-/** Equal requests of one batch are one class: what was found about hosts is kept of the first of them, where it went of each. */
-async function writeClasses<T extends Placed>(tx: Tx, placed: readonly T[]): Promise<ReadonlyMap<T, string>> {
+/** Two transactions that insert the same keys in one order wait for each other instead of for ever. */
+export function inKeyOrder<T extends DecidedServer>(decided: readonly T[]): T[] {
+  const key = ({ server }: T): string => server.placement?.key ?? '';
+  return [...decided].sort((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+/** Equal requests of one batch: what was found about hosts is kept of the first of them, where it went of each. */
+export interface DecisionClass<T> {
+  readonly id: string;
+  readonly members: readonly T[];
+  /** JSON of a {@link ClassRecord}. */
+  readonly record: string;
+}
+
+export function classesOf<T extends Placed>(placed: readonly T[]): DecisionClass<T>[] {
   const byKind = new Map<string, T[]>();
   for (const entry of placed) {
     const kind = kindOf(entry.server);
@@ -100,18 +111,27 @@ async function writeClasses<T extends Placed>(tx: Tx, placed: readonly T[]): Pro
     if (others) others.push(entry);
     else byKind.set(kind, [entry]);
   }
-  const classes = [...byKind.values()].map((members) => ({
-    ...{ id: randomUUID(), members, record: JSON.stringify(recordOf(members)) },
-  }));
+  return [...byKind.values()].map((members) => ({ id: newId(), members, record: JSON.stringify(recordOf(members)) }));
+}
+
+export function auditedClasses(classes: readonly DecisionClass<Placed>[]): AuditBody[] {
   const decided = classes.flatMap(({ members, record }) => members.map((entry) => ({ ...entry, record })));
-  const bodies = decisionBodies(
+  return decisionBodies(
     decided,
     decided.map(({ record }) => record),
   );
+}
+
+async function writeClasses<T extends Placed>(tx: Tx, placed: readonly T[]): Promise<ReadonlyMap<T, string>> {
+  const classes = classesOf(placed);
   await tx.query(
-    `${auditing(3)} INSERT INTO decision_classes (id, record) 
+    `${auditing(3)} INSERT INTO decision_classes (id, record)
      SELECT * FROM ROWS FROM (unnest($1::uuid[]), json_array_elements($2::json)) AS c(id, record)`,
-    [classes.map(({ id }) => id), jsonList(classes.map(({ record }) => record)), ...auditValues(bodies)],
+    [
+      classes.map(({ id }) => id),
+      jsonList(classes.map(({ record }) => record)),
+      ...auditValues(auditedClasses(classes)),
+    ],
   );
   return new Map(classes.flatMap(({ id, members }) => members.map((entry) => [entry, id] as const)));
 }

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { type PlacementAnswer, type PlacementOrder, Placing } from '../../batches/placing.js';
 import { BerthError } from '../../errors.js';
 import { Ledger } from '../../store/ledger.js';
+import { newId } from '../../store/new-id.js';
 import {
   findPlacementDecision,
   findPlacements,
@@ -154,7 +154,7 @@ function isKnown(answer: PlacementAnswer | BerthError | null): answer is Placeme
 function orderOf(item: ReadPlacement): PlacementOrder | null {
   if (item.problem) return null;
   const { key, name, hash, kind, flavor, request } = item;
-  return { id: randomUUID(), name, request, kind, placement: { key, hash: key === null ? null : hash, flavor } };
+  return { id: newId(), name, request, kind, placement: { key, hash: key === null ? null : hash, flavor } };
 }
 
 function refused(key: string | null, { code, message }: BerthError): PlacementAnswerView {

@@ -13,7 +13,7 @@ import type { AllocationRatios } from '../../placement/snapshot.js';
 @Unique('hosts_name_key', ['name'])
 @Check('hosts_status_check', `status IN ('up', 'down')`)
 @Check('hosts_kernel_kind_check', `kernel_kind IN ('live', 'simulated')`)
-@Index('hosts_changed_xid_idx', ['changed_xid'])
+@Index('hosts_changed_xid_idx', { synchronize: false })
 export class HostEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'hosts_pkey' }) id: string;
   @Column('text') name: string;

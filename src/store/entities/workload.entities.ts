@@ -117,9 +117,7 @@ export class ClaimEntity {
   @Column('uuid')
   @ForeignKey(() => ServerEntity, { name: 'claims_server_id_fkey' })
   server_id: string;
-  @Column('uuid')
-  @ForeignKey(() => HostEntity, { name: 'claims_host_id_fkey' })
-  host_id: string;
+  @Column('uuid') host_id: string;
   @Column('integer') attempt: number;
   @Column('text') status: ClaimStatus;
   @Column('integer') vcpus: number;
@@ -146,9 +144,7 @@ export class AllocationEntity {
   @Column('uuid')
   @ForeignKey(() => ClaimEntity, { name: 'allocations_claim_id_fkey' })
   claim_id: string;
-  @Column('uuid')
-  @ForeignKey(() => ServerEntity, { name: 'allocations_server_id_fkey' })
-  server_id: string;
+  @Column('uuid') server_id: string;
   @Column('uuid')
   @ForeignKey(() => DeviceEntity, { name: 'allocations_device_id_fkey' })
   device_id: string;
@@ -212,7 +208,7 @@ export class OutboxEntity {
   })
   id: number;
   @Column('text') queue: string;
-  @Column('jsonb') message: Record<string, unknown>;
+  @Column('json') message: Record<string, unknown>;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
 }
 
