@@ -4,11 +4,14 @@ import { commitDecisions, type CommitResult, type DecidedServer, type WaitingSer
 import type { Ledger } from '../store/ledger.js';
 import { LiveMix } from '../store/live-mix.js';
 import { commitAsDecided } from '../store/placement-batch.store.js';
-import { readNominations } from '../store/queue.store.js';
+import { type Nomination, readNominations } from '../store/queue.store.js';
 import type { SnapshotCache } from '../store/snapshot.store.js';
 import { BatchDecisions } from './batch-decisions.js';
 import { CommitLine } from './commit-line.js';
 import type { DecisionRecorder } from './decision-recorder.js';
+
+/** For so long placements go by the hosts that were kept for others. */
+const NOMINATIONS_MS = 20;
 
 /** What was decided on a batch, as it is in the ledger, and what became of it. */
 export interface DecidedBatch extends CommitResult {
@@ -23,19 +26,26 @@ export class Deciding {
   private readonly line = new CommitLine();
   private readonly mix = new LiveMix();
   private readonly nextSearchMs = new Map<string, number>();
+  private readonly policy: PlacementPolicy;
+  private nominated: { readonly readAtMs: number; readonly list: readonly Nomination[] } = {
+    readAtMs: -Infinity,
+    list: [],
+  };
 
   constructor(
     readonly ledger: Ledger,
     readonly cache: SnapshotCache,
     readonly settings: SchedulerSettings,
     private readonly recorder: DecisionRecorder,
-  ) {}
+  ) {
+    this.policy = placementPolicy(settings);
+  }
 
   /** Decides the servers in their order, each on the hosts as those before it leave them, and commits what was decided. */
   async decideAndCommit(servers: readonly WaitingServer[]): Promise<DecidedBatch> {
     const { queue, preemption } = this.settings;
     const policy = await this.policyFor(servers.length);
-    const nominations = await readNominations(this.ledger.pool);
+    const nominations = await this.nominationsFor(servers);
     const rules = { policy, preemption, patienceMs: queue.patienceMs };
     const batch = new BatchDecisions(this.cache, this.recorder, rules, nominations, this.nextSearchMs);
     const decided = batch.decide(servers);
@@ -85,8 +95,15 @@ export class Deciding {
     this.cache.get(hostId)?.devices.find(({ id }) => id === deviceId) ?? null;
 
   private policyFor(servers: number): Promise<PlacementPolicy> {
-    const snapshot = { hosts: this.cache.list(), policy: placementPolicy(this.settings) };
-    return this.mix.addTo(this.ledger.pool, snapshot, servers);
+    return this.mix.addTo(this.ledger.pool, { hosts: this.cache.list(), policy: this.policy }, servers);
+  }
+
+  /** Placements do not wait, so nobody is nominated among them: what was read a moment ago is as good. */
+  private async nominationsFor(servers: readonly WaitingServer[]): Promise<readonly Nomination[]> {
+    const nowMs = Date.now();
+    const isGood = nowMs - this.nominated.readAtMs < NOMINATIONS_MS && servers.every((server) => server.placement);
+    if (!isGood) this.nominated = { readAtMs: nowMs, list: await readNominations(this.ledger.pool) };
+    return this.nominated.list;
   }
 }
 

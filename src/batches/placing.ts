@@ -66,8 +66,7 @@ export class Placing {
 
   private async placeBatch(orders: readonly PlacementOrder[]): Promise<readonly (PlacementAnswer | Error)[]> {
     const answers = new Map<string, PlacementAnswer>();
-    await this.answerKnown(orders, answers);
-    await this.viewHosts();
+    await Promise.all([this.answerKnown(orders, answers), this.viewHosts()]);
     const viewedAtMs = this.viewedAtMs;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const left = orders.filter(({ id }) => !answers.has(id));

@@ -35,6 +35,15 @@ describe('what the audit tells of', () => {
     expect(only?.statement).toContain('${auditing(');
   });
 
+  it('is every change of a device by a function of the database: it audits as well', () => {
+    const MIGRATIONS = join(SRC, '..', 'migrations');
+    const functions = readdirSync(MIGRATIONS)
+      .flatMap((file) => [...readFileSync(join(MIGRATIONS, file), 'utf8').matchAll(/`\s*CREATE FUNCTION (\w+)[^`]*`/g)])
+      .filter(([text]) => SETS_STATUS.test(text));
+    expect(functions.map(([, name]) => name)).toEqual(['commit_placements']);
+    expect(functions[0]?.[0]).toMatch(/INSERT INTO audit_pending/);
+  });
+
   it('is every device: one place makes them, gone at first, and they go only with their host', () => {
     const makes = /\bINSERT\s+INTO\s+devices\b/i;
     expect(filesWith(makes)).toEqual(['store/inventory.store.ts']);

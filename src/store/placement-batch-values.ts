@@ -1,6 +1,8 @@
+import type { PrepareDevices, PrepareTarget } from '../messages/bodies.js';
 import { agentQueue } from '../messages/routes.js';
 import type { Placement } from '../placement/decision.js';
 import type { PlacementRequest } from '../placement/request.js';
+import type { SnapshotDevice } from '../placement/snapshot.js';
 import { transitionBodies, type AuditedTransition } from './audit-bodies.js';
 import { auditValues } from './audit.store.js';
 import type { DecidedServer, NewPlacement, WaitingServer } from './decided-server.js';
@@ -27,18 +29,25 @@ interface Batch {
   readonly placed: readonly PlacedNow[];
   readonly hosts: readonly TouchedHost[];
   readonly transitions: readonly AuditedTransition[];
+  readonly deviceOf: DeviceOf;
   readonly claimTimeoutMs: number;
 }
 
+/** A device as the batch was decided on; null: not known any more. */
+export type DeviceOf = (hostId: string, deviceId: string) => SnapshotDevice | null;
+
 /** The arguments of `commit_placements` in their order; see the migration that makes it. */
-export function batchValues({ placed, hosts, transitions, claimTimeoutMs }: Batch): unknown[] {
+export function batchValues({ placed, hosts, transitions, deviceOf, claimTimeoutMs }: Batch): unknown[] {
   const classes = classesOf(placed);
   const audited = [...transitionBodies(transitions), ...auditedClasses(classes)];
   return [
     ...hostValues(hosts),
     ...classValues(classes),
     ...placementValues(placed, classes),
-    ...claimValues(placed.map((entry) => ({ ...entry.decision, id: newId(), request: entry.server.request }))),
+    ...claimValues(
+      placed.map(({ server, decision }) => ({ id: newId(), server, decision })),
+      deviceOf,
+    ),
     ...statusValues(transitions),
     ...auditValues(audited),
     claimTimeoutMs,
@@ -95,23 +104,40 @@ class RequestTexts {
   }
 }
 
-type NewClaim = Placement & { readonly id: string; readonly request: PlacementRequest };
+interface NewClaim {
+  readonly id: string;
+  readonly server: WaitingServer;
+  readonly decision: Placement;
+}
 
-function claimValues(claims: readonly NewClaim[]): unknown[] {
-  const taken = claims.flatMap(({ id, devices }) => devices.map((device) => ({ ...device, claimId: id })));
+function claimValues(claims: readonly NewClaim[], deviceOf: DeviceOf): unknown[] {
+  const taken = claims.flatMap(({ id, server, decision }) =>
+    decision.devices.map((device) => ({ ...device, claimId: id, serverId: server.id })),
+  );
   return [
     plainList(claims.map(({ id }) => id)),
-    plainList(claims.map(({ request }) => request.vcpus)),
-    plainList(claims.map(({ request }) => request.memoryMb)),
-    plainList(claims.map(({ request }) => request.diskGb)),
-    claims.map(({ numaCells }) => numaCells && JSON.stringify(numaCells)),
-    plainList(claims.map(({ devices }) => devices.length)),
+    plainList(claims.map(({ server }) => server.request.vcpus)),
+    plainList(claims.map(({ server }) => server.request.memoryMb)),
+    plainList(claims.map(({ server }) => server.request.diskGb)),
+    claims.map(({ decision: { numaCells } }) => numaCells && JSON.stringify(numaCells)),
+    plainList(claims.map(({ decision }) => decision.devices.length)),
+    jsonList(claims.map((claim) => JSON.stringify(prepareOf(claim, deviceOf)))),
     plainList(taken.map(() => newId())),
     plainList(taken.map(({ claimId }) => claimId)),
+    plainList(taken.map(({ serverId }) => serverId)),
     plainList(taken.map(({ deviceId }) => deviceId)),
     taken.map(({ alias }) => alias),
     plainList(taken.map(({ requestIndex }) => requestIndex)),
   ];
+}
+
+/** The command without its fence. */
+function prepareOf({ id, server, decision }: NewClaim, deviceOf: DeviceOf): PrepareDevices {
+  const devices = decision.devices.flatMap(({ deviceId, address }): PrepareTarget[] => {
+    const card = deviceOf(decision.hostId, deviceId);
+    return card ? [{ address, vendor_id: card.vendorId, product_id: card.productId }] : [];
+  });
+  return { claim_id: id, server_id: server.id, devices: devices.sort((a, b) => (a.address < b.address ? -1 : 1)) };
 }
 
 /** A device that changes twice, as a relative of several, ends as the last one left it. */

@@ -1,16 +1,12 @@
 import { BerthError } from '../errors.js';
 import { COMMANDS_PER_MESSAGE_MAX } from '../messages/routes.js';
 import type { Address } from '../pci/address.js';
-import type { SnapshotDevice } from '../placement/snapshot.js';
 import type { AuditedTransition } from './audit-bodies.js';
 import type { Tx } from './database.js';
 import type { DecidedServer } from './decided-server.js';
 import { readStatesAround } from './device-states.store.js';
-import { batchValues, type PlacedNow, type TouchedHost } from './placement-batch-values.js';
+import { batchValues, type DeviceOf, type PlacedNow, type TouchedHost } from './placement-batch-values.js';
 import { inKeyOrder } from './placements.store.js';
-
-/** A device as the batch was decided on; null: not known. */
-type DeviceOf = (hostId: string, deviceId: string) => SnapshotDevice | null;
 
 /**
  * Writes a batch that is nothing but new placements in one statement, if everything is still as it was decided on. That it mostly is:
@@ -34,7 +30,7 @@ export async function commitAsDecided(
   const transitions = await transitionsOf(tx, placed, deviceOf);
   if (!transitions) return false;
   try {
-    const values = batchValues({ placed, hosts, transitions, claimTimeoutMs });
+    const values = batchValues({ placed, hosts, transitions, deviceOf, claimTimeoutMs });
     const [row] = (await tx.query(commitPlacements(values.length), values)) as [{ done: boolean }];
     return row.done;
   } catch (error) {

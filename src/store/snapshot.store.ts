@@ -66,13 +66,17 @@ interface GoneRow {
   readonly generation: null;
 }
 
+/** What is changed by transactions that are not over is not among the rows: from `horizon` on is asked for the next time. */
+type ChangeRow = { readonly horizon: number } & (ChangedRow | GoneRow | { readonly id: null });
+
 const HOSTS_PER_READ = 500;
 /** See `readRevised`. */
 const REVISED_AT_ONCE = 32;
 const REVISED_EVERY_MS = 2_000;
-/** Those without a generation are gone. */
-const CHANGED_HOSTS = `SELECT id, generation, facts_generation, revision FROM hosts WHERE changed_xid >= $1
-   UNION ALL SELECT id, NULL, NULL, NULL FROM removed_hosts WHERE changed_xid >= $1`;
+/** Those without a generation are gone; a row without an id says only the horizon. */
+const CHANGED_HOSTS = `SELECT n.horizon, c.* FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon) n
+   LEFT JOIN (SELECT id, generation, facts_generation, revision FROM hosts WHERE changed_xid >= $1
+              UNION ALL SELECT id, NULL, NULL, NULL FROM removed_hosts WHERE changed_xid >= $1) c ON true`;
 
 /** Reads hosts as decisions see them. `ids`: of these hosts only. */
 export async function readHosts(tx: Tx, ids: readonly string[]): Promise<HostSnapshot[]> {
@@ -315,13 +319,10 @@ export class SnapshotCache {
   }
 
   private async readChanges(): Promise<void> {
-    // the horizon is taken before the rows are read: what commits in between is read again the next time
-    const [now] = (await this.dataSource.query(
-      `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon`,
-    )) as [{ horizon: number }];
-    const changed = (await this.dataSource.query(CHANGED_HOSTS, [this.horizon])) as (ChangedRow | GoneRow)[];
+    const answer = (await this.dataSource.query(CHANGED_HOSTS, [this.horizon])) as ChangeRow[];
+    const changed = answer.filter((row) => row.id !== null);
     this.drop(changed.filter((row) => row.generation === null).map((row) => row.id));
-    const rows = changed.filter((row): row is ChangedRow => row.generation !== null);
+    const rows = changed.filter((row) => row.generation !== null);
     const stale = rows.filter((row) => (this.get(row.id)?.generation ?? -1) < row.generation);
     const read = await this.readStale(stale);
     this.insert(read.filter((host) => !this.places.has(host.id)));
@@ -330,7 +331,7 @@ export class SnapshotCache {
     for (const { id, revision } of stale) this.isRevised(id, revision);
     for (const { id, revision } of rows) if ((this.revisions.get(id) ?? -1) < revision) this.revised.set(id, revision);
     await this.readRevised();
-    this.horizon = now.horizon;
+    this.horizon = answer[0]?.horizon ?? this.horizon;
   }
 
   /** Where only who has what has changed, only that is read. */

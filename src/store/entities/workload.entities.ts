@@ -141,9 +141,7 @@ export class ClaimEntity {
 @Index('allocations_claim_id_idx', ['claim_id'])
 export class AllocationEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'allocations_pkey' }) id: string;
-  @Column('uuid')
-  @ForeignKey(() => ClaimEntity, { name: 'allocations_claim_id_fkey' })
-  claim_id: string;
+  @Column('uuid') claim_id: string;
   @Column('uuid') server_id: string;
   @Column('uuid')
   @ForeignKey(() => DeviceEntity, { name: 'allocations_device_id_fkey' })
