@@ -26,8 +26,8 @@ export class ClaimBatches1764100000000 implements MigrationInterface {
  * Arrays of equal length belong together: hosts; classes; servers with their claims and the commands to prepare them, which lack what only
  * the database knows; devices of claims; devices of which the status changes. Locks are taken as everywhere: hosts by id, then what is inserted, in key order.
  *
- * Returns false when a host has changed or is gone, or a quota has a say. Raises BR001 when a device is not as it was, and what the
- * constraints say when a key or a device is taken; then nothing is written.
+ * Returns false when a host has changed or is gone, a quota has a say, a device is not as it was, or a key or a device is taken; then
+ * nothing is written.
  */
 const COMMIT_PLACEMENTS = `
 CREATE FUNCTION commit_placements(
@@ -97,6 +97,9 @@ BEGIN
               LEFT JOIN agent_lives l ON l.host_name = h.name AND l.epoch >= h.epoch) q USING (host_id)
      WHERE c.devices > 0 GROUP BY q.host_id, q.queue;
   RETURN true;
+EXCEPTION
+  -- all that was written above is undone
+  WHEN unique_violation OR SQLSTATE 'BR001' THEN RETURN false;
 END $$`;
 
 const UP = [

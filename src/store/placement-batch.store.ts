@@ -29,14 +29,9 @@ export async function commitAsDecided(
   if (hosts.some(({ placed: count }) => count > COMMANDS_PER_MESSAGE_MAX)) return false;
   const transitions = await transitionsOf(tx, placed, deviceOf);
   if (!transitions) return false;
-  try {
-    const values = batchValues({ placed, hosts, transitions, deviceOf, claimTimeoutMs });
-    const [row] = (await tx.query(commitPlacements(values.length), values)) as [{ done: boolean }];
-    return row.done;
-  } catch (error) {
-    if (isInTheWay(error)) return false;
-    throw error;
-  }
+  const values = batchValues({ placed, hosts, transitions, deviceOf, claimTimeoutMs });
+  const [row] = (await tx.query(commitPlacements(values.length), values)) as [{ done: boolean }];
+  return row.done;
 }
 
 function commitPlacements(values: number): string {
@@ -113,12 +108,4 @@ async function transitionsAround(tx: Tx, devices: readonly RelatedDevice[]): Pro
     throw error;
   }
   return [...states.values()].flatMap((state) => state.transitions);
-}
-
-/** A key or a device that somebody else has, or a device that is not as it was. */
-const IN_THE_WAY = ['23505', 'BR001'];
-
-function isInTheWay(error: unknown): boolean {
-  const code = (error as { driverError?: { code?: unknown } }).driverError?.code;
-  return typeof code === 'string' && IN_THE_WAY.includes(code);
 }
