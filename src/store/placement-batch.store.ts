@@ -4,7 +4,7 @@ import type { Address } from '../pci/address.js';
 import type { AuditedTransition } from './audit-bodies.js';
 import type { Tx } from './database.js';
 import type { DecidedServer } from './decided-server.js';
-import { readStatesAround } from './device-states.store.js';
+import { readStatesForClaim } from './device-states.store.js';
 import { batchValues, type DeviceOf, type PlacedNow, type TouchedHost } from './placement-batch-values.js';
 import { inKeyOrder } from './placements.store.js';
 
@@ -97,7 +97,7 @@ function alone({ id: device_id, ...device }: RelatedDevice): AuditedTransition {
 }
 
 async function transitionsAround(tx: Tx, devices: readonly RelatedDevice[]): Promise<AuditedTransition[] | null> {
-  const states = await readStatesAround(
+  const states = await readStatesForClaim(
     tx,
     devices.map(({ id }) => id),
   );
@@ -107,5 +107,8 @@ async function transitionsAround(tx: Tx, devices: readonly RelatedDevice[]): Pro
     if (error instanceof BerthError) return null;
     throw error;
   }
-  return [...states.values()].flatMap((state) => state.transitions);
+  // a claim makes no relative freer, whatever those of its relatives are that were not read
+  return [...states.values()].flatMap(({ transitions }) =>
+    transitions.filter(({ from, server_id: owner }) => owner !== null || from === 'available'),
+  );
 }

@@ -183,6 +183,16 @@ describe('a batch that is written by one statement', () => {
     expect(left).toEqual(await ledger());
   });
 
+  it('does not make a PF freer: a VF of it is in use, and another is claimed', async () => {
+    await hosts();
+    expect(await asDecided(decide([[vf(1)], [vf(1)]]))).toBe(true);
+    await source.query(`UPDATE devices SET status = 'allocated' WHERE status = 'claimed'`);
+    await source.query(`UPDATE devices SET status = 'unavailable' WHERE address = $1`, [PF]);
+    expect(await asDecided(decide([[vf(1)], [vf(1)]], (index) => `more-${index}`))).toBe(true);
+    const rows = (await source.query(`SELECT DISTINCT status FROM devices WHERE address = $1`, [PF])) as unknown[];
+    expect(rows).toEqual([{ status: 'unavailable' }]);
+  });
+
   it('is all or nothing: a host that has changed, a key that is taken, a device that is not free', async () => {
     await hosts();
     expect(await asDecided(decide([[gpu(1)]], () => 'taken'))).toBe(true);
