@@ -7,6 +7,7 @@ import { AmqpBus } from '../../src/bus/amqp.bus.js';
 import { FleetSimulator, fleetHostName } from '../../src/fleet/fleet-simulator.js';
 import { KINDS, readKinds } from '../../src/fleet/host-kinds.js';
 import type { AgentReport, AgentStamp } from '../../src/messages/bodies.js';
+import { contentHash } from '../../src/messages/content-hash.js';
 import { envelope } from '../../src/messages/envelope.js';
 import { agentQueue, QUEUES, TOPICS } from '../../src/messages/routes.js';
 import { place } from '../../src/placement/place.js';
@@ -215,6 +216,30 @@ describe('the same report again', () => {
     );
     const rows = await Promise.all(reports.map(({ host }) => row(host)));
     expect(new Set(rows.map(({ epoch, sequence }) => `${epoch} ${sequence}`))).toEqual(new Set([`${EPOCH + 1} 4`]));
+  });
+});
+
+describe('reports of many hosts at once', () => {
+  it('are few transactions, and one that the ledger does not take holds up no other', async () => {
+    const good = Array.from({ length: 40 }, (_unused, index) => aReport({ host: `many-${index}`, devices: DEVICES }));
+    const { facts, devices, ...rest } = aReport({ host: 'many-bad', devices: [] });
+    const kernel = 'a text that no database takes: \0';
+    const bad = {
+      ...rest,
+      devices,
+      facts: { ...facts, kernel },
+      hash: contentHash({ facts: { ...facts, kernel }, devices }),
+    };
+    const ended = await Promise.allSettled(
+      [...good.slice(32), bad, ...good.slice(0, 32)].map((one) => inventory.report(one)),
+    );
+    expect(ended.map(({ status }) => status)).toEqual(ended.map((_end, at) => (at === 8 ? 'rejected' : 'fulfilled')));
+    const rows = (await source.query(`SELECT changed_xid AS xid FROM hosts WHERE name LIKE 'many-%'`)) as {
+      xid: number;
+    }[];
+    expect(rows).toHaveLength(40);
+    // the batch with the bad one was taken in one by one, the other together
+    expect(new Set(rows.map(({ xid }) => xid)).size).toBe(32);
   });
 });
 
