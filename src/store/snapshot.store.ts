@@ -66,7 +66,8 @@ interface GoneRow {
   readonly generation: null;
 }
 
-const HOSTS_PER_READ = 500;
+/** What is read at once is turned into hosts at once: other work of the process is held up for some ten milliseconds. */
+const HOSTS_PER_READ = 100;
 /** See `readRevised`. */
 const REVISED_AT_ONCE = 32;
 const REVISED_EVERY_MS = 2_000;
@@ -299,6 +300,7 @@ export class SnapshotCache {
   }
 
   private insert(hosts: readonly HostSnapshot[]): void {
+    if (hosts.length === 0) return;
     this.hosts.push(...hosts);
     this.hosts.sort((a, b) => (a.name < b.name ? -1 : 1));
     this.places = new Map(this.hosts.map((host, place) => [host.id, place]));
