@@ -9,7 +9,7 @@ import { ledgerDataSource, migrate } from '../src/store/database.js';
 import { SnapshotCache } from '../src/store/snapshot.store.js';
 import { endChild, spawnTied } from '../test/support/processes.js';
 import { startRabbitMq } from '../test/support/rabbitmq.js';
-import { sayMachine } from './machine.js';
+import { BROKER_MEMORY, sayMachine } from './machine.js';
 import { figure, say } from './print.js';
 import { withPostgres } from './scratch-postgres.js';
 import { quantile } from './statistics.js';
@@ -31,7 +31,7 @@ async function main(words: readonly string[]): Promise<void> {
   const hosts = Number(words[words.indexOf('--hosts') + 1]);
   if (!words.includes('--hosts') || !Number.isSafeInteger(hosts) || hosts < 1) throw new Error('say --hosts N');
   sayMachine();
-  const broker = await startRabbitMq();
+  const broker = await startRabbitMq({ memory: BROKER_MEMORY });
   try {
     await withPostgres(async (databaseUrl) => {
       await migrate(databaseUrl);
