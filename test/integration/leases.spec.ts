@@ -4,6 +4,7 @@ import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { AmqpBus } from '../../src/bus/amqp.bus.js';
+import { InProcessBus } from '../../src/bus/in-process.bus.js';
 import { FleetSimulator, fleetHostName } from '../../src/fleet/fleet-simulator.js';
 import { KINDS, readKinds } from '../../src/fleet/host-kinds.js';
 import type { AgentReport, AgentStamp } from '../../src/messages/bodies.js';
@@ -14,6 +15,7 @@ import { place } from '../../src/placement/place.js';
 import { InventoryService } from '../../src/scheduler/inventory.service.js';
 import { LeasesService } from '../../src/scheduler/leases.service.js';
 import { silenceHosts } from '../../src/store/host-leases.store.js';
+import { absorbReports } from '../../src/store/inventory.store.js';
 import { Ledger } from '../../src/store/ledger.js';
 import { SnapshotCache } from '../../src/store/snapshot.store.js';
 import { onLedger } from '../support/ledger.js';
@@ -167,6 +169,27 @@ describe('an agent that starts again', () => {
     await inventory.report({ ...report, epoch: EPOCH + 7, sequence: 1 });
     expect(await row('again-1')).toMatchObject({ sequence: 1, generation: before.generation });
     expect(told).toEqual([]);
+  });
+
+  it('with a thousand others at once is adopted by one look', async () => {
+    const reports = Array.from({ length: 1_100 }, (_unused, index) =>
+      aReport({ host: `again-all-${index}`, epoch: EPOCH, devices: [] }),
+    );
+    await source.transaction((tx) => absorbReports(tx, reports));
+    const own = new InProcessBus({ messageBytesMax: 10_000, deliveryLimit: 1 }, () => undefined);
+    const service = new LeasesService(ledger, own, { hostSilentAfterMs: 60_000, sweepIntervalMs: 60_000 });
+    await service.onApplicationBootstrap();
+    ends.push(() => service.beforeApplicationShutdown());
+    for (const report of reports) {
+      await own.broadcast(
+        TOPICS.heartbeats,
+        envelope('agent.heartbeat', { ...stampOf(report), epoch: EPOCH + 1, sequence: 0 }),
+      );
+    }
+    await sleep(100);
+    await service.tick();
+    const counted = await source.query(`SELECT count(*)::int AS count FROM hosts WHERE epoch = $1`, [EPOCH + 1]);
+    expect(counted).toEqual([{ count: 1_100 }]);
   });
 
   it('with something else, or unknown, is asked for a full report', async () => {
