@@ -369,7 +369,8 @@ export class SnapshotCache {
     for (const [id, revision] of revised) {
       this.isRevised(id, revision);
       const host = this.get(id);
-      if (host) this.set(withSettled(host, settled));
+      const now = host && withSettled(host, settled);
+      if (now && now !== host) this.set(now);
     }
   }
 
