@@ -1,6 +1,9 @@
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { say } from './print.js';
 
+/** Of RabbitMQ, beyond which it takes no messages: ten thousand queues with their consumers have some 1.5 GiB. */
+export const BROKER_MEMORY = '4GB';
+
 /** What the figures were measured on. The load at the start is what other programs had taken already. */
 export function sayMachine(): void {
   const cores = cpus();

@@ -15,6 +15,7 @@ const EPOCH = 1_700_000_000_000;
 async function serve(brokerUrl: string, hosts: number, bindMs: number): Promise<void> {
   const { settings } = loadSettings({ files: [], env: {} });
   const bus = new AmqpBus({ ...settings.bus, url: brokerUrl }, () => undefined);
+  while (!bus.isReady()) await new Promise((resolve) => setTimeout(resolve, 20));
   for (let first = 0; first < hosts; first += 50) {
     const some = Array.from({ length: Math.min(50, hosts - first) }, (_unused, index) => hostName(first + index));
     await Promise.all(

@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { inTransaction, ledgerDataSource, migrate } from '../src/store/database.js';
-import { absorbReport } from '../src/store/inventory.store.js';
+import { absorbReports } from '../src/store/inventory.store.js';
 import { startRabbitMq } from '../test/support/rabbitmq.js';
 import { Child } from './child.js';
 import { commitsPerSecond, durability } from './commit-rate.js';
 import { cpuTimes } from './cpu.js';
 import { reportOf } from './fleet.js';
-import { sayMachine } from './machine.js';
+import { BROKER_MEMORY, sayMachine } from './machine.js';
 import { compareWithLedger } from './place-check.js';
 import { PlacementLoad, type Round } from './place-load.js';
 import { figure, say } from './print.js';
@@ -20,6 +20,8 @@ const CLIENTS = { single: 64, rest: 64, batch: 8 } as const;
 const PER_CALL = { single: 1, rest: 1, batch: 100 } as const;
 /** Of the fleet's seven devices for each host, so many are taken before they are given back. */
 const FILLED = 5;
+/** Reports that are taken in together. */
+const PER_TRANSACTION = 200;
 const ROUND_MS_MAX = 2_500;
 const FREE_WITHIN_MS = 120_000;
 
@@ -47,11 +49,10 @@ interface Options {
 async function main(options: Options): Promise<void> {
   sayMachine();
   await withPostgres(async (url) => {
-    await migrate(url);
-    const broker = await startRabbitMq();
+    const broker = await startRabbitMq({ memory: BROKER_MEMORY });
     const closing: (() => Promise<void>)[] = [() => broker.stop()];
     try {
-      await takeIn(url, options.hosts);
+      await phase(`${options.hosts} hosts into the ledger`, () => takeIn(url, options.hosts));
       const ledger = new pg.Client({ connectionString: url });
       await ledger.connect();
       closing.unshift(() => ledger.end());
@@ -59,15 +60,15 @@ async function main(options: Options): Promise<void> {
       say(`Bare commits by ${options.clients} connections: ${figure(bare)}/s; ${await durability(ledger)}`);
       const urls: string[] = [];
       for (let process = 0; process < options.processes; process++) {
-        const service = await Child.start<{ url: string }>('./place-service.js', [
-          ...[url, broker.url, options.policy],
-        ]);
+        const service = await phase('a service ready', () =>
+          Child.start<{ url: string }>('./place-service.js', [url, broker.url, options.policy]),
+        );
         closing.unshift(() => service.stop());
         urls.push(service.ready.url);
       }
-      const agents = await Child.start('./place-agents.js', [
-        ...[broker.url, String(options.hosts), String(options.bindMs)],
-      ]);
+      const agents = await phase('agents at their queues', () =>
+        Child.start('./place-agents.js', [broker.url, String(options.hosts), String(options.bindMs)]),
+      );
       closing.unshift(() => agents.stop());
       const figures =
         options.mode === 'rest'
@@ -116,7 +117,7 @@ async function measurePlacements(urls: readonly string[], ledger: pg.Client, opt
   const rounds: Round[] = [];
   const cpu = new Map<string, number>();
   try {
-    await emptied(load, await load.round(), ledger); // warms up
+    await phase('the first round, which warms up', async () => emptied(load, await load.round(), ledger));
     for (let ms = 0; ms < 1000 * seconds; ms += rounds.at(-1)?.ms ?? 0) {
       const before = cpuTimes();
       const round = await load.round();
@@ -160,12 +161,22 @@ export async function untilFree(ledger: pg.Client): Promise<void> {
   throw new Error(`devices are not free after ${FREE_WITHIN_MS / 1000} s`);
 }
 
+/** Says how long it took: with many hosts it is the set-up that takes the time. */
+async function phase<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await work();
+  say(`${name}: ${figure((performance.now() - start) / 1000)} s`);
+  return result;
+}
+
 async function takeIn(url: string, hosts: number): Promise<void> {
+  await migrate(url);
   const dataSource = await ledgerDataSource(url, 2).initialize();
-  for (let first = 0; first < hosts; first += 50) {
-    await inTransaction(dataSource, async (tx) => {
-      for (let index = first; index < Math.min(hosts, first + 50); index++) await absorbReport(tx, reportOf(index));
-    });
+  for (let first = 0; first < hosts; first += PER_TRANSACTION) {
+    const reports = Array.from({ length: Math.min(PER_TRANSACTION, hosts - first) }, (_unused, index) =>
+      reportOf(first + index),
+    );
+    await inTransaction(dataSource, (tx) => absorbReports(tx, reports));
   }
   await dataSource.query('VACUUM ANALYZE');
   await dataSource.destroy();

@@ -15,8 +15,9 @@ export interface BaseBody {
 /** Body of `host`: it became this. */
 export interface HostBody {
   readonly id: string;
-  /** Hash of its facts, which are in `journal_facts`. */
+  /** Hashes of its facts, and of its build, which others share; both are in `journal_facts`. */
   readonly facts: string;
+  readonly build: string;
   readonly state: Frozen;
 }
 

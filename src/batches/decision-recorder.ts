@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { messageOf } from '../errors.js';
 import { ENGINE_VERSION } from '../placement/engine-version.js';
-import { freezeHost } from '../placement/frozen-snapshot.js';
+import { freezeBuild, freezeHost, sharesBuild } from '../placement/frozen-snapshot.js';
 import type { PlacementRequest } from '../placement/request.js';
 import type { HostSnapshot, PlacementPolicy } from '../placement/snapshot.js';
 import type { JournalSettings } from '../settings/settings.js';
@@ -19,8 +19,9 @@ import {
   type HostBody,
 } from './decision-recorder-bodies.js';
 
-/** So many are turned into text at once: other work of the process is held up for some milliseconds at most. */
+/** So many are turned into text at once, a host counts as several: other work of the process is held up for some milliseconds at most. */
 const LINES_PER_WRITE = 250;
+const LINES_PER_HOST = 4;
 /** With more than so many waiting to be written, beside those of a base, the database is too slow for us. */
 const WAITING_MAX = 20_000;
 /** A base is written again after so many entries: it is a small part of the journal, and a replay has little to read. */
@@ -165,7 +166,7 @@ export class DecisionRecorder {
 
   private async write(): Promise<void> {
     while (this.waiting.length > 0) {
-      const entries = this.waiting.splice(0, LINES_PER_WRITE);
+      const entries = this.waiting.splice(0, portionOf(this.waiting));
       try {
         await this.writeSome(entries);
         if (this.stretch && this.pausedUntilMs > 0) this.recovered();
@@ -210,6 +211,13 @@ export class DecisionRecorder {
   }
 }
 
+/** How many of the first entries are written at once. */
+function portionOf(entries: readonly Entry[]): number {
+  let lines = 0;
+  const end = entries.findIndex(({ kind }) => (lines += kind === 'host' ? LINES_PER_HOST : 1) > LINES_PER_WRITE);
+  return end < 0 ? entries.length : end;
+}
+
 /** @param name told of each facts that the entry names: their hash and JSON */
 function bodyOf(entry: Entry, name: (hash: string, text: string) => void): string {
   switch (entry.kind) {
@@ -217,16 +225,39 @@ function bodyOf(entry: Entry, name: (hash: string, text: string) => void): strin
       return JSON.stringify(entry.body);
     case 'policy':
       return entry.text;
-    case 'host': {
-      const { facts, state } = freezeHost(entry.host);
-      const text = JSON.stringify(facts);
-      const hash = textHash(text);
-      name(hash, text);
-      return JSON.stringify({ id: entry.host.id, facts: hash, state } satisfies HostBody);
-    }
+    case 'host':
+      return hostText(entry.host, name);
     case 'decision':
       return `{"together":${entry.together},"members":[${entry.decided.map(memberText).join()}]}`;
   }
+}
+
+function hostText(host: HostSnapshot, name: (hash: string, text: string) => void): string {
+  const build = buildFor(host);
+  name(build.hash, build.text);
+  const { facts, state } = freezeHost(host);
+  const text = JSON.stringify(facts);
+  const hash = textHash(text);
+  name(hash, text);
+  return JSON.stringify({ id: host.id, facts: hash, build: build.hash, state } satisfies HostBody);
+}
+
+interface KnownBuild {
+  readonly host: HostSnapshot;
+  readonly text: string;
+  readonly hash: string;
+}
+
+/** By `units`, which is one object for all hosts that are built alike: the large part of a host is turned into text once for them. */
+const builds = new WeakMap<HostSnapshot['units'], KnownBuild>();
+
+function buildFor(host: HostSnapshot): KnownBuild {
+  const known = builds.get(host.units);
+  if (known && sharesBuild(host, known.host)) return known;
+  const text = JSON.stringify(freezeBuild(host));
+  const build = { host, text, hash: textHash(text) };
+  builds.set(host.units, build);
+  return build;
 }
 
 /** Servers that were decided one after another, with nothing between them, are one line. */

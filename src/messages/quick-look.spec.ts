@@ -15,7 +15,10 @@ const BINDING = { address: '0000:81:00.0', driver: 'vfio-pci', original_driver: 
 const PREPARED = { ...SIGNED, bindings: [BINDING] };
 const RELEASED = { ...SIGNED, devices: [{ address: '0000:81:00.0', outcome: 'restored', driver: 'nvidia' }] };
 
+const HEARTBEAT = { host: 'host-1', epoch: 1, sequence: 0, hash: '0a'.repeat(32) };
+
 const USUAL: Readonly<Partial<Record<MessageType, object>>> = {
+  'agent.heartbeat': HEARTBEAT,
   'agent.commands': {
     commands: [
       { prepare: PREPARE },

@@ -1,11 +1,12 @@
 import { COMMANDS_PER_MESSAGE_MAX, HOST_NAME } from './routes.js';
 
 /**
- * Commands and outcomes come by the thousand a second, and class-validator takes some 60 µs for each. What is as it usually is, is
+ * Heartbeats, commands and outcomes come by the thousand a second, and class-validator takes some 60 µs for each. What is as it usually is, is
  * recognised here in one or two; all else goes the long way, which also knows what to say of it. Whatever passes here passes
  * there: a test holds that.
  */
 export const QUICK_LOOKS: Readonly<Record<string, (body: object) => boolean>> = {
+  'agent.heartbeat': isHeartbeat,
   'agent.commands': (body) => isList(body, 'commands', isCommand),
   'agent.outcomes': (body) => isList(body, 'outcomes', isOutcome),
   'devices.prepare': isPrepare,
@@ -18,10 +19,22 @@ const LIST_MAX = 1024;
 /** RFC 9562's versions 1 to 8 with their variant, as class-validator's `IsUUID` takes. */
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
+const HASH = /^[0-9a-f]{64}$/;
 const HEX4 = /^[0-9a-f]{4}$/;
 const RELEASE_OUTCOMES: ReadonlySet<unknown> = new Set(['restored', 'restored-other-driver', 'driverless', 'missing']);
 
 type Fields = Readonly<Record<string, unknown>>;
+
+function isHeartbeat(body: object): boolean {
+  const { host, epoch, sequence, hash } = body as Fields;
+  return (
+    hasFields(body, 4) && matches(HOST_NAME, host) && isFrom(1, epoch) && isFrom(0, sequence) && matches(HASH, hash)
+  );
+}
+
+function isFrom(min: number, value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= min;
+}
 
 function isList(body: object, field: string, isItem: (item: Fields) => boolean): boolean {
   const list = (body as Fields)[field];
@@ -75,8 +88,7 @@ function isRelease(body: object): boolean {
 /** How many fields the fence of a command has: none, or two that are right; else more than there can be. */
 function fenceFields({ claim_number: number, incarnation }: Fields): number {
   if (number === undefined && incarnation === undefined) return 0;
-  const isNumber = typeof number === 'number' && Number.isInteger(number) && number >= 1;
-  return isNumber && isUuid(incarnation) ? 2 : Infinity;
+  return isFrom(1, number) && isUuid(incarnation) ? 2 : Infinity;
 }
 
 function isPrepared(body: object): boolean {
@@ -90,14 +102,12 @@ function isReleased(body: object): boolean {
 }
 
 function isSigned({ host, epoch, claim_id, server_id }: Fields): boolean {
-  const isEpoch = typeof epoch === 'number' && Number.isInteger(epoch) && epoch >= 1;
-  return matches(HOST_NAME, host) && isEpoch && isUuid(claim_id) && isUuid(server_id);
+  return matches(HOST_NAME, host) && isFrom(1, epoch) && isUuid(claim_id) && isUuid(server_id);
 }
 
 function isBinding(binding: Fields): boolean {
   const { address, driver, original_driver, iommu_group } = binding;
-  const isGroup =
-    iommu_group === null || (typeof iommu_group === 'number' && Number.isInteger(iommu_group) && iommu_group >= 0);
+  const isGroup = iommu_group === null || isFrom(0, iommu_group);
   const isOriginal = original_driver === null || isText(original_driver);
   return hasFields(binding, 4) && matches(ADDRESS, address) && isText(driver) && isOriginal && isGroup;
 }

@@ -2,7 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { aHost, aRequest, POLICY, wants, type DeviceSketch } from '../../test/support/snapshots.js';
 import { applyPlacement, withoutServer } from './apply-placement.js';
-import { freezeHost, thawFacts, thawHost, type Frozen } from './frozen-snapshot.js';
+import {
+  freezeBuild,
+  freezeHost,
+  sharesBuild,
+  thawBuild,
+  thawFacts,
+  thawHost,
+  type Frozen,
+} from './frozen-snapshot.js';
 import { place } from './place.js';
 import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
 
@@ -10,7 +18,7 @@ import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
 function roundTrip(host: HostSnapshot): HostSnapshot {
   const { facts, state } = freezeHost(host);
   const again = (part: Frozen): Frozen => JSON.parse(JSON.stringify(part)) as Frozen;
-  return thawHost(thawFacts(again(facts)), again(state));
+  return thawHost(thawFacts(thawBuild(again(freezeBuild(host))), again(facts)), again(state));
 }
 
 const GPU = '10de:1bb0';
@@ -97,6 +105,8 @@ describe('a frozen host', () => {
         const after = applyPlacement(host, decision, request, { serverId: 's', serverName: 'vm' });
         for (const other of [after, withoutServer(after, 's')]) {
           expect(freezeHost(other).facts).toEqual(freezeHost(host).facts);
+          expect(sharesBuild(other, host)).toBe(true);
+          expect(freezeBuild(other)).toEqual(freezeBuild(host));
         }
         expect(freezeHost(after).state).not.toEqual(freezeHost(host).state);
       }),
@@ -109,6 +119,24 @@ describe('a frozen host', () => {
     const { state } = freezeHost(aHost('h', [{ address: '0000:83:00.0' }, busy]));
     expect(state).toMatchObject({ devices: { '0000:84:00.0': { status: 'allocated', owner: null, missing: false } } });
     expect(Object.keys((state as { devices: object }).devices)).toEqual(['0000:84:00.0']);
+  });
+
+  it('shares its build only with hosts of which every part of that is the same', () => {
+    const host = aHost('h', [{ address: '0000:83:00.0' }]);
+    const like = { ...host, id: 'other', name: 'other', devices: host.devices.map((one) => ({ ...one, id: 'other' })) };
+    expect(sharesBuild(host, like)).toBe(true);
+    const withDevice = (more: object): HostSnapshot => ({
+      ...like,
+      devices: like.devices.map((one) => ({ ...one, ...more })),
+    });
+    const others = [
+      { ...like, numaCells: [...like.numaCells] },
+      { ...like, topology: new Map(like.topology) },
+      { ...like, groups: { ...like.groups } },
+      { ...like, devices: [] },
+      ...[{ tags: { a: 'b' } }, { numaNode: 7 }, { traits: ['A'] }, { heat: 1 }].map(withDevice),
+    ];
+    for (const other of others) expect([sharesBuild(host, other), sharesBuild(other, host)]).toEqual([false, false]);
   });
 
   it('carries fields that it was not told of', () => {

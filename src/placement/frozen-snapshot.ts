@@ -13,8 +13,9 @@ export type Frozen =
     };
 
 /**
- * A host as plain JSON, in two parts: facts are large and rarely change, the state is small and changes with every
- * claim. Every field is in one of them: one that is not named here is a fact.
+ * A host as plain JSON, in parts. The build is large, and the same for all hosts that are built alike (`freezeBuild`). Facts rarely
+ * change; the state is small and changes with every claim. Every field is in one of them: of a device one that is not named here
+ * belongs to the build, of a host to the facts.
  */
 export interface FrozenHost {
   readonly facts: Frozen;
@@ -28,29 +29,76 @@ type OwnState = Pick<
 >;
 type DeviceState = Pick<SnapshotDevice, 'status' | 'owner' | 'missing' | 'sharesUsed' | 'reservation'>;
 
+/** What hosts that are built alike have in common. */
+export type HostBuild = Pick<HostSnapshot, 'numaCells' | 'units' | 'groups' | 'topology'> & {
+  readonly devices: readonly DeviceBuild[];
+};
+type DeviceBuild = Omit<SnapshotDevice, 'id' | keyof DeviceState>;
+
 /** The state of most devices: not written down. */
 const FREE: DeviceState = { status: 'available', owner: null, missing: false };
 
 /**
- * The host in plain JSON, for {@link thawHost}.
+ * The host in plain JSON, but for its build; for {@link thawHost}.
  *
  * @throws BerthError `internal.error` when it holds something that JSON cannot carry
  */
 export function freezeHost(host: HostSnapshot): FrozenHost {
-  const { generation, status, enabled, disabledReason, used, servers, failedBuilds, devices, ...facts } = host;
+  const { generation, status, enabled, disabledReason, used, servers, failedBuilds, devices, ...others } = host;
   const own: OwnState = { generation, status, enabled, disabledReason, used, servers, failedBuilds };
-  const parts = devices.map(splitDevice);
-  const notFree = parts.flatMap(([state, { address }]) => (isFree(state) ? [] : [[address, state] as const]));
+  const { numaCells: _cells, units: _units, groups: _groups, topology: _topology, ...facts } = others;
+  const notFree = devices.flatMap((device) => {
+    const state = stateOf(device);
+    return isFree(state) ? [] : [[device.address, state] as const];
+  });
   return {
-    facts: freeze({ ...facts, devices: parts.map(([, known]) => known) }, 'host'),
+    facts: freeze({ ...facts, devices: devices.map(({ id }) => id) }, 'host'),
     state: freeze({ ...own, devices: Object.fromEntries(notFree) }, 'host'),
   };
 }
 
-function splitDevice(device: SnapshotDevice): [DeviceState, DeviceFacts] {
-  const { status, owner, missing, sharesUsed, reservation, ...facts } = device;
+/**
+ * What the host shares with those that are built alike, for {@link thawBuild}.
+ *
+ * @throws BerthError `internal.error` when it holds something that JSON cannot carry
+ */
+export function freezeBuild({ numaCells, units, groups, topology, devices }: HostSnapshot): Frozen {
+  return freeze({ numaCells, units, groups, topology, devices: devices.map(buildOf) } satisfies HostBuild, 'host');
+}
+
+/** Whether the two have the same build because it is made of the very same objects; false: it may be equal all the same. */
+export function sharesBuild(a: HostSnapshot, b: HostSnapshot): boolean {
+  const isOne =
+    a.units === b.units && a.groups === b.groups && a.topology === b.topology && a.numaCells === b.numaCells;
+  if (!isOne || a.devices.length !== b.devices.length) return false;
+  return a.devices.every((device, at) => {
+    const other = b.devices[at] as SnapshotDevice;
+    return hasBuildOf(device, other) && hasBuildOf(other, device);
+  });
+}
+
+/** Fields of a device that are no part of its host's build. */
+const OWN = new Set<string>(['id', 'status', 'owner', 'missing', 'sharesUsed', 'reservation'] satisfies (
+  'id' | keyof DeviceState
+)[]);
+
+function hasBuildOf(device: object, other: object): boolean {
+  for (const key in device) {
+    if (!OWN.has(key) && (device as Record<string, unknown>)[key] !== (other as Record<string, unknown>)[key])
+      return false;
+  }
+  return true;
+}
+
+function stateOf({ status, owner, missing, sharesUsed, reservation }: SnapshotDevice): DeviceState {
   const rare = { ...(sharesUsed !== undefined && { sharesUsed }), ...(reservation && { reservation }) };
-  return [{ status, owner, missing, ...rare }, facts];
+  return { status, owner, missing, ...rare };
+}
+
+function buildOf(device: SnapshotDevice): DeviceBuild {
+  const { id: _id, status: _status, owner: _owner, missing: _missing, sharesUsed: _shares, ...more } = device;
+  const { reservation: _reservation, ...build } = more;
+  return build;
 }
 
 function isFree({ status, owner, missing, sharesUsed, reservation }: DeviceState): boolean {
@@ -58,16 +106,26 @@ function isFree({ status, owner, missing, sharesUsed, reservation }: DeviceState
   return isPlain && sharesUsed === undefined && reservation === undefined;
 }
 
-type DeviceFacts = Omit<SnapshotDevice, keyof DeviceState>;
-
-/** Facts that were read back, ready to be joined with many states. */
-export type HostFacts = Omit<HostSnapshot, keyof OwnState | 'devices'> & { readonly devices: readonly DeviceFacts[] };
+/** Build and facts that were read back, ready to be joined with many states. */
+export type HostFacts = Omit<HostSnapshot, keyof OwnState | 'devices'> & {
+  readonly devices: readonly Omit<SnapshotDevice, keyof DeviceState>[];
+};
 
 type HostState = OwnState & { readonly devices: Readonly<Record<string, DeviceState>> };
 
-/** Facts that were frozen, read back from JSON. */
-export function thawFacts(facts: Frozen): HostFacts {
-  return thaw(facts) as HostFacts;
+/** A build that was frozen, read back from JSON. */
+export function thawBuild(build: Frozen): HostBuild {
+  return thaw(build) as HostBuild;
+}
+
+/** Facts that were frozen, read back from JSON, with the host's build. */
+export function thawFacts({ devices, ...build }: HostBuild, facts: Frozen): HostFacts {
+  const { devices: ids, ...own } = thaw(facts) as Omit<HostSnapshot, keyof HostBuild> & { devices: readonly string[] };
+  return {
+    ...own,
+    ...build,
+    devices: devices.map((device, at) => ({ ...device, id: ids[at] as string })),
+  } as HostFacts;
 }
 
 /** The host that was frozen. */

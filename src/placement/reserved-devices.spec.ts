@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { aHost, aRequest, type DeviceSketch, POLICY, wants } from '../../test/support/snapshots.js';
 import { capacityByAlias } from './capacity.js';
-import { freezeHost, thawFacts, thawHost } from './frozen-snapshot.js';
+import { freezeBuild, freezeHost, thawBuild, thawFacts, thawHost } from './frozen-snapshot.js';
 import { hostLike, withSharedFacts } from './host-shape.js';
 import { place } from './place.js';
 import type { DeviceReservation, HostSnapshot, PlacementPolicy } from './snapshot.js';
@@ -116,9 +116,12 @@ describe('a reserved device', () => {
   it('is frozen and thawed with its host', () => {
     const host = marked('b', kept());
     const { facts, state } = freezeHost(host);
-    expect(JSON.stringify(facts)).not.toContain('training');
+    expect(JSON.stringify([facts, freezeBuild(host)])).not.toContain('training');
     const thawed = thawHost(
-      thawFacts(JSON.parse(JSON.stringify(facts)) as never),
+      thawFacts(
+        thawBuild(JSON.parse(JSON.stringify(freezeBuild(host))) as never),
+        JSON.parse(JSON.stringify(facts)) as never,
+      ),
       JSON.parse(JSON.stringify(state)) as never,
     );
     expect(thawed.devices).toEqual(host.devices);

@@ -24,7 +24,7 @@ export interface ToDo {
 /** Names beyond this many are not listened to. */
 const HOSTS_MAX = 200_000;
 /** Hosts that are asked for a report, or adopted, at one time. */
-const AT_ONCE_MAX = 500;
+export const AT_ONCE_MAX = 500;
 /** A host that counts a report more than the ledger has sent one just now. */
 const REPORT_UNDER_WAY_MS = 5_000;
 const ASK_AGAIN_MS_FIRST = 5_000;
@@ -84,24 +84,31 @@ export class HostLeases {
     return this.open.size > 0;
   }
 
-  /** What is to be done about hosts that say something else than the ledger. Each host is asked ever more rarely. */
+  /**
+   * What is to be done about hosts that say something else than the ledger. Each host is asked ever more rarely, and no more
+   * while many have not answered yet: their reports wait to be taken in, and to have them again makes that longer.
+   */
   toDo(now: number): ToDo {
     const adopt: Adoption[] = [];
-    const ask: string[] = [];
+    const due: [string, Lease][] = [];
+    let unanswered = 0;
     for (const name of this.open) {
-      if (adopt.length >= AT_ONCE_MAX || ask.length >= AT_ONCE_MAX) break;
       const lease = this.hosts.get(name);
       if (!lease?.said) continue;
       const { known, said } = lease;
       if (known?.status === 'up' && said.epoch > known.epoch && said.hash === known.hash) {
-        adopt.push({ ...said, id: known.id });
-      } else if (lease.askAt <= now) {
-        ask.push(name);
-        lease.askAt = now + Math.min(ASK_AGAIN_MS_MAX, ASK_AGAIN_MS_FIRST * 2 ** lease.asked);
-        lease.asked += 1;
-      }
+        if (adopt.length < AT_ONCE_MAX) adopt.push({ ...said, id: known.id });
+      } else if (lease.askAt <= now) due.push([name, lease]);
+      else if (lease.asked > 0 && now - lease.askedAt < ASK_AGAIN_MS_FIRST) unanswered += 1;
     }
-    return { adopt, ask };
+    // first those that were not asked yet
+    const asked = due.sort(([, a], [, b]) => a.asked - b.asked).slice(0, Math.max(0, AT_ONCE_MAX - unanswered));
+    for (const [, lease] of asked) {
+      lease.askedAt = now;
+      lease.askAt = now + Math.min(ASK_AGAIN_MS_MAX, ASK_AGAIN_MS_FIRST * 2 ** lease.asked);
+      lease.asked += 1;
+    }
+    return { adopt, ask: asked.map(([name]) => name) };
   }
 
   /**
@@ -138,7 +145,7 @@ export class HostLeases {
   private leaseOf(name: string): Lease | null {
     const found = this.hosts.get(name);
     if (found || this.hosts.size >= HOSTS_MAX) return found ?? null;
-    const lease: Lease = { known: null, said: null, heardAt: 0, doubted: false, asked: 0, askAt: 0 };
+    const lease: Lease = { known: null, said: null, heardAt: 0, doubted: false, asked: 0, askedAt: 0, askAt: 0 };
     this.hosts.set(name, lease);
     return lease;
   }
@@ -160,6 +167,7 @@ interface Lease {
   doubted: boolean;
   /** How often in a row it was asked for a report. */
   asked: number;
+  askedAt: number;
   askAt: number;
 }
 

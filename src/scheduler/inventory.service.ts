@@ -1,29 +1,35 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { BerthError } from '../errors.js';
-import type { AgentJournal, AgentReport, AgentStamp } from '../messages/bodies.js';
+import type { AgentJournal, AgentReport } from '../messages/bodies.js';
 import { contentHash } from '../messages/content-hash.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import { poolsOf } from '../pci/pool.js';
 import { absorbJournal } from '../store/agent-journals.store.js';
 import { renewReports } from '../store/host-leases.store.js';
-import { absorbReport } from '../store/inventory.store.js';
+import { absorbReport, absorbReports, type Absorbed } from '../store/inventory.store.js';
 import { Ledger } from '../store/ledger.js';
 
-/** Reports that say nothing new are noted together. */
+/** Reports that come in this time are taken in together. */
 const BATCH_MS = 5;
+/** Reports are large: so many are one transaction at most. */
+const BATCH_MAX = 32;
+
+type Outcome = Absorbed | { readonly outcome: 'renewed' };
 
 interface Batch {
   /** The latest of each host. */
-  readonly reports: Map<string, AgentStamp>;
-  /** Hosts whose content the ledger has already. */
-  readonly renewed: Promise<ReadonlySet<string>>;
+  readonly reports: Map<string, AgentReport>;
+  /** By the hosts' names. */
+  readonly done: Promise<ReadonlyMap<string, Outcome>>;
 }
 
 /** Takes in what agents report. */
 @Injectable()
 export class InventoryService {
   private readonly log = new Logger(InventoryService.name);
-  private batch: Batch | null = null;
+  /** The batch that takes reports; null: the next report begins one. */
+  private open: Batch | null = null;
+  private writing: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly ledger: Ledger) {}
 
@@ -31,11 +37,11 @@ export class InventoryService {
   async report(report: AgentReport): Promise<void> {
     assertHash(report);
     assertPools(report);
-    if (await this.renewed(report)) {
+    const absorbed = await this.takeIn(report);
+    if (absorbed.outcome === 'renewed') {
       this.log.debug({ message: 'report has nothing new', host: report.host, epoch: report.epoch });
       return;
     }
-    const absorbed = await this.ledger.transaction((tx) => absorbReport(tx, report));
     if (absorbed.outcome === 'ignored') {
       this.log.warn({ message: 'report ignored', host: report.host, why: absorbed.why, epoch: report.epoch });
       return;
@@ -67,28 +73,45 @@ export class InventoryService {
     await absorbJournal(this.ledger.pool, journal);
   }
 
-  /** Whether the ledger has the report's content already, so that it only had to note that it came. */
-  private async renewed(report: AgentReport): Promise<boolean> {
-    this.batch ??= this.batchSoon();
-    const batch = this.batch;
+  private async takeIn(report: AgentReport): Promise<Outcome> {
+    const open = this.open?.reports.size === BATCH_MAX ? null : this.open;
+    const batch = (this.open = open ?? this.batchSoon());
     const former = batch.reports.get(report.host);
     if (!former || isLater(report, former)) batch.reports.set(report.host, report);
-    return (await batch.renewed).has(report.host);
+    try {
+      return (await batch.done).get(report.host) as Outcome;
+    } catch (error) {
+      if (batch.reports.size === 1) throw error;
+      // one that cannot be taken in does not hold up the others
+      return this.ledger.transaction((tx) => absorbReport(tx, report));
+    }
   }
 
+  /** A batch is written when the one before is: meanwhile more come, and one host's are taken in after each other. */
   private batchSoon(): Batch {
-    const reports = new Map<string, AgentStamp>();
-    const renew = async (): Promise<ReadonlySet<string>> => {
-      await new Promise((resolve) => setTimeout(resolve, BATCH_MS));
-      this.batch = null; // who comes from now on is in the next one
-      const stamps = [...reports.values()];
-      return new Set(await this.ledger.transaction((tx) => renewReports(tx, stamps)));
+    const reports = new Map<string, AgentReport>();
+    const write = async (before: Promise<unknown>): Promise<ReadonlyMap<string, Outcome>> => {
+      await Promise.all([before.catch(() => undefined), new Promise((resolve) => setTimeout(resolve, BATCH_MS))]);
+      if (this.open?.reports === reports) this.open = null; // who comes from now on is in the next one
+      return this.write([...reports.values()]);
     };
-    return { reports, renewed: renew() };
+    const batch = { reports, done: write(this.writing) };
+    this.writing = batch.done;
+    return batch;
+  }
+
+  private async write(reports: readonly AgentReport[]): Promise<ReadonlyMap<string, Outcome>> {
+    const renewed = new Set(await this.ledger.transaction((tx) => renewReports(tx, reports)));
+    const news = reports.filter(({ host }) => !renewed.has(host));
+    const absorbed = news.length === 0 ? [] : await this.ledger.transaction((tx) => absorbReports(tx, news));
+    return new Map<string, Outcome>([
+      ...[...renewed].map((host) => [host, { outcome: 'renewed' }] as const),
+      ...absorbed,
+    ]);
   }
 }
 
-function isLater(a: AgentStamp, b: AgentStamp): boolean {
+function isLater(a: AgentReport, b: AgentReport): boolean {
   return a.epoch > b.epoch || (a.epoch === b.epoch && a.sequence > b.sequence);
 }
 

@@ -6,7 +6,7 @@ import { agentQueue, QUEUES, TOPICS } from '../messages/routes.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import { adoptEpochs, readHostStamps, silenceHosts } from '../store/host-leases.store.js';
 import { Ledger } from '../store/ledger.js';
-import { HostLeases } from './host-leases.js';
+import { AT_ONCE_MAX, HostLeases } from './host-leases.js';
 
 const TICK_MS_MAX = 1_000;
 const OLD_AGENTS_PREFETCH = 2_000;
@@ -89,14 +89,17 @@ export class LeasesService implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   private async settle(): Promise<void> {
-    if (!this.leases.hasOpen()) return;
-    const { adopt, ask } = this.leases.toDo(performance.now());
-    if (adopt.length > 0) {
-      const adopted = await this.ledger.transaction((tx) => adoptEpochs(tx, adopt));
-      this.leases.know(adopted, performance.now());
-      this.log.log({ message: 'hosts live with a new epoch, and nothing else is new', count: adopted.length });
+    let adopted = 0;
+    for (let more = this.leases.hasOpen(); more;) {
+      const { adopt, ask } = this.leases.toDo(performance.now());
+      const hosts = adopt.length === 0 ? [] : await this.ledger.transaction((tx) => adoptEpochs(tx, adopt));
+      this.leases.know(hosts, performance.now());
+      adopted += hosts.length;
+      await this.ask(ask, 'the ledger does not have your last report');
+      // a whole fleet that starts again does not wait for as many ticks; who was not adopted is looked up first
+      more = hosts.length === AT_ONCE_MAX;
     }
-    await this.ask(ask, 'the ledger does not have your last report');
+    if (adopted > 0) this.log.log({ message: 'hosts live with a new epoch, and nothing else is new', count: adopted });
   }
 
   private async sweep(): Promise<void> {

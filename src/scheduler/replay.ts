@@ -1,7 +1,7 @@
 import { canonicalJson } from '../pci/canonical-json.js';
 import { messageOf } from '../errors.js';
 import type { Decision } from '../placement/decision.js';
-import { thawFacts, type HostFacts } from '../placement/frozen-snapshot.js';
+import { thawBuild, thawFacts, type Frozen, type HostBuild, type HostFacts } from '../placement/frozen-snapshot.js';
 import { place } from '../placement/place.js';
 import type { PlacementPolicy } from '../placement/snapshot.js';
 import type { Tx } from '../store/database.js';
@@ -98,6 +98,8 @@ class Replay {
   private readonly gaps: Gap[] = [];
   private readonly engines = new Set<number>();
   private readonly details: DecisionDetail[] = [];
+  private readonly builds = new Map<string, HostBuild>();
+  /** See {@link keyOf}. */
   private readonly facts = new Map<string, HostFacts>();
   /** null: what follows cannot be replayed, up to the next base. */
   private world: ReplayWorld | null = null;
@@ -149,14 +151,20 @@ class Replay {
   }
 
   private async readFacts(entries: readonly JournalEntry[]): Promise<void> {
-    const named = entries.filter(({ kind }) => kind === 'host').map(({ body }) => (body as HostBody).facts);
-    const unknown = [...new Set(named)].filter((hash) => !this.facts.has(hash));
-    if (unknown.length === 0) return;
-    for (const [hash, facts] of await readJournalFacts(this.tx, unknown)) this.facts.set(hash, thawFacts(facts));
+    const hosts = entries.filter(({ kind }) => kind === 'host').map(({ body }) => body as HostBody);
+    const read = async (hashes: readonly string[]): Promise<Map<string, Frozen>> =>
+      hashes.length === 0 ? new Map() : readJournalFacts(this.tx, [...new Set(hashes)]);
+    const builds = await read(hosts.map(({ build }) => build).filter((hash) => !this.builds.has(hash)));
+    for (const [hash, build] of builds) this.builds.set(hash, thawBuild(build));
+    const facts = await read(hosts.filter((body) => !this.facts.has(keyOf(body))).map((body) => body.facts));
+    for (const body of hosts) {
+      const [build, own] = [this.builds.get(body.build), facts.get(body.facts)];
+      if (build && own) this.facts.set(keyOf(body), thawFacts(build, own));
+    }
   }
 
   private becomes(world: ReplayWorld, body: HostBody): void {
-    const facts = this.facts.get(body.facts);
+    const facts = this.facts.get(keyOf(body));
     if (!facts) throw new Error(`the facts of host ${body.id} are not kept any more`);
     world.becomes(body, facts);
   }
@@ -202,6 +210,11 @@ class Replay {
   private gap(gap: Gap): void {
     if (this.gaps.length < TOLD_MAX) this.gaps.push(gap);
   }
+}
+
+/** Of the facts and the build of a host, read back and joined. */
+function keyOf({ facts, build }: HostBody): string {
+  return `${facts} ${build}`;
 }
 
 function nameOf({ run, seq, at }: Omit<JournalEntry, 'body'> & { run: string }, member: DecisionMember): DecisionName {

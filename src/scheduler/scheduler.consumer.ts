@@ -8,8 +8,8 @@ import { OutagePatience } from './outage-patience.js';
 import { OutboxRelay } from './outbox-relay.js';
 import { SchedulingService } from './scheduling.service.js';
 
-/** Reports are large. */
-const PREFETCH = { requests: 256, reports: 16, outcomes: 64 } as const;
+/** Reports are large; those of two batches. */
+const PREFETCH = { requests: 256, reports: 64, outcomes: 64 } as const;
 
 /** After these there may be room for somebody in the queue. */
 const MAKES_ROOM: ReadonlySet<string> = new Set<MessageType>([

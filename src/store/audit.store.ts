@@ -32,8 +32,8 @@ export async function writeAudit(tx: Tx, bodies: readonly AuditBody[]): Promise<
 }
 
 const ROWS_PER_SEAL = 500;
-/** A row may have a thousand devices in it; memory has a limit. */
-const BYTES_PER_SEAL = 8 * 1024 * 1024;
+/** A row may have a thousand devices in it; memory has a limit, and so has the time for which other work of the process is held up. */
+const BYTES_PER_SEAL = 2 * 1024 * 1024;
 
 /** UTC with microseconds: as precise as the ledger is. */
 export const AUDIT_TIME = `to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;

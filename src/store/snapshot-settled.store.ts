@@ -1,4 +1,4 @@
-import type { HostSnapshot } from '../placement/snapshot.js';
+import type { HostedServer, HostSnapshot, SnapshotDevice } from '../placement/snapshot.js';
 import type { Tx } from './database.js';
 
 /** What agents have confirmed on hosts. */
@@ -20,15 +20,17 @@ export async function readSettled(tx: Tx, hostIds: readonly string[]): Promise<S
   return { deviceIds: new Set(devices.map(({ id }) => id)), serverIds: new Set(servers.map(({ id }) => id)) };
 }
 
-/** The host with what is confirmed on it; its generation is the same, and so is every decision on it but whom to stop for others. */
+/**
+ * The host with what is confirmed on it, or the very host when nothing of that is new; its generation is the same, and so is every
+ * decision on it but whom to stop for others.
+ */
 export function withSettled(host: HostSnapshot, { deviceIds, serverIds }: Settled): HostSnapshot {
+  const isNew = ({ id, status }: SnapshotDevice): boolean => status === 'claimed' && deviceIds.has(id);
+  const isAtRest = ({ id, settled }: HostedServer): boolean => !settled && serverIds.has(id);
+  if (!host.devices.some(isNew) && !host.servers.some(isAtRest)) return host;
   return {
     ...host,
-    devices: host.devices.map((device) =>
-      device.status === 'claimed' && deviceIds.has(device.id) ? { ...device, status: 'allocated' } : device,
-    ),
-    servers: host.servers.map((server) =>
-      !server.settled && serverIds.has(server.id) ? { ...server, settled: true } : server,
-    ),
+    devices: host.devices.map((device) => (isNew(device) ? { ...device, status: 'allocated' } : device)),
+    servers: host.servers.map((server) => (isAtRest(server) ? { ...server, settled: true } : server)),
   };
 }

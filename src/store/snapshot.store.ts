@@ -69,7 +69,8 @@ interface GoneRow {
 /** What is changed by transactions that are not over is not among the rows: from `horizon` on is asked for the next time. */
 type ChangeRow = { readonly horizon: number } & (ChangedRow | GoneRow | { readonly id: null });
 
-const HOSTS_PER_READ = 500;
+/** What is read at once is turned into hosts at once: other work of the process is held up for some ten milliseconds. */
+const HOSTS_PER_READ = 100;
 /** See `readRevised`. */
 const REVISED_AT_ONCE = 32;
 const REVISED_EVERY_MS = 2_000;
@@ -303,6 +304,7 @@ export class SnapshotCache {
   }
 
   private insert(hosts: readonly HostSnapshot[]): void {
+    if (hosts.length === 0) return;
     this.hosts.push(...hosts);
     this.hosts.sort((a, b) => (a.name < b.name ? -1 : 1));
     this.places = new Map(this.hosts.map((host, place) => [host.id, place]));
@@ -368,7 +370,8 @@ export class SnapshotCache {
     for (const [id, revision] of revised) {
       this.isRevised(id, revision);
       const host = this.get(id);
-      if (host) this.set(withSettled(host, settled));
+      const now = host && withSettled(host, settled);
+      if (now && now !== host) this.set(now);
     }
   }
 

@@ -4,15 +4,18 @@ import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { AmqpBus } from '../../src/bus/amqp.bus.js';
+import { InProcessBus } from '../../src/bus/in-process.bus.js';
 import { FleetSimulator, fleetHostName } from '../../src/fleet/fleet-simulator.js';
 import { KINDS, readKinds } from '../../src/fleet/host-kinds.js';
 import type { AgentReport, AgentStamp } from '../../src/messages/bodies.js';
+import { contentHash } from '../../src/messages/content-hash.js';
 import { envelope } from '../../src/messages/envelope.js';
 import { agentQueue, QUEUES, TOPICS } from '../../src/messages/routes.js';
 import { place } from '../../src/placement/place.js';
 import { InventoryService } from '../../src/scheduler/inventory.service.js';
 import { LeasesService } from '../../src/scheduler/leases.service.js';
 import { silenceHosts } from '../../src/store/host-leases.store.js';
+import { absorbReports } from '../../src/store/inventory.store.js';
 import { Ledger } from '../../src/store/ledger.js';
 import { SnapshotCache } from '../../src/store/snapshot.store.js';
 import { onLedger } from '../support/ledger.js';
@@ -168,6 +171,27 @@ describe('an agent that starts again', () => {
     expect(told).toEqual([]);
   });
 
+  it('with a thousand others at once is adopted by one look', async () => {
+    const reports = Array.from({ length: 1_100 }, (_unused, index) =>
+      aReport({ host: `again-all-${index}`, epoch: EPOCH, devices: [] }),
+    );
+    await source.transaction((tx) => absorbReports(tx, reports));
+    const own = new InProcessBus({ messageBytesMax: 10_000, deliveryLimit: 1 }, () => undefined);
+    const service = new LeasesService(ledger, own, { hostSilentAfterMs: 60_000, sweepIntervalMs: 60_000 });
+    await service.onApplicationBootstrap();
+    ends.push(() => service.beforeApplicationShutdown());
+    for (const report of reports) {
+      await own.broadcast(
+        TOPICS.heartbeats,
+        envelope('agent.heartbeat', { ...stampOf(report), epoch: EPOCH + 1, sequence: 0 }),
+      );
+    }
+    await sleep(100);
+    await service.tick();
+    const counted = await source.query(`SELECT count(*)::int AS count FROM hosts WHERE epoch = $1`, [EPOCH + 1]);
+    expect(counted).toEqual([{ count: 1_100 }]);
+  });
+
   it('with something else, or unknown, is asked for a full report', async () => {
     const { report, told } = await aHost('again-2');
     await aScheduler();
@@ -215,6 +239,30 @@ describe('the same report again', () => {
     );
     const rows = await Promise.all(reports.map(({ host }) => row(host)));
     expect(new Set(rows.map(({ epoch, sequence }) => `${epoch} ${sequence}`))).toEqual(new Set([`${EPOCH + 1} 4`]));
+  });
+});
+
+describe('reports of many hosts at once', () => {
+  it('are few transactions, and one that the ledger does not take holds up no other', async () => {
+    const good = Array.from({ length: 40 }, (_unused, index) => aReport({ host: `many-${index}`, devices: DEVICES }));
+    const { facts, devices, ...rest } = aReport({ host: 'many-bad', devices: [] });
+    const kernel = 'a text that no database takes: \0';
+    const bad = {
+      ...rest,
+      devices,
+      facts: { ...facts, kernel },
+      hash: contentHash({ facts: { ...facts, kernel }, devices }),
+    };
+    const ended = await Promise.allSettled(
+      [...good.slice(32), bad, ...good.slice(0, 32)].map((one) => inventory.report(one)),
+    );
+    expect(ended.map(({ status }) => status)).toEqual(ended.map((_end, at) => (at === 8 ? 'rejected' : 'fulfilled')));
+    const rows = (await source.query(`SELECT changed_xid AS xid FROM hosts WHERE name LIKE 'many-%'`)) as {
+      xid: number;
+    }[];
+    expect(rows).toHaveLength(40);
+    // the batch with the bad one was taken in one by one, the other together
+    expect(new Set(rows.map(({ xid }) => xid)).size).toBe(32);
   });
 });
 

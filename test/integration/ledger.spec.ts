@@ -19,7 +19,7 @@ import {
   lockClaim,
   tryElsewhere,
 } from '../../src/store/claim-outcomes.store.js';
-import { absorbReport } from '../../src/store/inventory.store.js';
+import { absorbReport, absorbReports } from '../../src/store/inventory.store.js';
 import { addToOutbox, takeFromOutbox } from '../../src/store/outbox.store.js';
 import { SnapshotCache } from '../../src/store/snapshot.store.js';
 import { onLedger } from '../support/ledger.js';
@@ -295,6 +295,40 @@ describe('reports', () => {
     expect(await absorb({ epoch: body.epoch - 1 })).toEqual({ outcome: 'ignored', why: 'stale_epoch' });
     await absorb({ sequence: 5 });
     expect(await absorb({ sequence: 4 })).toEqual({ outcome: 'ignored', why: 'stale_sequence' });
+  });
+
+  it('of several hosts at once are taken in as each alone would be', async () => {
+    await report(TWO_GPUS);
+    await cache.refresh();
+    await decideAndCommit([await server('a', [gpu(2)])]);
+    await report({ ...TWO_GPUS, host: 'node-2', sequence: 7 });
+    const sketches = [
+      { ...TWO_GPUS, host: 'node-4' },
+      { host: 'node-1', devices: [{ address: '0000:83:00.0', ids: '1002:738c' }], sequence: 2 },
+      { ...TWO_GPUS, host: 'node-2', sequence: 6, devices: [] },
+      { host: 'node-3', devices: [] },
+    ];
+    const absorbed = await source.transaction((tx) => absorbReports(tx, sketches.map(aReport)));
+    expect(absorbed.get('node-2')).toEqual({ outcome: 'ignored', why: 'stale_sequence' });
+    expect(absorbed.get('node-4')).toMatchObject({ reconciliation: { added: [{}, {}], vanished: [] } });
+    expect(absorbed.get('node-1')).toMatchObject({
+      reconciliation: { added: [], changed: [{}], vanished: [{ address: '0000:84:00.0', inUse: true }] },
+    });
+    const rows = await source.query(
+      `SELECT h.name, h.report_sequence::int AS sequence, substr(d.address, 6, 2) AS bus, d.status, d.vendor_id AS vendor,
+              d.pending_facts->>'vendor_id' AS pending, d.missing_since IS NOT NULL AS missing
+         FROM hosts h LEFT JOIN devices d ON d.host_id = h.id ORDER BY h.name, d.address`,
+    );
+    const free = { status: 'available', vendor: '10de', pending: null, missing: false };
+    expect(rows).toEqual([
+      { name: 'node-1', sequence: 2, bus: '83', status: 'claimed', vendor: '10de', pending: '1002', missing: false },
+      { name: 'node-1', sequence: 2, bus: '84', status: 'claimed', vendor: '10de', pending: null, missing: true },
+      { name: 'node-2', sequence: 7, bus: '83', ...free },
+      { name: 'node-2', sequence: 7, bus: '84', ...free },
+      { name: 'node-3', sequence: 1, bus: null, status: null, vendor: null, pending: null, missing: false },
+      { name: 'node-4', sequence: 1, bus: '83', ...free },
+      { name: 'node-4', sequence: 1, bus: '84', ...free },
+    ]);
   });
 
   it('a vanished device in use keeps its allocation, a free one is removed, and both return', async () => {

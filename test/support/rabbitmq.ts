@@ -25,6 +25,9 @@ export interface TestRabbitMq {
   stop(): Promise<void>;
 }
 
+/** It takes no messages while it has more. Enough for the tests, of which several run side by side. */
+const MEMORY = '1GB';
+
 const USER = 'guest';
 const READY_TIMEOUT_MS = 120_000;
 const READY_POLL_MS = 150;
@@ -36,10 +39,10 @@ const LOG_TAIL_LINES = 25;
  *
  * @throws Error with what was tried, or with the end of the log
  */
-export async function startRabbitMq(): Promise<TestRabbitMq> {
+export async function startRabbitMq({ memory = MEMORY } = {}): Promise<TestRabbitMq> {
   const source = await findRabbitMq();
   for (let attempt = 1; ; attempt += 1) {
-    const access = { port: await freePort(), password: randomBytes(12).toString('hex') };
+    const access = { port: await freePort(), password: randomBytes(12).toString('hex'), memory };
     const broker = source.kind === 'programs' ? await localBroker(source, access) : containerBroker(source, access);
     try {
       await broker.restart();
@@ -56,6 +59,7 @@ export async function startRabbitMq(): Promise<TestRabbitMq> {
 class EarlyEndError extends Error {}
 
 interface Access {
+  readonly memory: string;
   readonly port: number;
   readonly password: string;
 }
@@ -132,12 +136,12 @@ function environmentOf(folder: string, ports: { epmd: number; distribution: numb
   };
 }
 
-function configurationOf({ port, password }: Access): string {
+function configurationOf({ port, password, memory }: Access): string {
   return [
     `listeners.tcp.local = 127.0.0.1:${port}`,
     `default_user = ${USER}`,
     `default_pass = ${password}`,
-    'vm_memory_high_watermark.absolute = 1GB',
+    `vm_memory_high_watermark.absolute = ${memory}`,
     'disk_free_limit.absolute = 50MB',
     'log.console = true',
     '',
