@@ -5,7 +5,6 @@ import { QUEUES } from '../messages/routes.js';
 import { ClaimsService } from './claims.service.js';
 import { InventoryService } from './inventory.service.js';
 import { OutagePatience } from './outage-patience.js';
-import { OutboxRelay } from './outbox-relay.js';
 import { SchedulingService } from './scheduling.service.js';
 
 /** Reports are large. */
@@ -31,7 +30,6 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
     private readonly scheduling: SchedulingService,
     private readonly inventory: InventoryService,
     private readonly claims: ClaimsService,
-    private readonly relay: OutboxRelay,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -52,7 +50,6 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
 
   private async handle(message: Envelope): Promise<void> {
     await this.patience.through(() => this.dispatch(message));
-    this.relay.nudge();
     // nobody waits for it, and what goes wrong is made good by the next sweep
     if (MAKES_ROOM.has(message.type)) void this.scheduling.lookAtQueue().catch(() => undefined);
   }
