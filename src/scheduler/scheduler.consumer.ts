@@ -7,8 +7,8 @@ import { InventoryService } from './inventory.service.js';
 import { OutagePatience } from './outage-patience.js';
 import { SchedulingService } from './scheduling.service.js';
 
-/** Reports are large. */
-const PREFETCH = { requests: 256, reports: 16, outcomes: 64 } as const;
+/** Reports are large; outcomes are written together, as many as there are. */
+const PREFETCH = { requests: 256, reports: 16, outcomes: 512 } as const;
 
 /** After these there may be room for somebody in the queue. */
 const MAKES_ROOM: ReadonlySet<string> = new Set<MessageType>([
