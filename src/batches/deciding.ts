@@ -78,6 +78,7 @@ export class Deciding {
     try {
       const isSure = !touched.some(isWrongAbout);
       if (isSure && (await commitAsDecided(this.ledger.pool, decided, claimTimeoutMs, this.deviceOf))) {
+        this.ledger.tellOfOutbox();
         return { committed: decided.map(({ server }) => server.id), conflicts: [], refused: [], staleHosts: [] };
       }
       const result = await this.ledger.transaction((tx) =>

@@ -1,5 +1,6 @@
 import type { ChannelModel, ConfirmChannel, Message } from 'amqplib';
 import { BerthError, messageOf } from '../errors.js';
+import { isAgentQueue } from '../messages/routes.js';
 
 export interface OutgoingMessage {
   readonly id: string;
@@ -30,13 +31,15 @@ export class AmqpPublisher {
   }
 
   /**
-   * Resolves when the broker has the message in the queue (true), or when there is no such queue (false).
+   * Resolves when the broker has the message in the queue (true), or when there is no such queue (false). What is for an agent it has
+   * in memory, all else on disk.
    *
    * @throws BerthError `bus.unavailable` when the broker refuses, or the connection is lost before it has answered
    */
   send(queue: string, message: OutgoingMessage): Promise<boolean> {
     const correlationId = String(++this.lastNumber);
-    const properties = { ...propertiesOf(message), mandatory: true, persistent: true, correlationId };
+    const persistent = !isAgentQueue(queue);
+    const properties = { ...propertiesOf(message), mandatory: true, persistent, correlationId };
     return new Promise((resolve, reject) => {
       this.channel.sendToQueue(queue, message.bytes, properties, (error: unknown) => {
         if (error) reject(refused(queue, error));

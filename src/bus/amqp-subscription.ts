@@ -1,6 +1,7 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { BerthError, messageOf } from '../errors.js';
 import { isAgentQueue } from '../messages/routes.js';
+import { AmqpAcknowledgements } from './amqp-acknowledgements.js';
 import type { AmqpSession } from './amqp-session.js';
 import type { Subscription } from './bus.js';
 import type { BusLog } from './bus-log.js';
@@ -121,6 +122,8 @@ export class AmqpSubscription implements Subscription {
 
   private delivery(channel: Channel, message: ConsumeMessage): Delivery {
     const { messageId } = message.properties as { messageId?: string };
+    const acknowledgements = AmqpAcknowledgements.of(channel);
+    if (!this.options.isTopic) acknowledgements.delivered(message);
     const deliveredBefore = this.deliveredBefore(message);
     const isLast = deliveredBefore.by === 'us' && deliveredBefore.times >= this.options.deliveryLimit;
     const answer = (send: () => void) => () => {
@@ -133,13 +136,13 @@ export class AmqpSubscription implements Subscription {
       isLost: () => this.channel !== channel && !this.options.isTopic,
       done: answer(() => {
         this.counts.delete(messageId ?? '');
-        channel.ack(message);
+        acknowledgements.done(message);
       }),
       giveBack: answer(() => {
         this.count(messageId, deliveredBefore.times + 1);
-        channel.nack(message, false, !isLast);
+        acknowledgements.refused(message, !isLast);
       }),
-      bury: answer(() => channel.nack(message, false, false)),
+      bury: answer(() => acknowledgements.refused(message, false)),
     };
   }
 
@@ -165,6 +168,7 @@ export class AmqpSubscription implements Subscription {
     const { channel, consumerTag } = this;
     this.forgetChannel();
     if (!channel) return;
+    AmqpAcknowledgements.of(channel).tell();
     if (this.options.channelName === undefined) await answered(closed(channel));
     else if (consumerTag !== null) await answered(channel.cancel(consumerTag));
   }

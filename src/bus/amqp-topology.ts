@@ -31,7 +31,7 @@ export function declareDeadLetters(model: ChannelModel, queue: string, log: BusL
   return assertQueue(model, queue, deadOptions(), log);
 }
 
-/** On disk, on one broker: there are as many as hosts, and a command that is lost is repeated by a sweep. */
+/** On one broker, and what is in them in its memory: there are as many as hosts, and a command that is lost is repeated by a sweep. */
 function agentOptions(queue: string): Options.AssertQueue {
   return {
     durable: true,

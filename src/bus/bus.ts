@@ -26,7 +26,8 @@ export type Handler = (message: Envelope) => Promise<void>;
  */
 export abstract class Bus {
   /**
-   * Sends one message to one queue, which is declared if need be. Resolves when the broker has it safely.
+   * Sends one message to one queue, which is declared if need be. Resolves when the broker has it: on disk, but for commands to agents,
+   * which sweeps repeat.
    *
    * @throws BerthError `message.invalid`, `message.too_large`, `bus.unavailable`
    */

@@ -1,58 +1,37 @@
-import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { Bus } from '../bus/bus.js';
-import { BerthError, messageOf } from '../errors.js';
+import { BerthError } from '../errors.js';
 import { Ledger } from '../store/ledger.js';
-import { addToOutbox, takeFromOutbox, type OutboxLine } from '../store/outbox.store.js';
+import { hasOutboxLines, putBackToOutbox, takeFromOutbox, type OutboxLine } from '../store/outbox.store.js';
 import type { SchedulerSettings } from '../settings/settings.js';
+import { Rounds } from './rounds.js';
 
-const LINES_PER_ROUND = 256;
-const BACKOFF_MAX_MS = 5_000;
+const LINES_PER_ROUND = 512;
 
 /**
  * Publishes what transactions left in the outbox. A line is deleted in the transaction in which the broker confirmed it:
- * it goes out at least once. Polls; whoever writes lines in this process can `nudge` it.
+ * it goes out at least once. What this process commits is taken at once, and what others do when it looks the next time.
  */
 @Injectable()
-export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly log = new Logger(OutboxRelay.name);
-  private stopped = false;
-  private running: Promise<void> | null = null;
-  private wake: (() => void) | null = null;
-
+export class OutboxRelay extends Rounds {
   constructor(
     private readonly ledger: Ledger,
     private readonly bus: Bus,
-    private readonly settings: SchedulerSettings,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    this.running = this.run();
+    private readonly settings: Pick<SchedulerSettings, 'relayIntervalMs'>,
+  ) {
+    super({ firstMs: 100, maxMs: 5_000, message: 'relay failed, trying again' });
   }
 
-  /** Resolves when the round under way is over. */
-  async beforeApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    this.nudge();
-    await this.running;
+  override onApplicationBootstrap(): void {
+    this.ledger.onOutbox(() => this.nudge());
+    super.onApplicationBootstrap();
   }
 
-  nudge(): void {
-    this.wake?.();
-  }
-
-  private async run(): Promise<void> {
-    let backoffMs = 0;
-    while (!this.stopped) {
-      try {
-        const sent = this.bus.isReady() ? await this.relayOnce() : 0;
-        backoffMs = 0;
-        if (sent < LINES_PER_ROUND) await this.sleep(this.settings.relayIntervalMs);
-      } catch (error) {
-        backoffMs = Math.min(BACKOFF_MAX_MS, Math.max(100, backoffMs * 2));
-        this.log.warn({ message: 'relay failed, trying again', problem: messageOf(error), in_ms: backoffMs });
-        await this.sleep(backoffMs);
-      }
-    }
+  protected override async round(isNudged: boolean): Promise<number> {
+    const { relayIntervalMs } = this.settings;
+    if (!this.bus.isReady()) return relayIntervalMs;
+    if (!isNudged && !(await hasOutboxLines(this.ledger.pool))) return relayIntervalMs;
+    return (await this.relayOnce()) < LINES_PER_ROUND ? relayIntervalMs : 0;
   }
 
   /** @returns how many lines were taken */
@@ -64,7 +43,7 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
         throw new BerthError('bus.unavailable', 'no message could be sent');
       }
       // one queue that takes no messages must not hold up the others: its lines go to the end
-      await addToOutbox(tx, unsent);
+      await putBackToOutbox(tx, unsent);
       return lines.length;
     });
   }
@@ -85,16 +64,5 @@ export class OutboxRelay implements OnApplicationBootstrap, BeforeApplicationShu
       }
       return line;
     }
-  }
-
-  private sleep(ms: number): Promise<void> {
-    if (this.stopped) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }

@@ -5,11 +5,10 @@ import { QUEUES } from '../messages/routes.js';
 import { ClaimsService } from './claims.service.js';
 import { InventoryService } from './inventory.service.js';
 import { OutagePatience } from './outage-patience.js';
-import { OutboxRelay } from './outbox-relay.js';
 import { SchedulingService } from './scheduling.service.js';
 
-/** Reports are large; those of two batches. */
-const PREFETCH = { requests: 256, reports: 64, outcomes: 64 } as const;
+/** Reports are large; those of two batches. Outcomes are written together, as many as there are. */
+const PREFETCH = { requests: 256, reports: 64, outcomes: 512 } as const;
 
 /** After these there may be room for somebody in the queue. */
 const MAKES_ROOM: ReadonlySet<string> = new Set<MessageType>([
@@ -31,7 +30,6 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
     private readonly scheduling: SchedulingService,
     private readonly inventory: InventoryService,
     private readonly claims: ClaimsService,
-    private readonly relay: OutboxRelay,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -52,7 +50,6 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
 
   private async handle(message: Envelope): Promise<void> {
     await this.patience.through(() => this.dispatch(message));
-    this.relay.nudge();
     // nobody waits for it, and what goes wrong is made good by the next sweep
     if (MAKES_ROOM.has(message.type)) void this.scheduling.lookAtQueue().catch(() => undefined);
   }

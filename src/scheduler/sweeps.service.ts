@@ -5,7 +5,7 @@ import { readExpiredClaims, takeSlowReleases } from '../store/claim-outcomes.sto
 import { purgeJournal } from '../store/journal.store.js';
 import { Ledger } from '../store/ledger.js';
 import { redateTimesAhead } from '../store/times-ahead.store.js';
-import { dropOldIdempotencyKeys, nudgeUnfinished } from '../store/unfinished.store.js';
+import { dropOldIdempotencyKeys, nudgeUnfinished, remindPrepares } from '../store/unfinished.store.js';
 import { ClaimsService } from './claims.service.js';
 import type { SchedulingService } from './scheduling.service.js';
 import { TimedSweep } from './timed-sweep.js';
@@ -37,6 +37,7 @@ export class SweepsService extends TimedSweep {
     this.hearingSince = canHear ? (this.hearingSince ?? Date.now()) : null;
     await this.attempt('times ahead', () => this.redateTimesAhead());
     await this.attempt('expired claims', () => this.expireClaims());
+    await this.attempt('slow prepares', () => this.remindPrepares());
     await this.attempt('slow releases', () => this.remindReleases());
     await this.attempt('unfinished servers', () => this.nudgeServers());
     await this.attempt('waiting servers', () => this.scheduling.lookAtQueue());
@@ -61,6 +62,14 @@ export class SweepsService extends TimedSweep {
   private async expireClaims(): Promise<void> {
     if (!this.hasHeardFor(this.settings.claimTimeoutMs)) return;
     for (const id of await readExpiredClaims(this.ledger.pool, PER_SWEEP_MAX)) await this.claims.expire(id);
+  }
+
+  /** Once before the claim expires; without a broker they would only pile up. */
+  private async remindPrepares(): Promise<void> {
+    if (this.hearingSince === null) return;
+    const afterMs = Math.round(this.settings.claimTimeoutMs / 2);
+    const count = await this.ledger.transaction((tx) => remindPrepares(tx, afterMs, PER_SWEEP_MAX));
+    if (count > 0) this.log.warn({ message: 'prepare commands without an answer are sent again', count });
   }
 
   private async remindReleases(): Promise<void> {

@@ -170,7 +170,12 @@ export const SETTINGS: readonly SettingDefinition[] = [
     HOUR,
     'How long before a window of a reservation its devices are kept, and spares are looked for.',
   ),
-  setting('scheduler.relay_interval_ms', integer(1, MINUTE), 20, 'How often the outbox is looked through.'),
+  setting(
+    'scheduler.relay_interval_ms',
+    integer(1, MINUTE),
+    100,
+    'How often the outbox is looked through for what other processes wrote; what a scheduler writes itself goes out at once.',
+  ),
   setting(
     'audit.keep_days',
     integer(0, 36_500),

@@ -50,21 +50,23 @@ export async function lockClaim(tx: Tx, claimId: string): Promise<LockedClaim | 
   return claim ?? null;
 }
 
-/** {@link lockClaim} of several: all servers, then all hosts, then the claims. */
+/**
+ * {@link lockClaim} of several: all servers, then all hosts, then the claims, each by id. One statement: to count the locked servers,
+ * all of them have to be locked, before the first host is looked at; and so on. What it returns are the rows as they are once locked.
+ */
 export async function lockClaims(tx: Tx, claimIds: readonly string[]): Promise<LockedClaim[]> {
-  await tx.query(
-    `SELECT 1 FROM servers WHERE id IN (SELECT server_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR UPDATE`,
-    [claimIds],
-  );
-  await tx.query(
-    `SELECT 1 FROM hosts WHERE id IN (SELECT host_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR UPDATE`,
-    [claimIds],
-  );
   return tx.query(
-    `SELECT c.id, c.server_id AS "serverId", c.host_id AS "hostId", h.name AS "hostName", c.status, c.kind,
+    `WITH s AS MATERIALIZED (
+       SELECT id, kind, status, task_state, attempts FROM servers
+        WHERE id IN (SELECT server_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR UPDATE
+     ), h AS MATERIALIZED (
+       SELECT id, name FROM hosts
+        WHERE (SELECT count(*) FROM s) >= 0 AND id IN (SELECT host_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR UPDATE
+     )
+     SELECT c.id, c.server_id AS "serverId", c.host_id AS "hostId", h.name AS "hostName", c.status, c.kind,
             s.kind AS "serverKind", s.status AS "serverStatus", s.task_state AS "taskState", s.attempts
-       FROM claims c JOIN servers s ON s.id = c.server_id JOIN hosts h ON h.id = c.host_id
-      WHERE c.id = ANY($1) ORDER BY c.id FOR UPDATE OF c`,
+       FROM claims c JOIN s ON s.id = c.server_id JOIN h ON h.id = c.host_id
+      WHERE (SELECT count(*) FROM h) >= 0 AND c.id = ANY($1) ORDER BY c.id FOR UPDATE OF c`,
     [claimIds],
   );
 }
@@ -88,20 +90,7 @@ export async function confirmClaims(tx: Tx, confirmed: readonly Confirmed[]): Pr
   const states = await readStatesAround(tx, held.map(deviceId));
   for (const { host_id, address, server_id } of held) states.get(host_id)?.apply('allocate', address, server_id);
   await writeDeviceStates(tx, states.values());
-  await writeBindings(tx, confirmed, held);
-  await tx.query(
-    `UPDATE claims c SET status = 'allocated', expires_at = NULL, updated_at = now(), epoch = coalesce(e.epoch, c.epoch)
-       FROM unnest($1::uuid[], $2::bigint[]) AS e(id, epoch) WHERE c.id = e.id`,
-    [claimIds, confirmed.map(({ epoch }) => epoch ?? null)],
-  );
-  await tx.query(
-    `UPDATE servers SET status = 'ACTIVE', task_state = NULL, fault = NULL, updated_at = now() WHERE id = ANY($1)`,
-    [confirmed.map(({ claim }) => claim.serverId)],
-  );
-  await reviseHosts(
-    tx,
-    confirmed.map(({ claim }) => claim.hostId),
-  );
+  await writeConfirmed(tx, confirmed, held);
   await addServerEvents(
     tx,
     confirmed
@@ -114,22 +103,32 @@ export async function confirmClaims(tx: Tx, confirmed: readonly Confirmed[]): Pr
   );
 }
 
-async function writeBindings(tx: Tx, confirmed: readonly Confirmed[], held: readonly Held[]): Promise<void> {
-  const texts = new Map(
-    confirmed.flatMap(({ claim, bindings }) =>
-      bindings.map((binding) => [`${claim.id} ${binding.address}`, JSON.stringify(binding)] as const),
-    ),
-  );
-  const bound = held.flatMap(({ claim_id, device_id, address }) => {
-    const text = texts.get(`${claim_id} ${address}`);
-    return text === undefined ? [] : [{ claim_id, device_id, text }];
-  });
-  if (bound.length === 0) return;
+/**
+ * Different tables, and all rows locked: one statement. That a build has succeeded on a host matters to weighers only where builds had
+ * failed.
+ */
+async function writeConfirmed(tx: Tx, confirmed: readonly Confirmed[], held: readonly Held[]): Promise<void> {
+  const bound = boundOnes(confirmed, held);
   await tx.query(
-    `UPDATE allocations a SET binding = b.binding
-       FROM ROWS FROM (unnest($1::uuid[], $2::uuid[]), jsonb_array_elements($3::jsonb)) AS b(claim_id, device_id, binding)
-      WHERE a.device_id = b.device_id AND a.claim_id = b.claim_id AND a.released_at IS NULL`,
+    `WITH bound AS (
+       UPDATE allocations a SET binding = b.binding
+         FROM ROWS FROM (unnest($5::uuid[], $6::uuid[]), jsonb_array_elements($7::jsonb)) AS b(claim_id, device_id, binding)
+        WHERE a.device_id = b.device_id AND a.claim_id = b.claim_id AND a.released_at IS NULL
+     ), allocated AS (
+       UPDATE claims c SET status = 'allocated', expires_at = NULL, updated_at = now(), epoch = coalesce(e.epoch, c.epoch)
+         FROM unnest($1::uuid[], $2::bigint[]) AS e(id, epoch) WHERE c.id = e.id
+     ), active AS (
+       UPDATE servers SET status = 'ACTIVE', task_state = NULL, fault = NULL, updated_at = now() WHERE id = ANY($3)
+     )
+     UPDATE hosts SET revision = revision + 1, generation = generation + (failed_builds > 0)::int,
+            facts_generation = CASE WHEN failed_builds > 0 THEN generation + 1 ELSE facts_generation END, failed_builds = 0,
+            changed_xid = (pg_current_xact_id()::text)::bigint
+      WHERE id = ANY($4)`,
     [
+      confirmed.map(({ claim }) => claim.id),
+      confirmed.map(({ epoch }) => epoch ?? null),
+      confirmed.map(({ claim }) => claim.serverId),
+      [...new Set(confirmed.map(({ claim }) => claim.hostId))],
       bound.map(({ claim_id }) => claim_id),
       bound.map(({ device_id }) => device_id),
       jsonList(bound.map(({ text }) => text)),
@@ -137,15 +136,20 @@ async function writeBindings(tx: Tx, confirmed: readonly Confirmed[], held: read
   );
 }
 
-/** A build has succeeded there. That matters to weighers only where builds had failed. */
-async function reviseHosts(tx: Tx, hostIds: readonly string[]): Promise<void> {
-  await tx.query(
-    `UPDATE hosts SET revision = revision + 1, generation = generation + (failed_builds > 0)::int,
-            facts_generation = CASE WHEN failed_builds > 0 THEN generation + 1 ELSE facts_generation END, failed_builds = 0,
-            changed_xid = (pg_current_xact_id()::text)::bigint
-      WHERE id = ANY($1)`,
-    [[...new Set(hostIds)]],
+/** The devices of which the agent says how it bound them, with what it says. */
+function boundOnes(
+  confirmed: readonly Confirmed[],
+  held: readonly Held[],
+): (Pick<Held, 'claim_id' | 'device_id'> & { readonly text: string })[] {
+  const texts = new Map(
+    confirmed.flatMap(({ claim, bindings }) =>
+      bindings.map((binding) => [`${claim.id} ${binding.address}`, JSON.stringify(binding)] as const),
+    ),
   );
+  return held.flatMap(({ claim_id, device_id, address }) => {
+    const text = texts.get(`${claim_id} ${address}`);
+    return text === undefined ? [] : [{ claim_id, device_id, text }];
+  });
 }
 
 /** Asks the agent to give the claim's devices back. The devices stay taken until it says so. */
@@ -220,12 +224,11 @@ export async function finishReleases(tx: Tx, claims: readonly LockedClaim[]): Pr
   }
   await writeDeviceStates(tx, states.values());
   if (held.some(({ missing, pending }) => missing || pending)) await applyPendingFacts(tx, claimIds);
-  await tx.query(`UPDATE allocations SET released_at = now() WHERE claim_id = ANY($1) AND released_at IS NULL`, [
-    claimIds,
-  ]);
-  await tx.query(`UPDATE claims SET status = 'released', expires_at = NULL, updated_at = now() WHERE id = ANY($1)`, [
-    claimIds,
-  ]);
+  await tx.query(
+    `WITH freed AS (UPDATE allocations SET released_at = now() WHERE claim_id = ANY($1) AND released_at IS NULL)
+     UPDATE claims SET status = 'released', expires_at = NULL, updated_at = now() WHERE id = ANY($1)`,
+    [claimIds],
+  );
   const isOther = held.some(({ missing, pending, withdrawn }) => missing || pending || withdrawn);
   await (isOther ? touchHosts : touchTakings)(tx, countHosts(claims));
   for (const claim of claims) if (claim.taskState === 'detaching') await endDetach(tx, claim);

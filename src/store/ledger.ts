@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { messageOf } from '../errors.js';
 import { inTransaction, type Tx } from './database.js';
+import { hasFilledOutbox } from './outbox.store.js';
 
 const CHECK_TIMEOUT_MS = 3_000;
 
@@ -14,6 +15,8 @@ export interface LedgerCheck {
 /** The connected ledger, for rooms that may not know TypeORM. */
 @Injectable()
 export class Ledger {
+  private readonly outboxListeners: (() => void)[] = [];
+
   constructor(private readonly dataSource: DataSource) {}
 
   /** For reading: each statement is its own transaction. */
@@ -22,8 +25,25 @@ export class Ledger {
   }
 
   /** Runs `work` in one transaction: it is committed when `work` resolves, undone when it throws. */
-  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    return inTransaction(this.dataSource, work);
+  async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    let hasMessages = false;
+    const result = await inTransaction(this.dataSource, async (tx) => {
+      const done = await work(tx);
+      hasMessages = hasFilledOutbox(tx);
+      return done;
+    });
+    if (hasMessages) this.tellOfOutbox();
+    return result;
+  }
+
+  /** To be called by whoever has filled the outbox outside of {@link transaction}, once that is committed. */
+  tellOfOutbox(): void {
+    for (const listener of this.outboxListeners) listener();
+  }
+
+  /** Calls back after every transaction of this process, once it is committed, that has filled the outbox. */
+  onOutbox(listener: () => void): void {
+    this.outboxListeners.push(listener);
   }
 
   /** Whether the database answers, and whether its schema is the one this program was built for. Never throws. */

@@ -67,7 +67,7 @@ describe('RabbitMQ', () => {
     await withChannel(async (channel) => {
       await vi.waitFor(async () => {
         const dead = await channel.get('berth.agents.dead', { noAck: true });
-        expect(dead && dead.properties.messageId).toBe(sent.id);
+        expect(dead && dead.properties).toMatchObject({ messageId: sent.id, deliveryMode: 1 });
       }, SOON);
       const arguments_ = {
         'x-queue-type': 'classic',
@@ -82,6 +82,25 @@ describe('RabbitMQ', () => {
       await channel.deleteQueue(commands);
     });
     expect(tries).toBe(DELIVERY_LIMIT + 1);
+  });
+
+  it('acknowledges messages that end together, and none that is still under way', async () => {
+    const handled: string[] = [];
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    const allHere = (): Promise<void> => vi.waitFor(() => expect(handled.length).toBeGreaterThanOrEqual(20), SOON);
+    const handle = async ({ id }: { readonly id: string }): Promise<void> => {
+      await (handled.push(id) === 10 ? ended : allHere());
+    };
+    await harness.bus.consume(queue, handle, { prefetch: 21 });
+    await Promise.all(Array.from({ length: 20 }, () => harness.bus.publish(queue, aMessage())));
+    await allHere();
+    await sleep(200);
+    await harness.interrupt();
+    await vi.waitFor(() => expect(handled.length).toBeGreaterThan(20), SOON);
+    await sleep(200);
+    expect(handled.slice(20)).toEqual([handled[9]]);
+    end();
   });
 
   it('consumes many queues on one channel, also after the connection was lost and when one of them was deleted', async () => {

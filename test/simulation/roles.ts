@@ -153,13 +153,12 @@ export class SchedulerRole extends Role<SchedulerParts> {
     const { ledger, source } = this.ledger(life);
     const scheduling = new SchedulingService(this.deciding(ledger, source));
     const claims = new ClaimsService(ledger, settings);
-    const relay = new OutboxRelay(ledger, bus, settings);
     const sweeps = new SweepsService(ledger, claims, settings, bus, scheduling);
     const leases = new LeasesService(ledger, bus, settings);
     Object.assign(leases, { next: () => undefined }); // it would set its clock
     const sealer = new AuditSealer(ledger, { keepDays: 0 });
     await leases.onApplicationBootstrap();
-    await new SchedulerConsumer(bus, scheduling, new InventoryService(ledger), claims, relay).onApplicationBootstrap();
+    await new SchedulerConsumer(bus, scheduling, new InventoryService(ledger), claims).onApplicationBootstrap();
     return { sweeps, leases, sealer };
   }
 
