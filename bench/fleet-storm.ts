@@ -19,6 +19,8 @@ const MESSAGE_BYTES_MAX = 16 * 1024 ** 2;
 const IDLE_S = 20;
 const CHANGES = 100;
 const SETTLE_MS_MAX = 900_000;
+const LOOK_MS_MIN = 100;
+const LOOK_MS_MAX = 500;
 const CHANGE_MS_MAX = 60_000;
 /** Of Linux: `getconf CLK_TCK`. */
 const CLOCK_TICKS_PER_S = 100;
@@ -121,7 +123,7 @@ async function upToDate(source: DataSource, agents: readonly SimulatedAgent[]): 
   return new Set(rows.map(({ name }) => name));
 }
 
-/** Looks often, but so that looking takes no more than a tenth of the time. */
+/** Looks often, but so that looking takes a small part of the time. */
 async function settled(source: DataSource, { agents }: FleetSimulator): Promise<void> {
   const deadline = Date.now() + SETTLE_MS_MAX;
   for (let waiting = agents; waiting.length > 0;) {
@@ -129,7 +131,7 @@ async function settled(source: DataSource, { agents }: FleetSimulator): Promise<
     const before = performance.now();
     const done = await upToDate(source, waiting);
     waiting = waiting.filter(({ host }) => !done.has(host));
-    await sleep(Math.max(100, 9 * (performance.now() - before)));
+    await sleep(Math.min(LOOK_MS_MAX, Math.max(LOOK_MS_MIN, 9 * (performance.now() - before))));
   }
 }
 
