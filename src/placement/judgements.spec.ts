@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { aHost, aRequest, POLICY, wants } from '../../test/support/snapshots.js';
 import { applyPlacement } from './apply-placement.js';
+import { promisePuts, putHost } from './host-list.js';
 import { place } from './place.js';
 import type { HostSnapshot } from './snapshot.js';
 import { Ranking } from './weighers/ranking.js';
@@ -33,15 +34,20 @@ const events = fc.array(
 describe('judgements', () => {
   it('a list that changes is judged as one that nobody has seen before', () => {
     fc.assert(
-      fc.property(events, (all) => {
+      fc.property(events, fc.boolean(), (all, promises) => {
         const hosts = [gpuHost('a', 2), gpuHost('b', 0), gpuHost('c', 4)];
+        if (promises) promisePuts(hosts);
         for (const [step, event] of all.entries()) {
           if ('goesDown' in event) {
             const at = event.goesDown % Math.max(1, hosts.length);
-            if (hosts[at]) hosts[at] = { ...hosts[at], status: 'down' };
-          } else if ('arrives' in event) hosts.push(gpuHost(`h${String(step).padStart(3, '0')}`, event.arrives));
-          else if ('leaves' in event) hosts.splice(event.leaves % Math.max(1, hosts.length), 1);
-          else {
+            if (hosts[at]) putHost(hosts, at, { ...hosts[at], status: 'down' });
+          } else if ('arrives' in event) {
+            hosts.push(gpuHost(`h${String(step).padStart(3, '0')}`, event.arrives));
+            if (promises) promisePuts(hosts);
+          } else if ('leaves' in event) {
+            hosts.splice(event.leaves % Math.max(1, hosts.length), 1);
+            if (promises) promisePuts(hosts);
+          } else {
             const request = { ...(REQUESTS[event.ask] ?? aRequest([])), serverName: `server-${step}` };
             const excluded = event.tried ? [{ hostId: hosts[0]?.id ?? '', reason: 'EBUSY' }] : [];
             const decision = place({ hosts, policy: POLICY }, request, excluded);
@@ -50,7 +56,7 @@ describe('judgements', () => {
             if (decision.outcome === 'rejected') continue;
             const at = hosts.findIndex((host) => host.id === decision.hostId);
             const owner = { serverId: `server-${step}`, serverName: `server-${step}` };
-            hosts[at] = applyPlacement(hosts[at] as HostSnapshot, decision, request, owner);
+            putHost(hosts, at, applyPlacement(hosts[at] as HostSnapshot, decision, request, owner));
           }
         }
       }),
