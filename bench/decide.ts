@@ -18,7 +18,9 @@ const GPUS = 8;
 const WORST_ROUNDS = 9;
 const WARM_UP_HOSTS = 300;
 
-const POLICY: PlacementPolicy = placementPolicy(loadSettings({ files: [], env: {} }).settings.scheduler);
+const POLICY: PlacementPolicy = placementPolicy(
+  loadSettings({ files: [], env: { BERTH_SCHEDULER_TIE_BREAK: 'name' } }).settings.scheduler,
+);
 
 const DEVICES_ONLY = { vcpus: 0, memoryMb: 0, diskGb: 0 };
 const PAIRS = { kind: 'pair', level: 'PXB', per: 1, requests: [0, 1], weight: null } as const;

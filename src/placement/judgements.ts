@@ -196,7 +196,7 @@ function emptyMemo(context: FilterContext, hosts: number): Memo {
       deviceReasons: new Map(),
       conditions: new Conditions(request.devices),
     },
-    ranking: new Ranking(columns, hosts),
+    ranking: new Ranking(columns, hosts, policy.tieSeed),
     refusals: new Refusals(),
     explain: (host) => refusalOf(chain, host, context),
     judgeAgain: (index, host) => judgeHost(memo, index, host),

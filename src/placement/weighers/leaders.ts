@@ -2,17 +2,25 @@
 const KEPT_MAX = 32;
 
 /**
- * The greatest of many numbers, in order, kept while single ones change; of equal ones the lower index first. NaN takes no part.
- * Whoever is not kept comes after all who are.
+ * The greatest of many numbers, in order, kept while single ones change; of equal ones the first from a certain index on, and round.
+ * NaN takes no part. Whoever is not kept comes after all who are.
  */
 export class Leaders {
   private kept: number[] = [];
   /** Nobody else takes part. */
   private isComplete = false;
   private isKnown = false;
+  /** While all are looked for: the last of those who are kept. */
+  private least = -Infinity;
 
-  /** @param values owned, and changed, by the caller, who says where */
-  constructor(private readonly values: Float64Array) {}
+  /**
+   * @param values owned, and changed, by the caller, who says where
+   * @param start  the index that comes first of equal ones
+   */
+  constructor(
+    private readonly values: Float64Array,
+    private readonly start = 0,
+  ) {}
 
   /** One number has changed. */
   touch(index: number): void {
@@ -35,20 +43,27 @@ export class Leaders {
 
   /** Negative: a comes before b. */
   compare(a: number, b: number): number {
-    return (this.values[b] as number) - (this.values[a] as number) || a - b;
+    return (this.values[b] as number) - (this.values[a] as number) || this.turn(a) - this.turn(b);
+  }
+
+  private turn(index: number): number {
+    return index < this.start ? index + this.values.length : index;
   }
 
   private lookForAll(): void {
     this.kept = [];
     [this.isComplete, this.isKnown] = [true, true];
+    this.lookFor(this.start, this.values.length);
+    this.lookFor(0, this.start);
+  }
+
+  private lookFor(from: number, to: number): void {
     const { values } = this;
-    let least = -Infinity;
-    for (let index = 0; index < values.length; index++) {
-      const value = values[index] as number;
+    for (let index = from; index < to; index++) {
       // of equal ones, those who come later are behind
-      if (!this.isComplete && !(value > least)) continue;
+      if (!this.isComplete && !((values[index] as number) > this.least)) continue;
       this.enter(index);
-      if (!this.isComplete) least = values[this.kept.at(-1) as number] as number;
+      if (!this.isComplete) this.least = values[this.kept.at(-1) as number] as number;
     }
   }
 

@@ -38,15 +38,22 @@ export class Ranking {
   /** Of hosts that have not changed since. */
   private readonly scores = new Map<number, HostScore>();
 
-  /** @param hosts how many there are */
-  constructor(weighers: readonly { readonly name: string; readonly multiplier: number }[], hosts: number) {
+  /**
+   * @param hosts    how many there are
+   * @param tieSeed see `PlacementPolicy`
+   */
+  constructor(
+    weighers: readonly { readonly name: string; readonly multiplier: number }[],
+    hosts: number,
+    tieSeed: number | undefined = 0,
+  ) {
     this.columns = weighers.map(({ name, multiplier }) => {
       const raw = new Float64Array(hosts).fill(NaN);
       return { name, multiplier, otherwise: new Map(), raw, extremes: new BlockExtremes(raw), low: NaN, high: NaN };
     });
     this.totals = new Float64Array(hosts).fill(NaN);
     this.subtotals = new Float64Array(hosts);
-    this.leaders = new Leaders(this.totals);
+    this.leaders = new Leaders(this.totals, hosts > 0 ? tieSeed % hosts : 0);
   }
 
   /** The host does not take part any more. */
@@ -78,7 +85,7 @@ export class Ranking {
     this.isSettled = false;
   }
 
-  /** Best first; equal ones in the order of their indexes. */
+  /** Best first; equal ones in the order of their indexes, from the one that `tieSeed` says on, and round. */
   *ranked(): Generator<number> {
     this.settle();
     const best = this.leaders.first(BEST_MAX).slice(0, BEST_MAX);
