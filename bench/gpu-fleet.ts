@@ -78,8 +78,25 @@ function uuid(): string {
 
 /** The fleet's host with this index, as a decision sees it. */
 export function gpuHost(index: number): HostSnapshot {
+  return hostWith(index, sketches());
+}
+
+/**
+ * The same with fewer devices: of ten hosts three have 2 GPUs, three have all, two have only the VFs, two have none, as in the
+ * fleet of `bench:place`.
+ */
+export function mixedHost(index: number): HostSnapshot {
+  const kind = index % 10;
+  const gpus = sketches().filter(({ deviceType }) => deviceType === 'type-PCI');
+  const nics = sketches().filter(({ deviceType }) => deviceType !== 'type-PCI');
+  if (kind < 3) return hostWith(index, gpus.slice(0, 2));
+  if (kind < 6) return gpuHost(index);
+  return hostWith(index, kind < 8 ? nics : []);
+}
+
+function hostWith(index: number, devices: readonly Sketch[]): HostSnapshot {
   const name = `host-${String(index).padStart(5, '0')}`;
-  const reported = sketches().map((sketch, group) => ({
+  const reported = devices.map((sketch, group) => ({
     ...sketch,
     vendorId: sketch.ids[0],
     productId: sketch.ids[1],

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { PlacementPolicy, SnapshotDevice } from '../placement/snapshot.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import { commitDecisions, type CommitResult, type DecidedServer, type WaitingServer } from '../store/claims.store.js';
@@ -108,6 +109,9 @@ export class Deciding {
   }
 }
 
+/** What tells this process from others that decide on the same hosts. Journaled with the policy: a replay has the same. */
+const OWN_TIE_SEED = randomInt(1, 2 ** 31);
+
 /** The part of the settings that a decision may look at. */
 export function placementPolicy(settings: SchedulerSettings): PlacementPolicy {
   return {
@@ -120,5 +124,6 @@ export function placementPolicy(settings: SchedulerSettings): PlacementPolicy {
     diskAllocationRatio: settings.diskAllocationRatio,
     maxInstancesPerHost: settings.maxInstancesPerHost,
     maxIoOpsPerHost: settings.maxIoOpsPerHost,
+    ...(settings.tieBreak === 'process' && { tieSeed: OWN_TIE_SEED }),
   };
 }

@@ -1,6 +1,9 @@
+import type { Address } from '../pci/address.js';
 import { transition, type DeviceState } from '../pci/device-state.js';
 import type { Placement } from './decision.js';
+import { familyOf } from './device-families.js';
 import { guestCellsOf } from './guest-cells.js';
+import { keepsShape } from './host-shape.js';
 import type { PlacementRequest } from './request.js';
 import { plusShare } from './shares.js';
 import type { HeldShare, HostedServer, HostSnapshot, Owner, Resources, SnapshotDevice } from './snapshot.js';
@@ -12,48 +15,77 @@ export function applyPlacement(
   request: PlacementRequest,
   owner: Owner,
 ): HostSnapshot {
-  const states = new Map(host.devices.map((device) => [device.address, stateOf(device)]));
-  for (const { address, share } of placement.devices) {
-    if (share !== undefined) continue;
-    for (const changed of transition(states, 'claim', address, owner.serverId)) states.set(changed.address, changed);
-  }
-  return {
+  const claimed = {
     ...host,
     generation: host.generation + 1,
     used: plus(host.used, request, 1),
-    servers: [...host.servers, hostedServer(placement, request, owner)].sort((a, b) => (a.id < b.id ? -1 : 1)),
-    devices: withShares(
-      host.devices.map((device) => withState(device, states.get(device.address), owner)),
-      sharesOf(placement),
-      1,
-    ),
+    servers: withServer(host.servers, hostedServer(placement, request, owner)),
+    devices: withShares(claimedDevices(host, placement, owner), sharesOf(placement), 1),
   };
+  return keepsShape(claimed, host);
+}
+
+function claimedDevices(host: HostSnapshot, { devices }: Placement, owner: Owner): readonly SnapshotDevice[] {
+  const whole = devices.filter(({ share }) => share === undefined);
+  const after = [...host.devices];
+  for (const [place, { status, ownerId }] of statesAfter('claim', whole, host, owner.serverId)) {
+    const device = after[place] as SnapshotDevice;
+    if (status === device.status) continue;
+    after[place] = { ...device, status, owner: ownerId === owner.serverId ? owner : device.owner };
+  }
+  return after;
+}
+
+/** What devices and their relatives become, by place; no others are looked at. */
+function statesAfter(
+  event: 'claim' | 'free',
+  devices: readonly { readonly address: Address }[],
+  host: HostSnapshot,
+  serverId: string,
+): [place: number, state: DeviceState][] {
+  const states = new Map<Address, DeviceState>();
+  const places = new Map<Address, number>();
+  for (const { address } of devices) {
+    for (const place of places.has(address) ? [] : familyOf(host, address)) {
+      const device = host.devices[place] as SnapshotDevice;
+      places.set(device.address, place);
+      states.set(device.address, stateOf(device));
+    }
+    for (const changed of transition(states, event, address, serverId)) states.set(changed.address, changed);
+  }
+  return [...places].map(([address, place]) => [place, states.get(address) as DeviceState]);
+}
+
+/** In id order. */
+function withServer(servers: readonly HostedServer[], server: HostedServer): readonly HostedServer[] {
+  const after = servers.findIndex(({ id }) => id > server.id);
+  const place = after < 0 ? servers.length : after;
+  return [...servers.slice(0, place), server, ...servers.slice(place)];
 }
 
 /** The host as it is once a server has given back all that it has there. A server that is not there changes nothing. */
 export function withoutServer(host: HostSnapshot, serverId: string): HostSnapshot {
   const server = host.servers.find(({ id }) => id === serverId);
   if (!server) return host;
-  const states = new Map(host.devices.map((device) => [device.address, stateOf(device)]));
-  for (const { address, owner } of host.devices) {
-    if (owner?.serverId !== serverId) continue;
-    for (const changed of transition(states, 'free', address, serverId)) states.set(changed.address, changed);
-  }
-  return {
+  const left = {
     ...host,
     generation: host.generation + 1,
     used: plus(host.used, server, -1),
     servers: host.servers.filter((other) => other !== server),
-    devices: withShares(
-      host.devices.map((device) => {
-        const { status, ownerId } = states.get(device.address) ?? stateOf(device);
-        if (status === device.status) return device;
-        return { ...device, status, owner: ownerId === null ? null : device.owner };
-      }),
-      server.shares ?? [],
-      -1,
-    ),
+    devices: withShares(freedDevices(host, serverId), server.shares ?? [], -1),
   };
+  return keepsShape(left, host);
+}
+
+function freedDevices(host: HostSnapshot, serverId: string): readonly SnapshotDevice[] {
+  const own = host.devices.filter(({ owner }) => owner?.serverId === serverId);
+  const after = [...host.devices];
+  for (const [place, { status, ownerId }] of statesAfter('free', own, host, serverId)) {
+    const device = after[place] as SnapshotDevice;
+    if (status === device.status) continue;
+    after[place] = { ...device, status, owner: ownerId === null ? null : device.owner };
+  }
+  return after;
 }
 
 function sharesOf({ devices }: Pick<Placement, 'devices'>): HeldShare[] {
@@ -108,9 +140,4 @@ function stateOf(device: SnapshotDevice): DeviceState {
     status: device.status,
     ownerId: device.owner?.serverId ?? null,
   };
-}
-
-function withState(device: SnapshotDevice, state: DeviceState | undefined, owner: Owner): SnapshotDevice {
-  if (!state || state.status === device.status) return device;
-  return { ...device, status: state.status, owner: state.ownerId === owner.serverId ? owner : device.owner };
 }

@@ -1,7 +1,7 @@
 import { fitHost, type Fit, type HostFit } from './fit-host.js';
 import { guestCellsOf } from './guest-cells.js';
 import { freeCells } from './host-cells.js';
-import { shapeOf, stateOf } from './host-shape.js';
+import { hostLike, shapeOf, stateOf } from './host-shape.js';
 import type { PlacementRequest } from './request.js';
 import { shareRequestOf } from './shares.js';
 import type { HostSnapshot, PlacementPolicy, SnapshotDevice } from './snapshot.js';
@@ -14,7 +14,8 @@ const ANSWERS_MAX = 20_000;
  * ten thousand equal hosts one is looked at.
  */
 export class Fits {
-  private readonly answers = new Map<string, Answer>();
+  /** By the host that stands for those like it; and, where guests have cells, by what is free of those. */
+  private readonly answers = new Map<HostSnapshot | string, Answer>();
   private readonly needsCells: boolean;
 
   constructor(
@@ -36,10 +37,10 @@ export class Fits {
     return fit;
   }
 
-  private keyOf(host: HostSnapshot): string {
-    const devices = `${shapeOf(host).number} ${stateOf(host)}`;
-    if (!this.needsCells) return devices;
-    return `${devices} ${JSON.stringify(freeCells(host, this.request, this.policy))}`;
+  private keyOf(host: HostSnapshot): HostSnapshot | string {
+    if (!this.needsCells) return hostLike(host);
+    const cells = JSON.stringify(freeCells(host, this.request, this.policy));
+    return `${shapeOf(host).number} ${stateOf(host)} ${cells}`;
   }
 }
 

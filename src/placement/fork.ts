@@ -1,4 +1,5 @@
 import type { Decision } from './decision.js';
+import { promisePuts, putHost } from './host-list.js';
 import { place } from './place.js';
 import type { ExcludedHost, PlacementRequest } from './request.js';
 import type { HostSnapshot, PlacementPolicy, Snapshot } from './snapshot.js';
@@ -32,7 +33,7 @@ export class Fork {
   put(host: HostSnapshot): void {
     const place = this.places.get(host.id);
     if (place !== undefined) {
-      this.list[place] = host;
+      putHost(this.list, place, host);
       return;
     }
     const after = this.list.findIndex((other) => other.name > host.name);
@@ -60,6 +61,8 @@ export class Fork {
   }
 }
 
+/** For a list that has just become another one. */
 function placesOf(hosts: readonly HostSnapshot[]): Map<string, number> {
+  promisePuts(hosts);
   return new Map(hosts.map((host, place) => [host.id, place]));
 }

@@ -17,25 +17,42 @@ export interface HostShape {
 const shapes = new Map<string, HostShape>();
 let lastNumber = 0;
 /** By the host's `units`, which a host keeps as long as its devices are the same. */
-const known = new WeakMap<HostSnapshot['units'], HostShape>();
+const byUnits = new WeakMap<HostSnapshot['units'], HostShape>();
 
-const byHost = new WeakMap<HostSnapshot, HostShape>();
+/** What is known of one host; one record for all of it, since every host that a decision makes gets one. */
+interface Known {
+  readonly shape: HostShape;
+  state: string | null;
+  like: HostSnapshot | null;
+}
+
+const byHost = new WeakMap<HostSnapshot, Known>();
 
 /** The shape of a host. */
 export function shapeOf(host: HostSnapshot): HostShape {
-  const shape = byHost.get(host) ?? lookUp(host);
-  byHost.set(host, shape);
-  return shape;
+  return knownOf(host).shape;
+}
+
+/** Says that a host was made of another one by changing who has its devices: it is of the same shape, which need not be looked up. */
+export function keepsShape(host: HostSnapshot, before: HostSnapshot): HostSnapshot {
+  byHost.set(host, { shape: shapeOf(before), state: null, like: null });
+  return host;
+}
+
+function knownOf(host: HostSnapshot): Known {
+  let known = byHost.get(host);
+  if (!known) byHost.set(host, (known = { shape: lookUp(host), state: null, like: null }));
+  return known;
 }
 
 function lookUp(host: HostSnapshot): HostShape {
-  const before = known.get(host.units);
+  const before = byUnits.get(host.units);
   if (before && isLike(host, before.model)) return before;
   const text = shapeText(host);
   const shape = shapes.get(text) ?? { number: ++lastNumber, model: host };
   if (shapes.size >= SHAPES_MAX) shapes.clear();
   shapes.set(text, shape);
-  known.set(host.units, shape);
+  byUnits.set(host.units, shape);
   return shape;
 }
 
@@ -59,18 +76,18 @@ export function withSharedFacts(host: HostSnapshot): HostSnapshot {
 
 /** What of a host changes from placement to placement, as far as its devices go: equal texts, equal choices. */
 export function stateOf(host: HostSnapshot): string {
-  const before = states.get(host);
-  if (before !== undefined) return before;
+  const known = knownOf(host);
+  return (known.state ??= stateText(host));
+}
+
+function stateText(host: HostSnapshot): string {
   let text = '';
   for (const { status, missing, sharesUsed, reservation } of host.devices) {
     const free = reservation ? 'r' : missing ? 'm' : sharesUsed ? `(${sharesUsed})` : 'a';
     text += status === 'available' ? free : '-';
   }
-  states.set(host, text);
   return text;
 }
-
-const states = new WeakMap<HostSnapshot, string>();
 
 /** How many hosts stand for others at once. */
 const ALIKE_MAX = 20_000;
@@ -78,17 +95,17 @@ const alike = new Map<string, HostSnapshot>();
 
 /** A host of the same shape with the same devices free: what is true of the ones is true of the others, but for ids and owners. */
 export function hostLike(host: HostSnapshot): HostSnapshot {
-  const before = likes.get(host);
-  if (before) return before;
+  const known = knownOf(host);
+  return (known.like ??= likeOf(host));
+}
+
+function likeOf(host: HostSnapshot): HostSnapshot {
   const key = `${shapeOf(host).number} ${stateOf(host)}`;
   const like = alike.get(key) ?? host;
   if (alike.size >= ALIKE_MAX) alike.clear();
   alike.set(key, like);
-  likes.set(host, like);
   return like;
 }
-
-const likes = new WeakMap<HostSnapshot, HostSnapshot>();
 
 /** Whether the host's facts are the very objects and texts of the model. */
 function isLike(host: HostSnapshot, model: HostSnapshot): boolean {

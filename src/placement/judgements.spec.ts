@@ -2,8 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { aHost, aRequest, POLICY, wants } from '../../test/support/snapshots.js';
 import { applyPlacement } from './apply-placement.js';
+import { promisePuts, putHost } from './host-list.js';
 import { place } from './place.js';
-import type { HostSnapshot } from './snapshot.js';
+import type { HostScore } from './decision.js';
+import type { HostSnapshot, PlacementPolicy } from './snapshot.js';
 import { Ranking } from './weighers/ranking.js';
 
 const REQUESTS = [
@@ -33,15 +35,20 @@ const events = fc.array(
 describe('judgements', () => {
   it('a list that changes is judged as one that nobody has seen before', () => {
     fc.assert(
-      fc.property(events, (all) => {
+      fc.property(events, fc.boolean(), (all, promises) => {
         const hosts = [gpuHost('a', 2), gpuHost('b', 0), gpuHost('c', 4)];
+        if (promises) promisePuts(hosts);
         for (const [step, event] of all.entries()) {
           if ('goesDown' in event) {
             const at = event.goesDown % Math.max(1, hosts.length);
-            if (hosts[at]) hosts[at] = { ...hosts[at], status: 'down' };
-          } else if ('arrives' in event) hosts.push(gpuHost(`h${String(step).padStart(3, '0')}`, event.arrives));
-          else if ('leaves' in event) hosts.splice(event.leaves % Math.max(1, hosts.length), 1);
-          else {
+            if (hosts[at]) putHost(hosts, at, { ...hosts[at], status: 'down' });
+          } else if ('arrives' in event) {
+            hosts.push(gpuHost(`h${String(step).padStart(3, '0')}`, event.arrives));
+            if (promises) promisePuts(hosts);
+          } else if ('leaves' in event) {
+            hosts.splice(event.leaves % Math.max(1, hosts.length), 1);
+            if (promises) promisePuts(hosts);
+          } else {
             const request = { ...(REQUESTS[event.ask] ?? aRequest([])), serverName: `server-${step}` };
             const excluded = event.tried ? [{ hostId: hosts[0]?.id ?? '', reason: 'EBUSY' }] : [];
             const decision = place({ hosts, policy: POLICY }, request, excluded);
@@ -50,7 +57,7 @@ describe('judgements', () => {
             if (decision.outcome === 'rejected') continue;
             const at = hosts.findIndex((host) => host.id === decision.hostId);
             const owner = { serverId: `server-${step}`, serverName: `server-${step}` };
-            hosts[at] = applyPlacement(hosts[at] as HostSnapshot, decision, request, owner);
+            putHost(hosts, at, applyPlacement(hosts[at] as HostSnapshot, decision, request, owner));
           }
         }
       }),
@@ -81,6 +88,40 @@ describe('judgements', () => {
     expect(place({ hosts, policy: POLICY }, request, [{ hostId: 'id-a', reason: 'EBUSY' }]).outcome).toBe('rejected');
     expect(place({ hosts, policy: POLICY }, request, []).outcome).toBe('placed');
   });
+});
+
+describe('tieSeed', () => {
+  const sizes = fc.array(fc.nat(3), { minLength: 1, maxLength: 12 });
+
+  it('orders hosts of equal totals otherwise, and no others', () => {
+    fc.assert(
+      fc.property(sizes, fc.nat(REQUESTS.length - 1), fc.nat(1000), (gpus, ask, tieSeed) => {
+        const hosts = gpus.map((count, at) => gpuHost(`h${String(at).padStart(2, '0')}`, count));
+        const scoresWith = (policy: PlacementPolicy): readonly HostScore[] => {
+          const decision = place({ hosts, policy }, REQUESTS[ask] ?? aRequest([]), []);
+          return decision.outcome === 'placed' ? decision.scores : [];
+        };
+        const [plain, turned] = [scoresWith(POLICY), scoresWith({ ...POLICY, tieSeed })];
+        expect(turned.map(({ total }) => total)).toEqual(plain.map(({ total }) => total));
+        expect(scoresWith({ ...POLICY, tieSeed: 0 })).toEqual(plain);
+        expect(scoresWith({ ...POLICY, tieSeed: tieSeed + hosts.length })).toEqual(turned);
+        const turn = ({ host }: HostScore): number =>
+          (Number(host.slice(1)) + hosts.length - (tieSeed % hosts.length)) % hosts.length;
+        const sorted = [...turned].sort((a, b) => b.total - a.total || turn(a) - turn(b));
+        expect(turned).toEqual(sorted);
+        // fewer than are kept: none is cut off
+        if (turned.length < 10) expect(sortedNames(turned)).toEqual(sortedNames(plain));
+      }),
+    );
+  });
+
+  it('has two schedulers with one view want two hosts', () => {
+    const hosts = ['a', 'b', 'c'].map((name) => gpuHost(name, 2));
+    const chosen = [0, 1, 2].map((tieSeed) => place({ hosts, policy: { ...POLICY, tieSeed } }, aRequest([]), []));
+    expect(chosen.map((decision) => decision.outcome === 'placed' && decision.hostName)).toEqual(['a', 'b', 'c']);
+  });
+
+  const sortedNames = (scores: readonly HostScore[]): string[] => scores.map(({ host }) => host).sort();
 });
 
 describe('Ranking', () => {

@@ -4,6 +4,7 @@ import { pciPassthroughFilter } from './filters/pci-passthrough.filter.js';
 import { fitHost } from './fit-host.js';
 import { Fits } from './fits.js';
 import { Conditions } from './conditions.js';
+import { takeChanges } from './host-list.js';
 import { policyNameOf } from './placement-policies.js';
 import { Refusals, type Refusal } from './refusals.js';
 import type { PlacementRequest } from './request.js';
@@ -41,15 +42,19 @@ export interface Judgements {
 export function judge(hosts: readonly HostSnapshot[], context: FilterContext): Judgements {
   const census = censusOf(hosts);
   const memo = memoFor(census, context, hosts.length);
-  for (const index of census.changedSince(memo.seen)) judgeHost(memo, index, hosts[index] as HostSnapshot, context);
+  for (const index of census.changedSince(memo.seen)) judgeHost(memo, index, hosts[index] as HostSnapshot);
   memo.seen = census.lastChange;
   return memo;
 }
 
 /** Judgements up to a change of the census; −1: of nothing yet. */
 interface Memo extends Judgements {
+  /** Of the first request of the kind; others say the same. */
+  readonly context: FilterContext;
   readonly chain: readonly Filter[];
   readonly weighers: readonly Weigher[];
+  /** What each weigher counts where no aggregate says something else. */
+  readonly multipliers: readonly number[];
   /** Why devices cannot be had, by the condition of the host's: to tell which hosts have equal reasons. */
   readonly deviceReasons: Map<string, Refusal>;
   readonly conditions: Conditions;
@@ -72,17 +77,22 @@ class Census {
   }
 
   look(hosts: readonly HostSnapshot[]): void {
-    if (this.hosts.length !== hosts.length) this.restart(hosts.length);
-    const known = this.hosts;
-    for (let index = 0; index < hosts.length; index++) {
-      if (known[index] === hosts[index]) continue;
-      known[index] = hosts[index] as HostSnapshot;
-      this.changes.push(index);
-    }
+    const places = takeChanges(hosts);
+    const isOther = this.hosts.length !== hosts.length;
+    if (isOther) this.restart(hosts.length);
+    if (places && !isOther) for (const index of places) this.compare(hosts, index);
+    else for (let index = 0; index < hosts.length; index++) this.compare(hosts, index);
     if (this.changes.length > 4 * hosts.length + 1000) {
       this.firstChange += this.changes.length;
       this.changes = [];
     }
+  }
+
+  private compare(hosts: readonly HostSnapshot[], index: number): void {
+    const host = hosts[index] as HostSnapshot;
+    if (this.hosts[index] === host) return;
+    this.hosts[index] = host;
+    this.changes.push(index);
   }
 
   /** Places that have changed since a change, each once; all, when that is too long ago. */
@@ -104,17 +114,20 @@ class Census {
 const censuses = new WeakMap<readonly HostSnapshot[], Census>();
 
 function censusOf(hosts: readonly HostSnapshot[]): Census {
-  const census = censuses.get(hosts) ?? new Census();
-  censuses.set(hosts, census);
+  let census = censuses.get(hosts);
+  if (!census) censuses.set(hosts, (census = new Census()));
   census.look(hosts);
   return census;
 }
 
 function memoFor({ memos }: Census, context: FilterContext, hosts: number): Memo {
-  const kind = JSON.stringify([context.request, context.groupHosts]) + policyText(context.policy);
-  const memo = memos.get(kind) ?? emptyMemo(context, hosts);
+  const { request, policy, groupHosts } = context;
+  const kind = `${requestNumbers.of(request)} ${policyNumbers.of(policy)} ${groupHosts ? JSON.stringify(groupHosts) : ''}`;
+  const known = memos.get(kind);
+  const memo = known ?? emptyMemo(context, hosts);
   memos.delete(kind);
   memos.set(kind, memo);
+  if (known) return known;
   const most = Math.max(KINDS_MIN, Math.min(KINDS_MAX, Math.floor(JUDGEMENTS_MAX / (hosts + 1))));
   for (const oldest of memos.keys()) {
     if (memos.size <= most) break;
@@ -123,13 +136,33 @@ function memoFor({ memos }: Census, context: FilterContext, hosts: number): Memo
   return memo;
 }
 
-const policyTexts = new WeakMap<PlacementPolicy, string>();
+/** Numbers for equal things: short, and to be had at a glance for an object that was asked for before. */
+class Numbers<T extends object> {
+  private readonly byObject = new WeakMap<T, number>();
+  private readonly byText = new Map<string, number>();
+  private last = 0;
 
-function policyText(policy: PlacementPolicy): string {
-  const text = policyTexts.get(policy) ?? JSON.stringify(policy, withMixNumber);
-  policyTexts.set(policy, text);
-  return text;
+  constructor(private readonly textOf: (thing: T) => string) {}
+
+  of(thing: T): number {
+    let number = this.byObject.get(thing);
+    if (number === undefined) this.byObject.set(thing, (number = this.byTextOf(thing)));
+    return number;
+  }
+
+  private byTextOf(thing: T): number {
+    const text = this.textOf(thing);
+    const number = this.byText.get(text) ?? ++this.last;
+    // a number is never given twice: forgetting costs time, never truth
+    if (this.byText.size >= NUMBERS_MAX) this.byText.clear();
+    this.byText.set(text, number);
+    return number;
+  }
 }
+
+const NUMBERS_MAX = 4096;
+const requestNumbers = new Numbers<FilterContext['request']>((request) => JSON.stringify(request));
+const policyNumbers = new Numbers<PlacementPolicy>((policy) => JSON.stringify(policy, withMixNumber));
 
 /** A mix is long, and the same object for very many decisions. */
 function withMixNumber(this: unknown, key: string, value: unknown): unknown {
@@ -150,23 +183,30 @@ function emptyMemo(context: FilterContext, hosts: number): Memo {
   );
   const chain = filterChain(policy.filters);
   const fits = new Fits({ ...request, serverName: '' } satisfies PlacementRequest, policy);
-  const columns = weighers.map((weigher) => ({
-    name: weigher.name,
-    multiplier: multiplierOf({ aggregates: [] }, weigher, policy),
-  }));
+  const multipliers = weighers.map((weigher) => multiplierOf({ aggregates: [] }, weigher, policy));
+  const columns = weighers.map(({ name }, at) => ({ name, multiplier: multipliers[at] as number }));
   const memo: Memo = {
-    ...{ chain, weighers, fits, seen: -1, deviceReasons: new Map(), conditions: new Conditions(request.devices) },
-    ranking: new Ranking(columns, hosts),
+    ...{
+      context,
+      chain,
+      weighers,
+      multipliers,
+      fits,
+      seen: -1,
+      deviceReasons: new Map(),
+      conditions: new Conditions(request.devices),
+    },
+    ranking: new Ranking(columns, hosts, policy.tieSeed),
     refusals: new Refusals(),
     explain: (host) => refusalOf(chain, host, context),
-    judgeAgain: (index, host) => judgeHost(memo, index, host, context),
+    judgeAgain: (index, host) => judgeHost(memo, index, host),
   };
   return memo;
 }
 
-function judgeHost(memo: Memo, index: number, host: HostSnapshot, context: FilterContext): void {
-  const { ranking, refusals, weighers } = memo;
-  const refusal = likeRefusalOf(memo, host, context);
+function judgeHost(memo: Memo, index: number, host: HostSnapshot): void {
+  const { context, ranking, refusals, weighers, multipliers } = memo;
+  const refusal = likeRefusalOf(memo, host);
   if (refusal) {
     ranking.drop(index);
     refusals.put(index, refusal);
@@ -177,16 +217,12 @@ function judgeHost(memo: Memo, index: number, host: HostSnapshot, context: Filte
   ranking.set(
     index,
     weighers.map((weigher) => weigher.raw(host, request, policy)),
-    weighers.map((weigher) => multiplierOf(host, weigher, policy)),
+    host.aggregates.length === 0 ? multipliers : weighers.map((weigher) => multiplierOf(host, weigher, policy)),
   );
 }
 
 /** As {@link refusalOf}, but what the reasons tell in detail may be of another host with the same reasons. */
-function likeRefusalOf(
-  { chain, fits, deviceReasons, conditions }: Memo,
-  host: HostSnapshot,
-  context: FilterContext,
-): Refusal | null {
+function likeRefusalOf({ chain, context, fits, deviceReasons, conditions }: Memo, host: HostSnapshot): Refusal | null {
   const filter = chain.find((one) => !one.passes(host, context));
   if (filter !== pciPassthroughFilter) return filter ? refusedBy(filter, host, context) : misfitOf(fits, host, context);
   const key = conditions.of(host);

@@ -1,6 +1,6 @@
 import type { Decision, HostRejection, HostScore } from './decision.js';
 import type { HostFit } from './fit-host.js';
-import type { FilterContext } from './filters/filter.js';
+import type { FilterContext, JudgedRequest } from './filters/filter.js';
 import { retryFilter } from './filters/retry.filter.js';
 import { groupHostsOf } from './filters/server-group.filters.js';
 import { judge, type Judgements } from './judgements.js';
@@ -40,8 +40,7 @@ type Bounds = Pick<FilterContext, 'excluded' | 'groupHosts'>;
 
 function placeOn(snapshot: Snapshot, request: PlacementRequest, { excluded, groupHosts }: Bounds): Decision {
   const { hosts, policy } = snapshot;
-  const { serverName: _hidden, ...judged } = request;
-  const context = { request: judged, policy, groupHosts };
+  const context = { request: judgedOf(request), policy, groupHosts };
   const judgements = judge(hosts, { ...context, excluded: [] });
   const out = leftOut(hosts, { ...context, excluded });
   for (const index of judgements.ranking.ranked()) {
@@ -58,6 +57,18 @@ function placeOn(snapshot: Snapshot, request: PlacementRequest, { excluded, grou
     rejections,
     hostsConsidered: hosts.length,
   };
+}
+
+const judgedRequests = new WeakMap<PlacementRequest, JudgedRequest>();
+
+/** The same object for the same request: what is known of it is known by that. */
+function judgedOf(request: PlacementRequest): JudgedRequest {
+  let judged = judgedRequests.get(request);
+  if (!judged) {
+    const { serverName: _hidden, ...rest } = request;
+    judgedRequests.set(request, (judged = rest));
+  }
+  return judged;
 }
 
 /**

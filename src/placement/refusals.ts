@@ -16,8 +16,17 @@ interface Group {
   readonly short: string;
   /** Ascending. */
   readonly indexes: number[];
-  /** What was last told of it, with the names of so many hosts; null when one of its hosts has changed since. */
-  told: { readonly named: number; readonly rejection: HostRejection } | null;
+  /** The last refusal that was put into it: who comes with the same object need not be compared. */
+  refusal: Refusal;
+  /** What was last told of it; null when that has changed since. */
+  told: HostRejection | null;
+  /** What was last told as its reasons; null when a host that they are of has changed since. */
+  reasons: ToldReasons | null;
+}
+
+/** The reasons of the first host of a group, with the names of so many. */
+interface ToldReasons extends Refusal {
+  readonly named: number;
 }
 
 /**
@@ -27,38 +36,45 @@ interface Group {
 export class Refusals {
   private readonly groupOf = new Map<number, Group>();
   private readonly groups = new Map<string, Group>();
+  /** What was last told of all; null when that has changed since. */
+  private all: { readonly limits: Limits; readonly told: readonly HostRejection[] } | null = null;
 
-  put(index: number, { filter, reasons }: Refusal): void {
-    const key = reasons.reduce((text, { code, message }) => `${text}\n${code} ${message}`, filter);
-    const group = this.groups.get(key) ?? this.addGroup(key, shortKey(filter, reasons));
-    if (this.groupOf.get(index) === group) {
-      group.told = null;
+  put(index: number, refusal: Refusal): void {
+    const before = this.groupOf.get(index);
+    const group = before?.refusal === refusal ? before : this.groupFor(refusal);
+    if (before === group) {
+      // of those who are only counted nothing is told
+      if (index <= (group.indexes[HOSTS_NAMED_MAX - 1] ?? Infinity)) this.changed(group, index);
       return;
     }
     this.remove(index);
     this.groupOf.set(index, group);
     insert(group.indexes, index);
-    group.told = null;
+    this.changed(group, index);
   }
 
   remove(index: number): void {
     const group = this.groupOf.get(index);
     if (!group) return;
     this.groupOf.delete(index);
+    this.changed(group, index);
     group.indexes.splice(placeOf(group.indexes, index), 1);
-    group.told = null;
     if (group.indexes.length === 0) this.groups.delete(group.key);
   }
 
   /**
    * What is told of it: the largest groups in full, the others counted by filter and codes, largest first.
    *
-   * @param limits  how many groups are told in full, and of how many hosts of each the names
    * @param explain the reasons of one host that is among them, as they are now
    */
-  told(
+  told(hosts: readonly HostSnapshot[], limits: Limits, explain: (index: number) => Refusal): readonly HostRejection[] {
+    if (this.all?.limits !== limits) this.all = { limits, told: this.tellAll(hosts, limits, explain) };
+    return this.all.told;
+  }
+
+  private tellAll(
     hosts: readonly HostSnapshot[],
-    limits: { readonly causes: number; readonly named: number },
+    limits: Limits,
     explain: (index: number) => Refusal,
   ): readonly HostRejection[] {
     const full = largest(this.groups.values(), limits.causes);
@@ -73,11 +89,30 @@ export class Refusals {
       .map(({ rejection }) => rejection);
   }
 
-  private addGroup(key: string, short: string): Group {
-    const group: Group = { key, short, indexes: [], told: null };
-    this.groups.set(key, group);
+  private groupFor(refusal: Refusal): Group {
+    const { filter, reasons } = refusal;
+    const key = reasons.reduce((text, { code, message }) => `${text}\n${code} ${message}`, filter);
+    let group = this.groups.get(key);
+    if (group) group.refusal = refusal;
+    else {
+      group = { key, short: shortKey(filter, reasons), indexes: [], refusal, told: null, reasons: null };
+      this.groups.set(key, group);
+    }
     return group;
   }
+
+  /** A host of the group is another, or comes, or goes. */
+  private changed(group: Group, index: number): void {
+    this.all = null;
+    group.told = null;
+    if (group.reasons && index <= (group.indexes[group.reasons.named - 1] ?? Infinity)) group.reasons = null;
+  }
+}
+
+/** How many groups are told in full, and of how many hosts of each what is named. */
+interface Limits {
+  readonly causes: number;
+  readonly named: number;
 }
 
 function shortKey(filter: string, reasons: readonly Reason[]): string {
@@ -111,16 +146,23 @@ function tell(
   named: number,
   explain: (index: number) => Refusal,
 ): HostRejection {
-  if (group.told?.named === named) return group.told.rejection;
-  const [first, ...others] = group.indexes.slice(0, named).map(explain) as [Refusal, ...Refusal[]];
+  const { indexes, told } = group;
+  let { reasons: known } = group;
+  if (told && known?.named === named) return told;
+  if (known?.named !== named) known = reasonsOf(group, named, explain);
+  const { filter, reasons } = known;
+  const rejection = { filter, hosts: namesOf(indexes, hosts), hostCount: indexes.length, reasons };
+  [group.reasons, group.told] = [known, rejection];
+  return rejection;
+}
+
+function reasonsOf({ indexes }: Group, named: number, explain: (index: number) => Refusal): ToldReasons {
+  const [first, ...others] = indexes.slice(0, named).map(explain) as [Refusal, ...Refusal[]];
   const reasons = first.reasons.map((reason, at) => {
     const names = [reason, ...others.map((other) => other.reasons[at])].flatMap((one) => one?.names ?? []);
     return names.length > 0 ? { ...reason, names } : reason;
   });
-  const { indexes } = group;
-  const rejection = { filter: first.filter, hosts: namesOf(indexes, hosts), hostCount: indexes.length, reasons };
-  group.told = { named, rejection };
-  return rejection;
+  return { named, filter: first.filter, reasons };
 }
 
 /** Groups that are only counted, by filter and codes. */

@@ -178,6 +178,11 @@ export interface PlacementPolicy {
   readonly maxIoOpsPerHost?: number;
   /** Which weighers choose hosts; `spread` for all when left out. */
   readonly placementPolicies?: PlacementPolicies;
+  /**
+   * Which of several hosts with equal totals is taken: whole numbers from 0 on have the search begin at different places of the list.
+   * Schedulers with different numbers do not all want the same one. 0, or left out: the first by name.
+   */
+  readonly tieSeed?: number;
   /** What is typically asked for; policies that look at it find all hosts equal when it is left out. */
   readonly mix?: RequestMix;
 }

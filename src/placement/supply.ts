@@ -11,9 +11,20 @@ import { groupKind, wholeGroups } from './whole-groups.js';
 export function freeCount(host: HostSnapshot, request: DeviceRequest): number {
   if (request.share !== undefined) return shareSupply(host, request);
   const like = hostLike(host);
-  if (groupKind(request) !== null) return wholeGroups(like, request, null).length;
+  let counts = freeCounts.get(request);
+  if (!counts) freeCounts.set(request, (counts = new WeakMap()));
+  let count = counts.get(like);
+  if (count === undefined) counts.set(like, (count = countFree(like, request)));
+  return count;
+}
+
+/** By request and by the host that stands for those like it. */
+const freeCounts = new WeakMap<DeviceRequest, WeakMap<HostSnapshot, number>>();
+
+function countFree(host: HostSnapshot, request: DeviceRequest): number {
+  if (groupKind(request) !== null) return wholeGroups(host, request, null).length;
   let count = 0;
-  for (const { units, members } of deviceClasses(like)) {
+  for (const { units, members } of deviceClasses(host)) {
     for (const member of members) if (aliasMatches(request.specs, member)) count += units.length;
   }
   return count;

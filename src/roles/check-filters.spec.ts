@@ -71,6 +71,13 @@ describe("Nova's options", () => {
     expect(keys).toHaveLength(8);
   });
 
+  it('of hosts that are equally good is taken over', () => {
+    const withShuffle = (value: string): string => `[filter_scheduler]\nshuffle_best_same_weighed_hosts = ${value}\n`;
+    expect(load('a.conf', withShuffle('False')).scheduler.tieBreak).toBe('name');
+    expect(load('b.conf', withShuffle('true')).scheduler.tieBreak).toBe('process');
+    expect(() => load('bad.conf', withShuffle('sometimes'))).toThrow('has to be process or name, not "sometimes"');
+  });
+
   it('of the load of a host are taken over', () => {
     const conf = '[filter_scheduler]\nmax_instances_per_host = 20\nmax_io_ops_per_host = 3\n';
     for (const text of [conf, conf.replace('filter_scheduler', 'DEFAULT')]) {

@@ -30,6 +30,7 @@ const OPTIONS: ReadonlyMap<string, Take> = new Map<string, Take>([
     [`filter_scheduler.${key}`, takeNumber],
     [`DEFAULT.${key}`, takeNumber],
   ]),
+  ['filter_scheduler.shuffle_best_same_weighed_hosts', takeTieBreak],
   ...['cpu', 'ram', 'disk'].map((what): [string, Take] => [`DEFAULT.${what}_allocation_ratio`, takeRatio]),
   ['DEFAULT.reserved_host_cpus', (file, option) => takeReserved(file, option, 'vcpus', 1)],
   ['DEFAULT.reserved_host_memory_mb', (file, option) => takeReserved(file, option, 'memory_mb', 1)],
@@ -158,6 +159,15 @@ function takeRatio(file: ConfFile, option: OsloOption): void {
 
 function takeNumber(file: ConfFile, option: OsloOption): void {
   give(file, option, `scheduler.${option.key}`, numberOf(option.value));
+}
+
+/** oslo's words for yes and no. */
+const YES = /^(?:1|t|true|on|y|yes)$/i;
+const NO = /^(?:0|f|false|off|n|no)$/i;
+
+function takeTieBreak(file: ConfFile, option: OsloOption): void {
+  const { value } = option;
+  give(file, option, 'scheduler.tie_break', YES.test(value) ? 'process' : NO.test(value) ? 'name' : value);
 }
 
 /** A part of a unit that is reserved takes all of it. */

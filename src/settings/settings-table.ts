@@ -117,6 +117,12 @@ export const SETTINGS: readonly SettingDefinition[] = [
     8,
     'Most servers that come to or leave one host at a time, where IoOpsFilter or AggregateIoOpsFilter is asked.',
   ),
+  setting(
+    'scheduler.tie_break',
+    oneOf(['process', 'name']),
+    'process',
+    'Which of equally good hosts is taken: process (each process begins elsewhere, so that several collide less) or name (the first by name).',
+  ),
   setting('scheduler.attempts_max', integer(1, 100), 3, 'How many hosts a server is tried on before it ends in ERROR.'),
   setting('scheduler.claim_timeout_ms', integer(100, HOUR), MINUTE, 'How long an agent may take to prepare devices.'),
   setting(

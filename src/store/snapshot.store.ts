@@ -10,6 +10,7 @@ import type { ReportedDevice } from '../pci/device.js';
 import { isolationUnits } from '../pci/iommu.js';
 import { topologyOf } from '../pci/topology.js';
 import { PLAIN_HOST } from '../placement/host-defaults.js';
+import { promisePuts, putHost } from '../placement/host-list.js';
 import { withSharedFacts } from '../placement/host-shape.js';
 import type {
   AllocationRatios,
@@ -278,7 +279,7 @@ export class SnapshotCache {
   /** {@link put} of a known host as a decision leaves it; whoever follows the cache is told of the decision instead. */
   putAhead(host: HostSnapshot): void {
     const place = this.places.get(host.id);
-    if (place !== undefined) this.hosts[place] = host;
+    if (place !== undefined) putHost(this.hosts, place, host);
   }
 
   get(id: string): HostSnapshot | undefined {
@@ -298,7 +299,7 @@ export class SnapshotCache {
 
   private set(host: HostSnapshot): void {
     const place = this.places.get(host.id);
-    if (place !== undefined) this.hosts[place] = host;
+    if (place !== undefined) putHost(this.hosts, place, host);
     else this.insert([host]);
     for (const told of this.followers) told(host);
   }
@@ -308,6 +309,7 @@ export class SnapshotCache {
     this.hosts.push(...hosts);
     this.hosts.sort((a, b) => (a.name < b.name ? -1 : 1));
     this.places = new Map(this.hosts.map((host, place) => [host.id, place]));
+    promisePuts(this.hosts);
   }
 
   private drop(ids: readonly string[]): void {

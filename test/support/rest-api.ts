@@ -28,6 +28,7 @@ export async function startRestApi(serverUrl: string): Promise<RestApi> {
       scheduler: {
         ...loadSettings({ files: [], env: {} }).settings.scheduler,
         compat: 'strict',
+        tieBreak: 'name',
         filters: ['ComputeFilter', 'PciPassthroughFilter'],
         weigherMultipliers: {},
         cpuAllocationRatio: 16,

@@ -1,5 +1,6 @@
 import type { HostScore } from '../decision.js';
 import { BlockExtremes } from './block-extremes.js';
+import { Leaders } from './leaders.js';
 
 /** So many of the best are found at once. */
 const BEST_MAX = 10;
@@ -31,25 +32,38 @@ export class Ranking {
   private readonly totals: Float64Array;
   /** The totals without the last column, whose range changes most often: that of what is asked for. */
   private readonly subtotals: Float64Array;
-  private readonly best: BlockExtremes;
+  private readonly leaders: Leaders;
   private changed: number[] = [];
+  private isSettled = false;
+  /** Of hosts that have not changed since. */
+  private readonly scores = new Map<number, HostScore>();
 
-  /** @param hosts how many there are */
-  constructor(weighers: readonly { readonly name: string; readonly multiplier: number }[], hosts: number) {
+  /**
+   * @param hosts    how many there are
+   * @param tieSeed see `PlacementPolicy`
+   */
+  constructor(
+    weighers: readonly { readonly name: string; readonly multiplier: number }[],
+    hosts: number,
+    tieSeed: number | undefined = 0,
+  ) {
     this.columns = weighers.map(({ name, multiplier }) => {
       const raw = new Float64Array(hosts).fill(NaN);
       return { name, multiplier, otherwise: new Map(), raw, extremes: new BlockExtremes(raw), low: NaN, high: NaN };
     });
     this.totals = new Float64Array(hosts).fill(NaN);
     this.subtotals = new Float64Array(hosts);
-    this.best = new BlockExtremes(this.totals);
+    this.leaders = new Leaders(this.totals, hosts > 0 ? tieSeed % hosts : 0);
   }
 
   /** The host does not take part any more. */
   drop(index: number): void {
+    if (Number.isNaN(this.totals[index])) return;
     for (const column of this.columns) change(column, index, NaN, column.multiplier);
     this.totals[index] = NaN;
-    this.best.touch(index);
+    this.leaders.touch(index);
+    this.scores.delete(index);
+    this.isSettled = false;
   }
 
   /**
@@ -59,25 +73,39 @@ export class Ranking {
    * @param multipliers of each weigher, for this host
    */
   set(index: number, values: readonly number[], multipliers: readonly number[]): void {
+    let isOther = Number.isNaN(this.totals[index]);
     for (let at = 0; at < this.columns.length; at++) {
-      change(this.columns[at] as Column, index, values[at] as number, multipliers[at] as number);
+      if (change(this.columns[at] as Column, index, values[at] as number, multipliers[at] as number)) isOther = true;
     }
-    this.totals[index] = 0;
+    if (!isOther) return;
+    // a total that is not a number takes no part; any other is right until it is added up anew
+    if (Number.isNaN(this.totals[index])) this.totals[index] = 0;
     this.changed.push(index);
+    this.scores.delete(index);
+    this.isSettled = false;
   }
 
-  /** Best first; equal ones in the order of their indexes. */
+  /** Best first; equal ones in the order of their indexes, from the one that `tieSeed` says on, and round. */
   *ranked(): Generator<number> {
     this.settle();
-    const best = this.best.greatest(BEST_MAX);
+    const best = this.leaders.first(BEST_MAX).slice(0, BEST_MAX);
     yield* best;
     if (best.length < BEST_MAX) return;
     const others = [...this.totals.keys()].filter((index) => !Number.isNaN(this.totals[index]));
-    yield* others.sort((a, b) => (this.totals[b] as number) - (this.totals[a] as number) || a - b).slice(BEST_MAX);
+    yield* others.sort((a, b) => this.leaders.compare(a, b)).slice(BEST_MAX);
   }
 
-  /** Every component of a host's total. */
+  /** Every component of a host's total. The same object as long as nothing of it changes. */
   scoreOf(index: number, host: string): HostScore {
+    this.settle();
+    const known = this.scores.get(index);
+    if (known?.host === host) return known;
+    const score = this.addedUp(index, host);
+    this.scores.set(index, score);
+    return score;
+  }
+
+  private addedUp(index: number, host: string): HostScore {
     const parts: Record<string, HostScore['parts'][string]> = {};
     for (const column of this.columns) {
       const { name, raw, low, high } = column;
@@ -89,10 +117,13 @@ export class Ranking {
   }
 
   private settle(): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
     const last = this.columns.length - 1;
     let firstOld = Infinity;
-    for (const [at, column] of this.columns.entries()) {
-      const { low, high } = column.extremes.range();
+    for (let at = 0; at <= last; at++) {
+      const column = this.columns[at] as Column;
+      const { low, high } = column.extremes;
       if (low === column.low && high === column.high) continue;
       [column.low, column.high, firstOld] = [low, high, Math.min(firstOld, at)];
     }
@@ -101,7 +132,8 @@ export class Ranking {
     if (firstOld > last) return;
     if (firstOld < last) this.addSubtotals();
     this.addLast();
-    this.best.touchAll();
+    this.leaders.forget();
+    this.scores.clear();
     // hosts with multipliers of their own were added up with the common ones
     for (const { otherwise } of this.columns) for (const index of otherwise.keys()) this.addUp(index);
   }
@@ -115,7 +147,7 @@ export class Ranking {
       total += weightedOf(column, index);
     }
     this.totals[index] = total;
-    this.best.touch(index);
+    this.leaders.touch(index);
   }
 
   private addSubtotals(): void {
@@ -142,11 +174,18 @@ export class Ranking {
   }
 }
 
-function change({ raw, extremes, multiplier, otherwise }: Column, index: number, value: number, own: number): void {
-  raw[index] = value;
-  extremes.touch(index);
-  if (own !== multiplier) otherwise.set(index, own);
-  else if (otherwise.size > 0) otherwise.delete(index);
+/** @returns whether it was something else */
+function change({ raw, extremes, multiplier, otherwise }: Column, index: number, value: number, own: number): boolean {
+  const isOther = raw[index] !== value;
+  if (isOther) {
+    raw[index] = value;
+    extremes.touch(index);
+  }
+  if (otherwise.size === 0 && own === multiplier) return isOther;
+  const before = otherwise.get(index) ?? multiplier;
+  if (own === multiplier) otherwise.delete(index);
+  else otherwise.set(index, own);
+  return isOther || own !== before;
 }
 
 function weightedOf(column: Column, index: number): number {
