@@ -8,7 +8,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
  *
  * Hosts are changed all the time, in columns that no B-tree has from here on: such a change stays on its page. Claims and
  * servers of allocations and hosts of claims need no foreign key: they are written and deleted together. The facts
- * of a device lie beside its row, which is changed four times for each server that has it.
+ * of a device lie beside its row, which is changed four times for each server that has it. What the audit has for a second is not
+ * compressed.
  */
 export class ClaimBatches1764100000000 implements MigrationInterface {
   name = 'ClaimBatches1764100000000';
@@ -24,7 +25,7 @@ export class ClaimBatches1764100000000 implements MigrationInterface {
 
 /**
  * Arrays of equal length belong together: hosts; classes; servers with their claims and the commands to prepare them, which lack what only
- * the database knows; devices of claims; devices of which the status changes. Locks are taken as everywhere: hosts by id, then what is inserted, in key order.
+ * the database knows; devices of claims, which have to be available; their parents, each once. Locks are taken as everywhere: hosts by id, then what is inserted, in key order.
  *
  * Returns false when a host has changed or is gone, a quota has a say, a device is not as it was, or a key or a device is taken; then
  * nothing is written.
@@ -39,7 +40,7 @@ CREATE FUNCTION commit_placements(
   commands json,
   allocation_ids uuid[], allocation_claims uuid[], allocation_servers uuid[], allocation_devices uuid[], aliases text[],
   request_indexes integer[],
-  changed_devices uuid[], statuses_before text[], statuses_after text[],
+  parent_hosts uuid[], parent_addresses text[],
   audit_writer text, audit_bodies json, claim_timeout_ms integer
 ) RETURNS boolean LANGUAGE plpgsql
 SET enable_seqscan = off
@@ -73,13 +74,25 @@ BEGIN
   INSERT INTO allocations (id, claim_id, server_id, device_id, alias, request_index)
     SELECT * FROM unnest(allocation_ids, allocation_claims, allocation_servers, allocation_devices, aliases, request_indexes);
 
-  UPDATE devices d SET status = c.after, updated_at = now()
-    FROM unnest(changed_devices, statuses_before, statuses_after) AS c(id, before, after)
-    WHERE d.id = c.id AND d.status = c.before;
+  UPDATE devices SET status = 'claimed', updated_at = now() WHERE id = ANY(allocation_devices) AND status = 'available';
   GET DIAGNOSTICS found_rows = ROW_COUNT;
-  IF found_rows <> cardinality(changed_devices) THEN
+  IF found_rows <> cardinality(allocation_devices) OR EXISTS (
+    SELECT 1 FROM unnest(parent_hosts, parent_addresses) AS p(host_id, address) JOIN devices f USING (host_id, address)
+     WHERE f.status NOT IN ('available', 'unclaimable', 'unavailable', 'removed')
+  ) THEN
     RAISE EXCEPTION 'a device is not as it was' USING ERRCODE = 'BR001';
   END IF;
+  -- as the state table has it: a parent that was free is not to be claimed any more, whatever became of it before stays
+  WITH blocked AS (
+    UPDATE devices f SET status = 'unclaimable', updated_at = now()
+      FROM unnest(parent_hosts, parent_addresses) AS p(host_id, address)
+     WHERE f.host_id = p.host_id AND f.address = p.address AND f.status = 'available' RETURNING f.id, f.host_id, f.address
+  )
+  INSERT INTO audit_pending (writer, body)
+    SELECT audit_writer, json_build_object('kind', 'transition', 'transitions', json_agg(json_build_object(
+             'device_id', id, 'host_id', host_id, 'address', address, 'event', 'claim', 'from', 'available', 'to', 'unclaimable',
+             'server_id', NULL)))
+      FROM blocked HAVING count(*) > 0;
   UPDATE hosts h SET generation = h.generation + c.placed, changed_xid = (pg_current_xact_id()::text)::bigint
     FROM unnest(host_ids, placed) AS c(id, placed) WHERE h.id = c.id;
   INSERT INTO audit_pending (writer, body) SELECT audit_writer, json_array_elements(audit_bodies);
@@ -110,11 +123,13 @@ const UP = [
   `ALTER TABLE allocations DROP CONSTRAINT allocations_claim_id_fkey`,
   `ALTER TABLE claims DROP CONSTRAINT claims_host_id_fkey`,
   `ALTER TABLE devices SET (toast_tuple_target = 128)`,
+  `ALTER TABLE audit_pending ALTER COLUMN body SET STORAGE EXTERNAL`,
   COMMIT_PLACEMENTS,
 ];
 
 const DOWN = [
   `DROP FUNCTION commit_placements`,
+  `ALTER TABLE audit_pending ALTER COLUMN body SET STORAGE EXTENDED`,
   `ALTER TABLE devices RESET (toast_tuple_target)`,
   `ALTER TABLE claims ADD CONSTRAINT claims_host_id_fkey FOREIGN KEY (host_id) REFERENCES hosts (id)`,
   `ALTER TABLE allocations ADD CONSTRAINT allocations_claim_id_fkey FOREIGN KEY (claim_id) REFERENCES claims (id)`,

@@ -4,7 +4,7 @@ import type { SchedulerSettings } from '../settings/settings.js';
 import { commitDecisions, type CommitResult, type DecidedServer, type WaitingServer } from '../store/claims.store.js';
 import type { Ledger } from '../store/ledger.js';
 import { LiveMix } from '../store/live-mix.js';
-import { commitAsDecided } from '../store/placement-batch.store.js';
+import { placementBatch, type PlacementBatch, writePlacementBatch } from '../store/placement-batch.store.js';
 import { type Nomination, readNominations } from '../store/queue.store.js';
 import type { SnapshotCache } from '../store/snapshot.store.js';
 import { BatchDecisions } from './batch-decisions.js';
@@ -13,6 +13,14 @@ import type { DecisionRecorder } from './decision-recorder.js';
 
 /** For so long placements go by the hosts that were kept for others. */
 const NOMINATIONS_MS = 20;
+
+interface Unwritten {
+  readonly decided: readonly DecidedServer[];
+  /** Ids of the hosts that it was put ahead on. */
+  readonly touched: readonly string[];
+  /** For batches of new placements only. */
+  readonly batch: PlacementBatch | null;
+}
 
 /** What was decided on a batch, as it is in the ledger, and what became of it. */
 export interface DecidedBatch extends CommitResult {
@@ -48,14 +56,16 @@ export class Deciding {
     const policy = await this.policyFor(servers.length);
     const nominations = await this.nominationsFor(servers);
     const rules = { policy, preemption, patienceMs: queue.patienceMs };
-    const batch = new BatchDecisions(this.cache, this.recorder, rules, nominations, this.nextSearchMs);
-    const decided = batch.decide(servers);
+    const decisions = new BatchDecisions(this.cache, this.recorder, rules, nominations, this.nextSearchMs);
+    const decided = decisions.decide(servers);
     const touched = [
       ...new Set(decided.flatMap(({ decision }) => (decision.outcome === 'placed' ? [decision.hostId] : []))),
     ];
+    // made while the batch before this one is still being written
+    const batch = placementBatch(decided, this.settings.claimTimeoutMs, this.deviceOf);
     try {
       return await this.line.run(touched, async (isWrongAbout) => {
-        const result = await this.commit(decided, touched, isWrongAbout);
+        const result = await this.commit({ decided, touched, batch }, isWrongAbout);
         const refused = new Map(result.refused.map((entry) => [entry.server.id, entry]));
         return { ...result, decided: decided.map((entry) => refused.get(entry.server.id) ?? entry) };
       });
@@ -71,14 +81,13 @@ export class Deciding {
 
   /** The hosts that a batch is wrong about are read anew before the line goes on. */
   private async commit(
-    decided: readonly DecidedServer[],
-    touched: readonly string[],
+    { decided, touched, batch }: Unwritten,
     isWrongAbout: (hostId: string) => boolean,
   ): Promise<CommitResult> {
     const { queue, claimTimeoutMs } = this.settings;
     try {
-      const isSure = !touched.some(isWrongAbout);
-      if (isSure && (await commitAsDecided(this.ledger.pool, decided, claimTimeoutMs, this.deviceOf))) {
+      const isSure = batch !== null && !touched.some(isWrongAbout);
+      if (isSure && (await writePlacementBatch(this.ledger.pool, batch))) {
         this.ledger.tellOfOutbox();
         return { committed: decided.map(({ server }) => server.id), conflicts: [], refused: [], staleHosts: [] };
       }

@@ -11,8 +11,8 @@ import type { Deciding } from './deciding.js';
 const ROUNDS_MAX = 30;
 /** So many wait for their batch at most; who comes then is asked to come again. */
 const WAITING_MAX = 20_000;
-/** One batch is decided while the one before it is written. */
-const BATCHES_AT_ONCE = 2;
+/** One batch is decided while one is ready and one is written. */
+const BATCHES_AT_ONCE = 3;
 /** A view of the hosts is good for so long: an older one costs a retry, not a mistake. */
 const VIEW_MS = 20;
 

@@ -109,27 +109,6 @@ export async function readStatesAround(tx: Tx, deviceIds: readonly string[]): Pr
   return statesByHost(rows, [...new Set(rows.map((row) => row.host_id))]);
 }
 
-/**
- * Reads the states of devices that are to be claimed, and of those relatives that a claim may change: the PF of a VF, the VFs of a PF. To
- * a PF, whose other VFs are not read, it can only happen that it is `available` no more.
- */
-export async function readStatesForClaim(tx: Tx, deviceIds: readonly string[]): Promise<Map<string, HostDeviceStates>> {
-  if (deviceIds.length === 0) return new Map();
-  const rows = (await tx.query(
-    `WITH chosen AS (SELECT id, host_id, address, parent_address, device_type FROM devices WHERE id = ANY($1))
-     SELECT ${STATE_COLUMNS}
-       FROM devices d LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
-      WHERE d.id IN (SELECT id FROM chosen
-                     UNION ALL
-                     SELECT f.id FROM chosen c JOIN devices f ON f.host_id = c.host_id AND f.address = c.parent_address
-                     UNION ALL
-                     SELECT v.id FROM chosen c JOIN devices v ON v.host_id = c.host_id AND v.parent_address = c.address
-                      WHERE c.device_type = 'type-PF')`,
-    [deviceIds],
-  )) as DeviceStateRow[];
-  return statesByHost(rows, [...new Set(rows.map((row) => row.host_id))]);
-}
-
 function statesByHost(rows: readonly DeviceStateRow[], hostIds: readonly string[]): Map<string, HostDeviceStates> {
   const byHost = new Map<string, DeviceStateRow[]>(hostIds.map((hostId) => [hostId, []]));
   for (const row of rows) byHost.get(row.host_id)?.push(row);

@@ -1,6 +1,7 @@
-import type { PrepareDevices, PrepareTarget } from '../messages/bodies.js';
+import type { PrepareDevices } from '../messages/bodies.js';
 import { agentQueue } from '../messages/routes.js';
-import type { Placement } from '../placement/decision.js';
+import type { Address } from '../pci/address.js';
+import type { ChosenDevice, Placement } from '../placement/decision.js';
 import type { PlacementRequest } from '../placement/request.js';
 import type { SnapshotDevice } from '../placement/snapshot.js';
 import { transitionBodies, type AuditedTransition } from './audit-bodies.js';
@@ -25,31 +26,31 @@ export interface TouchedHost {
   readonly placed: number;
 }
 
+/** A device that a placement takes, with what is known of it. */
+export interface ClaimedDevice extends ChosenDevice {
+  readonly device: SnapshotDevice;
+}
+
 interface Batch {
   readonly placed: readonly PlacedNow[];
   readonly hosts: readonly TouchedHost[];
-  readonly transitions: readonly AuditedTransition[];
-  readonly deviceOf: DeviceOf;
+  readonly claimed: ReadonlyMap<PlacedNow, readonly ClaimedDevice[]>;
   readonly claimTimeoutMs: number;
 }
 
-/** A device as the batch was decided on; null: not known any more. */
-export type DeviceOf = (hostId: string, deviceId: string) => SnapshotDevice | null;
-
 /** The arguments of `commit_placements` in their order; see the migration that makes it. */
-export function batchValues({ placed, hosts, transitions, deviceOf, claimTimeoutMs }: Batch): unknown[] {
+export function batchValues({ placed, hosts, claimed, claimTimeoutMs }: Batch): unknown[] {
   const classes = classesOf(placed);
-  const audited = [...transitionBodies(transitions), ...auditedClasses(classes)];
+  const claims = placed.map((entry) => ({ id: newId(), ...entry, devices: claimed.get(entry) ?? [] }));
+  const taken = claims.flatMap((claim) => claim.devices.map((device) => ({ ...device, claim })));
   return [
     ...hostValues(hosts),
     ...classValues(classes),
     ...placementValues(placed, classes),
-    ...claimValues(
-      placed.map(({ server, decision }) => ({ id: newId(), server, decision })),
-      deviceOf,
-    ),
-    ...statusValues(transitions),
-    ...auditValues(audited),
+    ...claimValues(claims),
+    ...allocationValues(taken),
+    ...parentValues(taken),
+    ...auditValues([...transitionBodies(taken.map(transitionOf)), ...auditedClasses(classes)]),
     claimTimeoutMs,
   ];
 }
@@ -106,50 +107,56 @@ class RequestTexts {
 
 interface NewClaim {
   readonly id: string;
-  readonly server: WaitingServer;
+  readonly server: PlacedNow['server'];
   readonly decision: Placement;
+  readonly devices: readonly ClaimedDevice[];
 }
 
-function claimValues(claims: readonly NewClaim[], deviceOf: DeviceOf): unknown[] {
-  const taken = claims.flatMap(({ id, server, decision }) =>
-    decision.devices.map((device) => ({ ...device, claimId: id, serverId: server.id })),
-  );
+function claimValues(claims: readonly NewClaim[]): unknown[] {
   return [
     plainList(claims.map(({ id }) => id)),
     plainList(claims.map(({ server }) => server.request.vcpus)),
     plainList(claims.map(({ server }) => server.request.memoryMb)),
     plainList(claims.map(({ server }) => server.request.diskGb)),
     claims.map(({ decision: { numaCells } }) => numaCells && JSON.stringify(numaCells)),
-    plainList(claims.map(({ decision }) => decision.devices.length)),
-    jsonList(claims.map((claim) => JSON.stringify(prepareOf(claim, deviceOf)))),
+    plainList(claims.map(({ devices }) => devices.length)),
+    jsonList(claims.map((claim) => JSON.stringify(prepareOf(claim)))),
+  ];
+}
+
+/** The command without its fence. */
+function prepareOf({ id, server, devices }: NewClaim): PrepareDevices {
+  const targets = devices.map(({ address, device }) => {
+    return { address, vendor_id: device.vendorId, product_id: device.productId };
+  });
+  return { claim_id: id, server_id: server.id, devices: targets.sort((a, b) => (a.address < b.address ? -1 : 1)) };
+}
+
+type Taken = ClaimedDevice & { readonly claim: NewClaim };
+
+function allocationValues(taken: readonly Taken[]): unknown[] {
+  return [
     plainList(taken.map(() => newId())),
-    plainList(taken.map(({ claimId }) => claimId)),
-    plainList(taken.map(({ serverId }) => serverId)),
+    plainList(taken.map(({ claim }) => claim.id)),
+    plainList(taken.map(({ claim }) => claim.server.id)),
     plainList(taken.map(({ deviceId }) => deviceId)),
     taken.map(({ alias }) => alias),
     plainList(taken.map(({ requestIndex }) => requestIndex)),
   ];
 }
 
-/** The command without its fence. */
-function prepareOf({ id, server, decision }: NewClaim, deviceOf: DeviceOf): PrepareDevices {
-  const devices = decision.devices.flatMap(({ deviceId, address }): PrepareTarget[] => {
-    const card = deviceOf(decision.hostId, deviceId);
-    return card ? [{ address, vendor_id: card.vendorId, product_id: card.productId }] : [];
-  });
-  return { claim_id: id, server_id: server.id, devices: devices.sort((a, b) => (a.address < b.address ? -1 : 1)) };
+/** Host and address of each PF of which a VF is taken. */
+function parentValues(taken: readonly Taken[]): unknown[] {
+  const parents = new Map(
+    taken.flatMap(({ device: { parentAddress }, claim: { decision } }) => {
+      return parentAddress === null ? [] : [[`${decision.hostId} ${parentAddress}`, [decision.hostId, parentAddress]]];
+    }),
+  );
+  const all = [...parents.values()] as [hostId: string, address: Address][];
+  return [plainList(all.map(([hostId]) => hostId)), all.map(([, address]) => address)];
 }
 
-/** A device that changes twice, as a relative of several, ends as the last one left it. */
-function statusValues(transitions: readonly AuditedTransition[]): unknown[] {
-  const changes = new Map<string, { readonly before: string; readonly after: string }>();
-  for (const { device_id, from, to } of transitions) {
-    changes.set(device_id, { before: changes.get(device_id)?.before ?? from, after: to });
-  }
-  const changed = [...changes.values()];
-  return [
-    plainList([...changes.keys()]),
-    plainList(changed.map(({ before }) => before)),
-    plainList(changed.map(({ after }) => after)),
-  ];
+function transitionOf({ deviceId, address, claim: { server, decision } }: Taken): AuditedTransition {
+  const device = { device_id: deviceId, host_id: decision.hostId, address };
+  return { ...device, event: 'claim', from: 'available', to: 'claimed', server_id: server.id };
 }

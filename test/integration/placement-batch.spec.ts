@@ -9,7 +9,7 @@ import { noteLife } from '../../src/store/agent-lives.store.js';
 import { commitDecisions, type DecidedServer } from '../../src/store/claims.store.js';
 import { absorbReport } from '../../src/store/inventory.store.js';
 import { newId } from '../../src/store/new-id.js';
-import { commitAsDecided } from '../../src/store/placement-batch.store.js';
+import { placementBatch, writePlacementBatch } from '../../src/store/placement-batch.store.js';
 import { SnapshotCache } from '../../src/store/snapshot.store.js';
 import { onLedger } from '../support/ledger.js';
 import { aReport, type ReportSketch } from '../support/reports.js';
@@ -82,7 +82,8 @@ async function asDecided(decided: readonly DecidedServer[]): Promise<boolean> {
   const own = cache;
   const deviceOf = (hostId: string, deviceId: string): SnapshotDevice | null =>
     own.get(hostId)?.devices.find(({ id }) => id === deviceId) ?? null;
-  return commitAsDecided(source.manager, decided, 60_000, deviceOf);
+  const batch = placementBatch(decided, 60_000, deviceOf);
+  return batch !== null && writePlacementBatch(source.manager, batch);
 }
 
 const oneByOne = (decided: readonly DecidedServer[]) =>
