@@ -22,7 +22,8 @@ const PER_CALL = { single: 1, rest: 1, batch: 100 } as const;
 const FILLED = 5;
 /** Reports that are taken in together. */
 const PER_TRANSACTION = 200;
-const ROUND_MS_MAX = 2_500;
+/** At a given rate a round goes on for longer, so that binding is under way in most of it. */
+const ROUND_MS_MAX = { closed: 2_500, open: 10_000 } as const;
 const FREE_WITHIN_MS = 120_000;
 
 interface Options {
@@ -112,7 +113,7 @@ async function measurePlacements(urls: readonly string[], ledger: pg.Client, opt
   const { mode, clients, hosts, seconds, rate } = options;
   const load = new PlacementLoad(urls, {
     ...{ clients, perCall: PER_CALL[mode], rate },
-    ...{ msMax: ROUND_MS_MAX, placementsMax: FILLED * hosts },
+    ...{ msMax: ROUND_MS_MAX[rate === null ? 'closed' : 'open'], placementsMax: FILLED * hosts },
   });
   const rounds: Round[] = [];
   const cpu = new Map<string, number>();

@@ -1,3 +1,4 @@
+import type { BeforeApplicationShutdown } from '@nestjs/common';
 import { randomInt } from 'node:crypto';
 import type { PlacementPolicy, SnapshotDevice } from '../placement/snapshot.js';
 import type { SchedulerSettings } from '../settings/settings.js';
@@ -31,7 +32,7 @@ export interface DecidedBatch extends CommitResult {
  * Decides for one process: with its view of the hosts, its record of decisions, and one line for its commits. The REST face's
  * placements and the scheduler's servers go through the same one where they share a process.
  */
-export class Deciding {
+export class Deciding implements BeforeApplicationShutdown {
   private readonly line = new CommitLine();
   private readonly mix = new LiveMix();
   private readonly nextSearchMs = new Map<string, number>();
@@ -70,13 +71,17 @@ export class Deciding {
         return { ...result, decided: decided.map((entry) => refused.get(entry.server.id) ?? entry) };
       });
     } finally {
-      void this.recorder.flush();
+      this.recorder.flushSoon();
     }
   }
 
   /** Resolves when what was decided is recorded. */
   recorded(): Promise<void> {
     return this.recorder.flush();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.recorded();
   }
 
   /** The hosts that a batch is wrong about are read anew before the line goes on. */
@@ -133,6 +138,10 @@ export function placementPolicy(settings: SchedulerSettings): PlacementPolicy {
     diskAllocationRatio: settings.diskAllocationRatio,
     maxInstancesPerHost: settings.maxInstancesPerHost,
     maxIoOpsPerHost: settings.maxIoOpsPerHost,
-    ...(settings.tieBreak === 'process' && { tieSeed: OWN_TIE_SEED }),
+    ...(isSeeded(settings) && { tieSeed: OWN_TIE_SEED }),
   };
+}
+
+function isSeeded({ tieBreak, compat }: SchedulerSettings): boolean {
+  return tieBreak === 'process' || (tieBreak === 'auto' && compat !== 'nova');
 }

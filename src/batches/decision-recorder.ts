@@ -28,6 +28,7 @@ const WAITING_MAX = 20_000;
 const ENTRIES_PER_BASE = 10_000;
 const ENTRIES_PER_BASE_AND_HOST = 20;
 const PAUSE_MS = 5_000;
+const FLUSH_AFTER_MS = 100;
 
 /** One question to the engine, and its answers. */
 export interface Answer {
@@ -72,6 +73,7 @@ export class DecisionRecorder {
   private seq = 0;
   private waiting: Entry[] = [];
   private writing: Promise<void> | null = null;
+  private soon: NodeJS.Timeout | null = null;
   /** null: nothing is recorded until the next base. */
   private stretch: Stretch | null = null;
   /** Hashes of what is in `journal_facts` and was named since the base. */
@@ -110,6 +112,14 @@ export class DecisionRecorder {
     this.sayPolicy(stretch, answer.policy);
     this.add(stretch, { kind: 'decision', ...answer });
     this.limit();
+  }
+
+  /** {@link flush} a moment later, together with what comes meanwhile: nobody waits for it. */
+  flushSoon(): void {
+    this.soon ??= setTimeout(() => {
+      this.soon = null;
+      void this.flush();
+    }, FLUSH_AFTER_MS);
   }
 
   /** Writes what there is to be written. Never fails; calls that come while one runs end with it. */

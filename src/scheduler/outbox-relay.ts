@@ -7,6 +7,8 @@ import type { SchedulerSettings } from '../settings/settings.js';
 import { Rounds } from './rounds.js';
 
 const LINES_PER_ROUND = 512;
+/** Commits that follow each other closely are sent together. */
+const GATHER_MS = 8;
 
 /**
  * Publishes what transactions left in the outbox. A line is deleted in the transaction in which the broker confirmed it:
@@ -30,7 +32,8 @@ export class OutboxRelay extends Rounds {
   protected override async round(isNudged: boolean): Promise<number> {
     const { relayIntervalMs } = this.settings;
     if (!this.bus.isReady()) return relayIntervalMs;
-    if (!isNudged && !(await hasOutboxLines(this.ledger.pool))) return relayIntervalMs;
+    if (isNudged) await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+    else if (!(await hasOutboxLines(this.ledger.pool))) return relayIntervalMs;
     return (await this.relayOnce()) < LINES_PER_ROUND ? relayIntervalMs : 0;
   }
 

@@ -41,7 +41,7 @@ const DEFAULTS: Settings = {
     diskAllocationRatio: 1,
     maxInstancesPerHost: 50,
     maxIoOpsPerHost: 8,
-    tieBreak: 'process',
+    tieBreak: 'auto',
     attemptsMax: 3,
     claimTimeoutMs: 60_000,
     hostSilentAfterMs: 60_000,

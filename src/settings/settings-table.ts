@@ -119,9 +119,9 @@ export const SETTINGS: readonly SettingDefinition[] = [
   ),
   setting(
     'scheduler.tie_break',
-    oneOf(['process', 'name']),
-    'process',
-    'Which of equally good hosts is taken: process (each process begins elsewhere, so that several collide less) or name (the first by name).',
+    oneOf(['auto', 'process', 'name']),
+    'auto',
+    'Which of equally good hosts is taken: process (each process begins elsewhere, so that several collide less), name (the first by name), or auto: name in the nova dialect, else process.',
   ),
   setting('scheduler.attempts_max', integer(1, 100), 3, 'How many hosts a server is tried on before it ends in ERROR.'),
   setting('scheduler.claim_timeout_ms', integer(100, HOUR), MINUTE, 'How long an agent may take to prepare devices.'),
@@ -133,7 +133,7 @@ export const SETTINGS: readonly SettingDefinition[] = [
   ),
   setting('scheduler.sweep_interval_ms', integer(10, HOUR), 5000, 'How often lost messages are made good.'),
   setting('scheduler.batch_size_max', integer(1, 10_000), 512, 'Most servers or placements decided together.'),
-  setting('scheduler.batch_delay_ms', integer(0, 10_000), 2, 'How long a batch waits for more.'),
+  setting('scheduler.batch_delay_ms', integer(0, 10_000), 6, 'How long a batch waits for more.'),
   setting(
     'scheduler.queue.max',
     integer(0, 100_000),

@@ -39,8 +39,8 @@ export interface SchedulerSettings {
   readonly diskAllocationRatio: number;
   readonly maxInstancesPerHost: number;
   readonly maxIoOpsPerHost: number;
-  /** Which of equally good hosts is taken: another one by each process, or the first by name. */
-  readonly tieBreak: 'process' | 'name';
+  /** Which of equally good hosts is taken: another one by each process, or the first by name; `auto`: by name where Nova is imitated. */
+  readonly tieBreak: 'auto' | 'process' | 'name';
   /** How often one server may be tried on a host before it ends in ERROR. */
   readonly attemptsMax: number;
   readonly claimTimeoutMs: number;
