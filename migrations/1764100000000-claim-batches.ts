@@ -43,7 +43,7 @@ CREATE FUNCTION commit_placements(
   parent_hosts uuid[], parent_addresses text[],
   audit_writer text, audit_bodies json, claim_timeout_ms integer
 ) RETURNS boolean LANGUAGE plpgsql
-SET enable_seqscan = off
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
   found_rows integer;

@@ -75,7 +75,9 @@ describe("Nova's options", () => {
     const withShuffle = (value: string): string => `[filter_scheduler]\nshuffle_best_same_weighed_hosts = ${value}\n`;
     expect(load('a.conf', withShuffle('False')).scheduler.tieBreak).toBe('name');
     expect(load('b.conf', withShuffle('true')).scheduler.tieBreak).toBe('process');
-    expect(() => load('bad.conf', withShuffle('sometimes'))).toThrow('has to be process or name, not "sometimes"');
+    expect(() => load('bad.conf', withShuffle('sometimes'))).toThrow(
+      'has to be auto or process or name, not "sometimes"',
+    );
   });
 
   it('of the load of a host are taken over', () => {

@@ -47,7 +47,7 @@ const DEFAULTS: Settings = {
     hostSilentAfterMs: 60_000,
     sweepIntervalMs: 5000,
     batchSizeMax: 512,
-    batchDelayMs: 2,
+    batchDelayMs: 6,
     relayIntervalMs: 100,
     reservationLeadMs: 3_600_000,
     queue: { max: 1000, ageingPerMinute: 1, patienceMs: 600_000 },
