@@ -187,7 +187,9 @@ export class CommandConsumer {
   /** Tells the centre what the journal holds, so that ledger and host come to agree. */
   async tellHeld(): Promise<void> {
     const { host, epoch, bus, binder } = this.context;
-    const claims = binder.journal.claims().map(({ claimId, serverId }) => ({ claim_id: claimId, server_id: serverId }));
+    const claims = binder.journal.claims().map(({ claimId, serverId, state }) => {
+      return { claim_id: claimId, server_id: serverId, ...(state === 'preparing' && { preparing: true }) };
+    });
     const incarnation = binder.journal.incarnation as string;
     await bus.publish(QUEUES.outcomes, envelope('agent.holds', { host, epoch, incarnation, claims }));
   }

@@ -103,6 +103,7 @@ describe('an agent that starts', () => {
     const second = await life(world, 2);
     second.consumer.resume();
     await vi.waitFor(() => expect(driver(world, P5000)).toBe('vfio-pci'));
+    await vi.waitFor(() => expect(second.host.journal.claim(claimId(1))?.state).toBe('prepared'));
     await second.consumer.tellHeld();
     await second.settled(['agent.holds']);
     const { incarnation } = second.host.journal;

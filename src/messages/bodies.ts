@@ -312,6 +312,8 @@ export class PrepareFailed {
 export class WireHeldClaim {
   @IsUUID() claim_id: string;
   @IsUUID() server_id: string;
+  /** Its devices are not all bound: it was interrupted, or is under way. */
+  @IsOptional() @IsBoolean() preparing?: boolean;
 }
 
 /**

@@ -51,14 +51,17 @@ export async function readIncarnations(tx: Tx, hostIds: readonly string[]): Prom
   return new Map(rows.map((row) => [row.name, row.incarnation]));
 }
 
-/** Ids of claims that earlier lives of the agent have prepared and this one does not hold; none that has no devices. */
+/**
+ * Ids of claims that earlier lives of the agent have prepared and this one does not hold, or has not finished to bind again; none that
+ * has no devices.
+ */
 export async function readMissed(tx: Tx, { host, epoch, claims }: AgentHolds): Promise<string[]> {
   const rows = (await tx.query(
     `SELECT c.id FROM claims c JOIN hosts h ON h.id = c.host_id
       WHERE h.name = $1 AND c.status = 'allocated' AND coalesce(c.epoch, 0) < $2 AND c.id <> ALL($3)
         AND EXISTS (SELECT 1 FROM allocations a WHERE a.claim_id = c.id AND a.released_at IS NULL)
       ORDER BY c.id`,
-    [host, epoch, claims.map((claim) => claim.claim_id)],
+    [host, epoch, claims.flatMap(({ claim_id: id, preparing }) => (preparing === true ? [] : [id]))],
   )) as { id: string }[];
   return rows.map((row) => row.id);
 }

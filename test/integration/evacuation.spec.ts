@@ -351,6 +351,10 @@ describe('late messages', () => {
     const held = [{ claim_id: (await signatureOf(a, FIRST)).claim_id, server_id: a }];
     await service.holds({ host: 'node-1', epoch: SECOND, incarnation: randomUUID(), claims: held });
     expect(await sent('devices.prepare')).toEqual([]);
+    const unfinished = held.map((claim) => ({ ...claim, preparing: true }));
+    await service.holds({ host: 'node-1', epoch: SECOND, incarnation: randomUUID(), claims: unfinished });
+    expect(await sent('devices.prepare')).toMatchObject(held); // a life of it died while it bound them again
+    await source.query(`DELETE FROM outbox`);
     const incarnation = randomUUID();
     await service.holds({ host: 'node-1', epoch: SECOND + 1, incarnation, claims: [] });
     expect(await sent('devices.prepare')).toMatchObject([{ ...held[0], incarnation }]);
