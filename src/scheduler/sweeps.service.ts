@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Bus } from '../bus/bus.js';
 import type { SchedulerSettings } from '../settings/settings.js';
-import { readExpiredClaims, takeSlowReleases } from '../store/claim-outcomes.store.js';
+import { readExpiredClaims, takeSlowClaims } from '../store/claim-outcomes.store.js';
 import { purgeJournal } from '../store/journal.store.js';
 import { Ledger } from '../store/ledger.js';
 import { redateTimesAhead } from '../store/times-ahead.store.js';
@@ -73,7 +73,8 @@ export class SweepsService extends TimedSweep {
   }
 
   private async remindReleases(): Promise<void> {
-    const ids = await takeSlowReleases(this.ledger.pool, Math.round(this.settings.claimTimeoutMs / 2), PER_SWEEP_MAX);
+    const afterMs = Math.round(this.settings.claimTimeoutMs / 2);
+    const ids = await takeSlowClaims(this.ledger.pool, 'releasing', afterMs, PER_SWEEP_MAX);
     for (const id of ids) await this.claims.remindRelease(id);
   }
 

@@ -371,14 +371,19 @@ export async function readExpiredClaims(tx: Tx, limit: number): Promise<string[]
   );
 }
 
-/** Claims that have been releasing for at least this long without an answer; they are marked as reminded now. */
-export async function takeSlowReleases(tx: Tx, afterMs: number, limit: number): Promise<string[]> {
+/** Claims that have been in this status for at least this long without an answer; they are marked as reminded now. */
+export async function takeSlowClaims(
+  tx: Tx,
+  status: 'claimed' | 'releasing',
+  afterMs: number,
+  limit: number,
+): Promise<string[]> {
   const [rows] = (await tx.query(
     `UPDATE claims SET updated_at = now() WHERE id IN
-       (SELECT id FROM claims WHERE status = 'releasing' AND updated_at < now() - $1::int * interval '1 millisecond'
+       (SELECT id FROM claims WHERE status = $3 AND updated_at < now() - $1::int * interval '1 millisecond'
          ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
      RETURNING id`,
-    [afterMs, limit],
+    [afterMs, limit, status],
   )) as [unknown, number];
   return idsOf(rows);
 }

@@ -1,5 +1,6 @@
 import { envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
+import { takeSlowClaims } from './claim-outcomes.store.js';
 import { sendPrepare } from './claim-rows.store.js';
 import type { Tx } from './database.js';
 import { addToOutbox } from './outbox.store.js';
@@ -56,18 +57,9 @@ async function takeUnfinished(
  * @returns how many
  */
 export async function remindPrepares(tx: Tx, afterMs: number, limit: number): Promise<number> {
-  const [rows] = (await tx.query(
-    `UPDATE claims SET updated_at = now() WHERE id IN
-       (SELECT id FROM claims WHERE status = 'claimed' AND updated_at < now() - $1::int * interval '1 millisecond'
-         ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-     RETURNING id`,
-    [afterMs, limit],
-  )) as [{ id: string }[], number];
-  await sendPrepare(
-    tx,
-    rows.map((row) => row.id),
-  );
-  return rows.length;
+  const ids = await takeSlowClaims(tx, 'claimed', afterMs, limit);
+  await sendPrepare(tx, ids);
+  return ids.length;
 }
 
 /** Forgets idempotency keys after a day. */
