@@ -12,7 +12,7 @@ import { readTaken } from '../store/reservation-rows.store.js';
 import { passEdges, readLeftOver } from '../store/reservation-windows.store.js';
 import { lockServerForDelete, markDeleting } from '../store/servers.store.js';
 import type { SnapshotCache } from '../store/snapshot.store.js';
-import { TimedSweep } from '../batches/timed-sweep.js';
+import { TimedSweep } from './timed-sweep.js';
 
 const DELETED_PER_SWEEP_MAX = 500;
 const WINDOWS_PER_READ = 100;

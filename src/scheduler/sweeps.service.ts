@@ -8,7 +8,7 @@ import { redateTimesAhead } from '../store/times-ahead.store.js';
 import { dropOldIdempotencyKeys, nudgeUnfinished, remindPrepares } from '../store/unfinished.store.js';
 import { ClaimsService } from './claims.service.js';
 import type { SchedulingService } from './scheduling.service.js';
-import { TimedSweep } from '../batches/timed-sweep.js';
+import { TimedSweep } from './timed-sweep.js';
 
 const PER_SWEEP_MAX = 500;
 const HOUR_MS = 3_600_000;
