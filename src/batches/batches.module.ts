@@ -5,7 +5,6 @@ import { SnapshotCache } from '../store/snapshot.store.js';
 import { Deciding } from './deciding.js';
 import { DecisionRecorder } from './decision-recorder.js';
 import { Placing } from './placing.js';
-import { ViewKeeper } from './view-keeper.js';
 
 /** What decides in this process; rooms that share a process share it. */
 @Module({})
@@ -21,7 +20,6 @@ export class BatchesModule {
             new Deciding(ledger, cache, settings, new DecisionRecorder(ledger, cache, settings.journal)),
           inject: [Ledger, SnapshotCache],
         },
-        { provide: ViewKeeper, useFactory: (cache: SnapshotCache) => new ViewKeeper(cache), inject: [SnapshotCache] },
         { provide: Placing, useFactory: (deciding: Deciding) => new Placing(deciding), inject: [Deciding] },
       ],
       exports: [Deciding, Placing],

@@ -57,7 +57,7 @@ async function strangerTakesSecond(run: (sql: string, values: unknown[]) => Prom
   );
   await run(
     `INSERT INTO claims (id, server_id, host_id, attempt, status, vcpus, memory_mb, disk_gb)
-     SELECT $1, $2, id, 1, 'claimed', 0, 0, 0 FROM hosts`,
+     SELECT $1, $2, id, 1, 'claimed', 0, 0, 0 FROM (SELECT id FROM hosts FOR UPDATE) h`,
     [claim, stranger],
   );
   await run(

@@ -125,8 +125,10 @@ describe('a short run', () => {
     await report('b', 1);
     ({ service: first } = scheduler());
     const ids = [await server('one', 1), await server('two', 2), await server('three', 3)];
-    for (const id of ids) await first.schedule(id);
-    await first.recorded();
+    for (const id of ids) {
+      await first.schedule(id);
+      await first.recorded(); // an entry each
+    }
     return { placed: ids[1] ?? '', refused: ids[2] ?? '' };
   }
 
