@@ -40,7 +40,7 @@ async function unended({ source, record }: World): Promise<string[]> {
   const [{ lines }] = (await source.query('SELECT count(*)::int AS lines FROM outbox')) as [{ lines: number }];
   return [
     ...open.map(({ name, status, task_state }) => `${name} has come to no end: ${status} ${task_state ?? ''}`),
-    ...claims.map(({ id, status, name }) => `a claim of ${name} (${id.slice(0, 8)}) is still ${status}`),
+    ...claims.map(({ id, status, name }) => `a claim of ${name} (${id.slice(-8)}) is still ${status}`),
     ...(lines > 0 ? [`${lines} lines are left in the outbox`] : []),
   ];
 }

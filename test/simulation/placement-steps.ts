@@ -48,7 +48,7 @@ export function releasePlacements(world: World): Started[] {
   const ids = Array.from({ length: chance.between(1, 2) }, () => chance.one(placements.unreleased()));
   const some = [...new Set(ids.filter((id) => id !== undefined))];
   if (some.length === 0) return [];
-  const title = `releases ${some.map((id) => id.slice(0, 8)).join(', ')}`;
+  const title = `releases ${some.map((id) => id.slice(-8)).join(', ')}`;
   return ask(world, {
     title,
     send: () => {

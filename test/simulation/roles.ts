@@ -276,7 +276,7 @@ function journalOfLife(journal: Journal, conductor: Conductor, life: Life): Jour
       const call = (...words: unknown[]): unknown => (member as (...all: unknown[]) => unknown).apply(target, words);
       if (!JOURNAL_WRITES.has(key)) return call;
       return (...words: unknown[]) =>
-        conductor.point(life, 'journal', `${String(key)} ${String(words[0]).slice(0, 8)}`, async () => call(...words));
+        conductor.point(life, 'journal', `${String(key)} ${String(words[0]).slice(-8)}`, async () => call(...words));
     },
   });
 }

@@ -88,7 +88,7 @@ function createRequest(world: World): Unanswered {
     send: () => world.api.act(`create ${body.name}`, ({ servers }) => servers.create(body, `key-${number}`)),
     answered: (value) => {
       const { id, replayed } = value as { id: string; replayed: boolean };
-      world.record.tell(`    ${body.name} is ${id.slice(0, 8)}${replayed ? ', as it was told before' : ''}`);
+      world.record.tell(`    ${body.name} is ${id.slice(-8)}${replayed ? ', as it was told before' : ''}`);
       if (chance.is(0.9)) world.servers.push(id);
     },
   };
@@ -124,8 +124,8 @@ function deleteRequest(world: World): Unanswered | null {
   const id = world.chance.one(world.servers.filter((one) => !world.deleted.has(one)));
   if (id === undefined) return null;
   return {
-    title: `deletes ${id.slice(0, 8)}`,
-    send: () => world.api.act(`delete ${id.slice(0, 8)}`, ({ servers }) => servers.remove(id)),
+    title: `deletes ${id.slice(-8)}`,
+    send: () => world.api.act(`delete ${id.slice(-8)}`, ({ servers }) => servers.remove(id)),
     answered: () => void world.deleted.add(id),
   };
 }
@@ -138,7 +138,7 @@ function onServer(
 ): Started[] {
   const id = world.chance.one(world.servers);
   const operation =
-    id === undefined ? null : world.api.act(`${verb} ${id.slice(0, 8)}`, (parts) => work(parts, id, world));
+    id === undefined ? null : world.api.act(`${verb} ${id.slice(-8)}`, (parts) => work(parts, id, world));
   if (!operation) return [];
   world.record.tell(`    ${operation.title}`);
   return [{ operation }];
@@ -157,7 +157,7 @@ async function detachRequest(world: World): Promise<Started[]> {
   const one = world.chance.one(held);
   if (!one) return [];
   const force = world.chance.is(0.7);
-  const title = `detaches a device of ${one.server_id.slice(0, 8)}`;
+  const title = `detaches a device of ${one.server_id.slice(-8)}`;
   const operation = world.api.act(title, ({ devices }) => devices.detach(one.server_id, one.device_id, force));
   if (!operation) return [];
   world.record.tell(`    ${title}`);

@@ -78,7 +78,7 @@ export class ToldPlacements {
     const found = new Map(rows.map((row) => [row.id, row]));
     return told.flatMap((one) => {
       const row = found.get(one.id);
-      const name = `placement ${one.key} (${one.id.slice(0, 8)})`;
+      const name = `placement ${one.key} (${one.id.slice(-8)})`;
       if (!row) return [`${name} was answered, and is lost`];
       if (row.key !== one.key) return [`${name} is kept under the key ${row.key}`];
       return this.differences(one, row).map((what) => `${name} ${what}`);

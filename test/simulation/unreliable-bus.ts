@@ -197,7 +197,7 @@ export function stampOf({ body }: Envelope<'agent.report'>): string {
 
 function idIn({ body }: Envelope): string {
   const words = body as { claim_id?: string; server_id?: string; host?: string; sequence?: number };
-  const [claim, server] = [words.claim_id, words.server_id].map((id) => id?.slice(0, 8));
+  const [claim, server] = [words.claim_id, words.server_id].map((id) => id?.slice(-8));
   if (claim !== undefined) return `of claim ${claim}, server ${server}`;
   return server !== undefined ? `of server ${server}` : `of ${words.host ?? 'a host'} ${words.sequence ?? ''}`;
 }
