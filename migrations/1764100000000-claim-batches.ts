@@ -25,7 +25,8 @@ export class ClaimBatches1764100000000 implements MigrationInterface {
 
 /**
  * Arrays of equal length belong together: hosts; classes; servers with their claims and the commands to prepare them, which lack what only
- * the database knows; devices of claims, which have to be available; their parents, each once. Locks are taken as everywhere: hosts by id, then what is inserted, in key order.
+ * the database knows; devices of claims, which have to be available; their parents, each once. Locks are
+ * taken as everywhere: hosts by id, then what is inserted, in key order.
  *
  * Returns false when a host has changed or is gone, a quota has a say, a device is not as it was, or a key or a device is taken; then
  * nothing is written.

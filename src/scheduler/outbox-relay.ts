@@ -12,7 +12,8 @@ const GATHER_MS = 8;
 
 /**
  * Publishes what transactions left in the outbox. A line is deleted in the transaction in which the broker confirmed it:
- * it goes out at least once. What this process commits is taken at once, and what others do when it looks the next time.
+ * it goes out at least once. What this process commits is taken within
+ * milliseconds, and what others do when it looks the next time.
  */
 @Injectable()
 export class OutboxRelay extends Rounds {
