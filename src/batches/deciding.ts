@@ -13,7 +13,7 @@ import { CommitLine } from './commit-line.js';
 import type { DecisionRecorder } from './decision-recorder.js';
 
 /** For so long placements go by the hosts that were kept for others. */
-const NOMINATIONS_MS = 20;
+const NOMINATIONS_MS = 50;
 
 interface Unwritten {
   readonly decided: readonly DecidedServer[];

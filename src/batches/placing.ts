@@ -13,8 +13,10 @@ const ROUNDS_MAX = 30;
 const WAITING_MAX = 20_000;
 /** One batch is decided while one is ready and one is written. */
 const BATCHES_AT_ONCE = 3;
-/** A view of the hosts is good for so long: an older one costs a retry, not a mistake. */
-const VIEW_MS = 20;
+/** A view of the hosts is good for so long to place by: an older one costs a retry, not a mistake. */
+const VIEW_MS = 50;
+/** For so long after one was known, keys are looked up before they are decided on: somebody is sending again. */
+const RESENDING_MS = 5_000;
 
 /** A placement that an orchestrator asks for. */
 export interface PlacementOrder {
@@ -42,6 +44,7 @@ export type PlacementAnswer =
 export class Placing {
   private readonly intake: BatchIntake<PlacementOrder, PlacementAnswer | Error>;
   private viewedAtMs = -Infinity;
+  private knownAtMs = -Infinity;
 
   constructor(private readonly deciding: Deciding) {
     const { batchSizeMax, batchDelayMs } = deciding.settings;
@@ -66,19 +69,22 @@ export class Placing {
 
   private async placeBatch(orders: readonly PlacementOrder[]): Promise<readonly (PlacementAnswer | Error)[]> {
     const answers = new Map<string, PlacementAnswer>();
-    await Promise.all([this.answerKnown(orders, answers), this.viewHosts()]);
-    const viewedAtMs = this.viewedAtMs;
+    const askedAtMs = Date.now();
+    const isResending = askedAtMs - this.knownAtMs < RESENDING_MS;
+    await Promise.all([isResending && this.answerKnown(orders, answers), this.viewHosts()]);
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const left = orders.filter(({ id }) => !answers.has(id));
       if (left.length === 0) break;
       if (round > 0) await this.viewHosts(0);
+      const isOld = this.viewedAtMs < askedAtMs;
       await this.placeOnce(left, answers);
-      // a "no" by an old view is no answer
-      if (round === 0 && Date.now() - viewedAtMs > VIEW_MS) forgetRejections(answers);
+      const isDisturbed = left.some(({ id }) => !answers.has(id));
       await this.answerKnown(
-        left.filter(({ id }) => !answers.has(id)),
+        left.filter(({ id }) => answers.get(id)?.outcome !== 'placed'),
         answers,
       );
+      // a "no" holds only by a view read after the question, and where everybody took what he was given
+      if (isOld || isDisturbed) forgetRejections(answers);
     }
     return orders.map(({ id }) => answers.get(id) ?? lost());
   }
@@ -99,7 +105,9 @@ export class Placing {
       const known = await findPlacementsByKey(this.deciding.ledger.pool, projectId, keys);
       for (const { id, placement } of own) {
         const earlier = known.get(placement.key as string);
-        if (earlier) answers.set(id, { outcome: 'known', known: earlier });
+        if (!earlier) continue;
+        answers.set(id, { outcome: 'known', known: earlier });
+        this.knownAtMs = Date.now();
       }
     }
   }

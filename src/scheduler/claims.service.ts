@@ -29,7 +29,7 @@ import { settleHeld } from './held-claims.js';
 import { askedAgain } from './stale-outcomes.js';
 
 /** Outcomes that come within so many milliseconds are written together, so many at most. No caller waits; a batch has the same statements at any size. */
-const BATCH_DELAY_MS = 15;
+const BATCH_DELAY_MS = 50;
 const BATCH_SIZE_MAX = 512;
 
 /** Carries claims on when their agent answers, when it does not, and when their server is deleted. Every step is idempotent. */

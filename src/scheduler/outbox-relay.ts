@@ -8,7 +8,7 @@ import { Rounds } from './rounds.js';
 
 const LINES_PER_ROUND = 512;
 /** Commits that follow each other closely are sent together. */
-const GATHER_MS = 8;
+const GATHER_MS = 20;
 
 /**
  * Publishes what transactions left in the outbox. A line is deleted in the transaction in which the broker confirmed it:
