@@ -2,7 +2,7 @@ import { suggestion } from '../pci/suggest.js';
 import { giveFreeTags, giveSetting } from './gathered.js';
 import type { Gathered } from './gathered.js';
 import { SETTINGS } from './settings-table.js';
-import type { SettingDefinition } from './settings-table.js';
+import type { SettingDefinition } from './setting-kinds.js';
 
 const FREE_TAGS = 'BERTH_PCI_FREE_TAGS';
 /** Of the test runner and the shell around us, not settings. */

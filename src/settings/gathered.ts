@@ -3,7 +3,7 @@ import { clip, FieldProblem, placeOf } from '../pci/device-spec/device-spec-fiel
 import type { Where } from '../pci/device-spec/device-spec-fields.js';
 import { RESERVED_TAGS } from '../pci/device-spec/device-spec-reader.js';
 import { SETTINGS } from './settings-table.js';
-import type { SettingDefinition, SettingValue } from './settings-table.js';
+import type { SettingDefinition, SettingValue } from './setting-kinds.js';
 
 /** The names that a whitelist may have, current one first: the order in which their entries are asked. */
 export const WHITELIST_NAMES = ['device_spec', 'passthrough_whitelist', 'pci_passthrough_whitelist'] as const;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { variablesOf } from './environment-source.js';
 import { SETTINGS } from './settings-table.js';
-import type { SettingValue } from './settings-table.js';
+import type { SettingValue } from './setting-kinds.js';
 
 const HEADER = `# Every setting with its default. Copy what you change into a file of your own; see README.md for what counts when.
 # config/berth.yaml is compared with the program by a test (\`npx vitest run --project unit -u\` writes it anew).
