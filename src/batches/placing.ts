@@ -11,6 +11,8 @@ import type { Deciding } from './deciding.js';
 const ROUNDS_MAX = 30;
 /** So many wait for their batch at most; who comes then is asked to come again. */
 const WAITING_MAX = 20_000;
+/** A call with so many placements does not wait for others'. */
+const PROMPT_MIN = 50;
 /** One batch is decided while one is ready and one is written. */
 const BATCHES_AT_ONCE = 3;
 /** A view of the hosts is good for so long to place by: an older one costs a retry, not a mistake. */
@@ -51,6 +53,7 @@ export class Placing {
     this.intake = new BatchIntake((orders) => this.placeBatch(orders), {
       sizeMax: batchSizeMax,
       delayMs: batchDelayMs,
+      promptMin: PROMPT_MIN,
       atOnce: BATCHES_AT_ONCE,
       waitingMax: { count: WAITING_MAX, refusal: tooMany },
     });
