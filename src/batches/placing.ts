@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { BerthError } from '../errors.js';
 import type { Placement, Rejection } from '../placement/decision.js';
 import type { PlacementRequest } from '../placement/request.js';
@@ -9,6 +11,8 @@ import type { Deciding } from './deciding.js';
 
 /** How often one is decided anew because hosts changed under it. */
 const ROUNDS_MAX = 30;
+/** Who has lost again lets others go first, for a time by chance: up to this at most. */
+const LOSER_PAUSE_MS_MAX = 64;
 /** So many wait for their batch at most; who comes then is asked to come again. */
 const WAITING_MAX = 20_000;
 /** A call with so many placements does not wait for others'. */
@@ -78,6 +82,7 @@ export class Placing {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const left = orders.filter(({ id }) => !answers.has(id));
       if (left.length === 0) break;
+      if (round > 1) await pause(randomInt(Math.min(LOSER_PAUSE_MS_MAX, 2 ** round)));
       if (round > 0) await this.viewHosts(0);
       const isOld = this.viewedAtMs < askedAtMs;
       await this.placeOnce(left, answers);
