@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eightGpuHost, sriovNicHost, temporaryHost, type HostOnDisk } from '../../test/support/hosts.js';
 import { DEVICES_PER_HOST_MAX } from '../messages/bodies.js';
@@ -429,14 +430,14 @@ describe('trees that are not as they should be', () => {
 });
 
 describe('trees that are larger, or stranger, than any host', () => {
-  /** A function in as few files as there can be. */
-  async function put(host: HostOnDisk, place: string, links: Readonly<Record<string, string>> = {}): Promise<void> {
+  /** A function in as few files as there can be. Synchronous: thousands of them are written many times sooner so. */
+  function put(host: HostOnDisk, place: string, links: Readonly<Record<string, string>> = {}): void {
     const directory = join(host.sysfs, 'devices', place);
-    await mkdir(directory, { recursive: true });
+    mkdirSync(directory, { recursive: true });
     const files = { vendor: '0x8086', device: '0x154c', class: '0x020000' };
-    for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), `${text}\n`);
-    for (const [name, target] of Object.entries(links)) await symlink(target, join(directory, name));
-    await symlink(`../../../devices/${place}`, join(host.sysfs, 'bus/pci/devices', basename(place)));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), `${text}\n`);
+    for (const [name, target] of Object.entries(links)) symlinkSync(target, join(directory, name));
+    symlinkSync(`../../../devices/${place}`, join(host.sysfs, 'bus/pci/devices', basename(place)));
   }
 
   /** Heap in MiB that is left after the garbage is gone. */
@@ -453,14 +454,14 @@ describe('trees that are larger, or stranger, than any host', () => {
       return `0001:${bus}:${slot}.${vf & 7}`;
     };
     const pf = '0001:0f:00.0';
-    await put(host, `pci0001:0f/${pf}`);
+    put(host, `pci0001:0f/${pf}`);
     for (const [name, text] of [
       ['sriov_totalvfs', '4096'],
       ['sriov_numvfs', '4096'],
     ] as const)
       await writeFile(join(host.sysfs, `devices/pci0001:0f/${pf}`, name), `${text}\n`);
     const links = (vf: number) => ({ physfn: `../${pf}`, iommu_group: `../../../kernel/iommu_groups/${100 + vf}` });
-    for (let vf = 0; vf < 4096; vf++) await put(host, `pci0001:0f/${address(vf)}`, links(vf));
+    for (let vf = 0; vf < 4096; vf++) put(host, `pci0001:0f/${address(vf)}`, links(vf));
     const before = heapMib();
     const { devices, problems } = await scan(host, { deviceSpecs: specs({ address: pf }) });
     expect(heapMib() - before).toBeLessThan(16); // of which 4 KiB a device are the device's
@@ -478,7 +479,7 @@ describe('trees that are larger, or stranger, than any host', () => {
     for (let at = 0; at < DEVICES_PER_HOST_MAX; at++) {
       const [domain, bus, slot] = [2 + (at >> 12), (at >> 4) & 255, (at >> 1) & 7].map((part) => part.toString(16));
       const name = `${domain?.padStart(4, '0')}:${bus?.padStart(2, '0')}:0${slot}.${at & 1}`;
-      await symlink('../nowhere', join(directory, name));
+      symlinkSync('../nowhere', join(directory, name));
     }
     const before = heapMib();
     const { devices, problems } = await scan(host);
@@ -492,7 +493,7 @@ describe('trees that are larger, or stranger, than any host', () => {
   it('PCI domains of 32 bits', async () => {
     const host = await onDisk('small');
     const addresses = ['10000:e1:00.0', '80000000:01:00.0', 'ffffffff:ff:1f.7'];
-    for (const address of addresses) await put(host, `pci${address.slice(0, -5)}/${address}`);
+    for (const address of addresses) put(host, `pci${address.slice(0, -5)}/${address}`);
     const { devices, problems, facts } = await scan(host, { deviceSpecs: specs({ address: 'ffffffff:ff:1f.7' }) });
     expect(problems).toEqual([]);
     expect(devices.slice(8).map(({ address, pciePath }) => [address, pciePath])).toEqual(
@@ -509,9 +510,9 @@ describe('trees that are larger, or stranger, than any host', () => {
 
   it('VFs that are their own PF, or each the other one’s', async () => {
     const host = await onDisk('small');
-    await put(host, 'pci0009:00/0009:00:00.0', { physfn: '../0009:00:00.0', iommu_group: '../x/90' });
-    await put(host, 'pci0009:00/0009:00:01.0', { physfn: '../0009:00:02.0', iommu_group: '../x/91' });
-    await put(host, 'pci0009:00/0009:00:02.0', { physfn: '../0009:00:01.0', iommu_group: '../x/91' });
+    put(host, 'pci0009:00/0009:00:00.0', { physfn: '../0009:00:00.0', iommu_group: '../x/90' });
+    put(host, 'pci0009:00/0009:00:01.0', { physfn: '../0009:00:02.0', iommu_group: '../x/91' });
+    put(host, 'pci0009:00/0009:00:02.0', { physfn: '../0009:00:01.0', iommu_group: '../x/91' });
     const { devices, problems } = await scan(host, { deviceSpecs: specs({ vendor_id: '8086' }) });
     expect(problems).toEqual([]);
     expect(devices.filter(({ deviceType }) => deviceType === 'type-VF').map(({ address }) => address)).toEqual([
@@ -528,7 +529,7 @@ describe('trees that are larger, or stranger, than any host', () => {
   it.skipIf(process.getuid?.() !== 0)('files that only others may read', async () => {
     const host = await onDisk('small');
     const nic = join(host.sysfs, 'devices/pci0000:00/0000:00:04.0/0000:01:00.0');
-    await put(host, 'pci0009:00/0009:00:00.0');
+    put(host, 'pci0009:00/0009:00:00.0');
     for (const name of ['revision', 'net']) await chmod(join(nic, name), 0);
     await chmod(join(host.sysfs, 'devices/pci0009:00/0009:00:00.0'), 0);
     await chmod(host.directory, 0o755);

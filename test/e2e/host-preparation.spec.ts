@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -57,7 +58,7 @@ describe('berth host check', () => {
 
   it('looks at 4,096 VFs in 96 MiB of heap, half of which is the program itself', async () => {
     const roots = { sysfs: join(trees, 'vfs/sys'), proc: join(trees, 'vfs/proc') };
-    await writeVfs(roots.sysfs, 4096);
+    writeVfs(roots.sysfs, 4096);
     const config = join(directory, 'vfs.yaml');
     await writeFile(config, 'agent:\n  device_spec: [{ address: "0001:0f:00.0" }]\n');
     const { out, err } = berth(['check', '-c', config, '--json', ...rootsOf(roots)], ['--max-old-space-size=96']);
@@ -67,23 +68,23 @@ describe('berth host check', () => {
 });
 
 /** A PF and its VFs, in as few files as there can be. */
-async function writeVfs(sysfs: string, count: number): Promise<void> {
+function writeVfs(sysfs: string, count: number): void {
   const pf = '0001:0f:00.0';
-  const put = async (address: string, files: Record<string, string>, links: Record<string, string>): Promise<void> => {
+  const put = (address: string, files: Record<string, string>, links: Record<string, string>): void => {
     const place = `devices/pci0001:0f/${address}`;
-    await mkdir(join(sysfs, place), { recursive: true });
+    mkdirSync(join(sysfs, place), { recursive: true });
     const ids = { vendor: '0x8086', device: '0x154c', class: '0x020000' };
     for (const [name, text] of Object.entries({ ...ids, ...files }))
-      await writeFile(join(sysfs, place, name), `${text}\n`);
-    for (const [name, target] of Object.entries(links)) await symlink(target, join(sysfs, place, name));
-    await symlink(`../../../${place}`, join(sysfs, 'bus/pci/devices', address));
+      writeFileSync(join(sysfs, place, name), `${text}\n`);
+    for (const [name, target] of Object.entries(links)) symlinkSync(target, join(sysfs, place, name));
+    symlinkSync(`../../../${place}`, join(sysfs, 'bus/pci/devices', address));
   };
-  await mkdir(join(sysfs, 'bus/pci/devices'), { recursive: true });
-  await put(pf, { sriov_totalvfs: String(count), sriov_numvfs: String(count) }, {});
+  mkdirSync(join(sysfs, 'bus/pci/devices'), { recursive: true });
+  put(pf, { sriov_totalvfs: String(count), sriov_numvfs: String(count) }, {});
   for (let vf = 0; vf < count; vf++) {
     const [bus, slot] = [0x10 + (vf >> 8), (vf >> 3) & 31].map((part) => part.toString(16).padStart(2, '0'));
     const group = `../../../kernel/iommu_groups/${100 + vf}`;
-    await put(`0001:${bus}:${slot}.${vf & 7}`, {}, { physfn: `../${pf}`, iommu_group: group });
+    put(`0001:${bus}:${slot}.${vf & 7}`, {}, { physfn: `../${pf}`, iommu_group: group });
   }
 }
 
