@@ -11,8 +11,8 @@ interface TopologyOptions {
   readonly json: boolean;
 }
 
-/** `berth host`: topology, evacuate, remove. */
-export function addHostTopologyCommand(program: Command): void {
+/** `berth host`: topology, evacuate, remove. Returns it for further commands that do not ask the REST face. */
+export function addHostTopologyCommand(program: Command): Command {
   const several = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value];
   const host = program.command('host').description('what a host has, and that it is left');
   addEvacuateCommands(host);
@@ -26,6 +26,7 @@ export function addHostTopologyCommand(program: Command): void {
     .action(async (name: string, { url, json, ...filter }: TopologyOptions) => {
       process.exitCode = await tell(() => topologyOf(url, name, filter), json, hostTopologyText);
     });
+  return host;
 }
 
 async function topologyOf(

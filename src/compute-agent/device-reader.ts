@@ -3,6 +3,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { BerthError } from '../errors.js';
 import { normalizeAddress, type Address } from '../pci/address.js';
 import type { DeviceType, PcieLink, PciDevice } from '../pci/device.js';
+import { constantReading, type ConstantAttributes } from './constant-attributes.js';
 import { errnoOf, listNames, readLinkName, readText, type Reading } from './sysfs-read.js';
 
 /** Of `bus/pci/devices`, relative to a sysfs root. */
@@ -27,6 +28,7 @@ export interface DeviceReading {
 
 interface DeviceDir {
   readonly dir: string;
+  readonly constants: Map<string, Reading> | null;
   readonly names: ReadonlySet<string>;
   readonly problems: string[];
 }
@@ -37,14 +39,21 @@ class Unusable extends Error {}
 /**
  * Reads one PCI function. Never throws for what the tree holds: a device without usable ids, class or place is null with
  * the reason, an optional attribute that makes no sense is null with a problem, an absent one is null.
+ *
+ * @param memory what earlier scans read that cannot have changed; null: all of it is read
  */
-export function readDevice(sysfsRoot: string, address: Address): DeviceReading {
+export function readDevice(
+  sysfsRoot: string,
+  address: Address,
+  memory: ConstantAttributes | null = null,
+): DeviceReading {
   const problems: string[] = [];
   try {
     assertAddress(address);
     const place = locate(sysfsRoot, address, problems);
     const names = new Set(readdirSync(place.dir));
-    return { device: deviceIn({ dir: place.dir, names, problems }, address, place.pciePath), problems };
+    const constants = memory?.of(join(sysfsRoot, PCI_DEVICES, address)) ?? null;
+    return { device: deviceIn({ dir: place.dir, constants, names, problems }, address, place.pciePath), problems };
   } catch (error) {
     const reason = error instanceof Unusable ? error.message : `its directory cannot be read: ${errnoOf(error)}`;
     return { device: null, problems: [...problems, `left out: ${reason}`] };
@@ -249,7 +258,8 @@ function textOrProblem(from: DeviceDir, reading: Reading): string | null {
 }
 
 function attribute(from: DeviceDir, name: string): Reading {
-  return from.names.has(name) ? readText(join(from.dir, name)) : { kind: 'absent' };
+  if (!from.names.has(name)) return { kind: 'absent' };
+  return constantReading(from.constants, name, () => readText(join(from.dir, name)));
 }
 
 function quote(text: string): string {

@@ -131,7 +131,8 @@ async function diskOf({ kernel, stateDir }: FactsSettings, problems: string[]): 
   }
 }
 
-function kernelRelease(procRoot: string): string | null {
+/** The running kernel: `6.1.0-18-amd64`. */
+export function kernelRelease(procRoot: string): string | null {
   const release = textOf(join(procRoot, 'sys/kernel/osrelease'));
   const version = /^Linux version (\S+)/.exec(textOf(join(procRoot, 'version')) ?? '')?.[1];
   return (release || version)?.slice(0, 255) ?? null;

@@ -1,15 +1,20 @@
 import 'reflect-metadata';
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eightGpuHost, sriovNicHost, temporaryHost, type HostOnDisk } from '../../test/support/hosts.js';
+import { DEVICES_PER_HOST_MAX } from '../messages/bodies.js';
 import { contentHash } from '../messages/content-hash.js';
 import { decodeEnvelope, encodeEnvelope, envelope } from '../messages/envelope.js';
 import { toWireDevice } from '../messages/wire-device.js';
 import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
 import type { PciDevice } from '../pci/device.js';
+import { isolationUnits } from '../pci/iommu.js';
 import * as cards from '../recorded-hosts/cards.js';
 import { bridge, device, type HostDescription } from '../recorded-hosts/description.js';
 import { scanHost, type HostScan, type ScanSettings } from './sysfs-scanner.js';
@@ -421,6 +426,121 @@ describe('trees that are not as they should be', () => {
       driver: null,
       iommuGroup: null,
     });
+  });
+});
+
+describe('trees that are larger, or stranger, than any host', () => {
+  /** A function in as few files as there can be. Synchronous: thousands of them are written many times sooner so. */
+  function put(host: HostOnDisk, place: string, links: Readonly<Record<string, string>> = {}): void {
+    const directory = join(host.sysfs, 'devices', place);
+    mkdirSync(directory, { recursive: true });
+    const files = { vendor: '0x8086', device: '0x154c', class: '0x020000' };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), `${text}\n`);
+    for (const [name, target] of Object.entries(links)) symlinkSync(target, join(directory, name));
+    symlinkSync(`../../../devices/${place}`, join(host.sysfs, 'bus/pci/devices', basename(place)));
+  }
+
+  /** Heap in MiB that is left after the garbage is gone. */
+  function heapMib(): number {
+    setFlagsFromString('--expose-gc');
+    (runInNewContext('gc') as () => void)();
+    return process.memoryUsage().heapUsed / 2 ** 20;
+  }
+
+  it('a PF with 4,096 VFs', async () => {
+    const host = await onDisk('small');
+    const address = (vf: number): string => {
+      const [bus, slot] = [0x10 + (vf >> 8), (vf >> 3) & 31].map((part) => part.toString(16).padStart(2, '0'));
+      return `0001:${bus}:${slot}.${vf & 7}`;
+    };
+    const pf = '0001:0f:00.0';
+    put(host, `pci0001:0f/${pf}`);
+    for (const [name, text] of [
+      ['sriov_totalvfs', '4096'],
+      ['sriov_numvfs', '4096'],
+    ] as const)
+      await writeFile(join(host.sysfs, `devices/pci0001:0f/${pf}`, name), `${text}\n`);
+    const links = (vf: number) => ({ physfn: `../${pf}`, iommu_group: `../../../kernel/iommu_groups/${100 + vf}` });
+    for (let vf = 0; vf < 4096; vf++) put(host, `pci0001:0f/${address(vf)}`, links(vf));
+    const before = heapMib();
+    const { devices, problems } = await scan(host, { deviceSpecs: specs({ address: pf }) });
+    expect(heapMib() - before).toBeLessThan(16); // of which 4 KiB a device are the device's
+    expect(problems).toEqual([]);
+    expect(devices).toHaveLength(8 + 1 + 4096);
+    const vfs = devices.filter(({ parentAddress }) => parentAddress === pf);
+    expect(vfs.map((vf) => vf.address)).toEqual(Array.from({ length: 4096 }, (_, vf) => address(vf)));
+    expect(vfs.every(({ offer, deviceType }) => offer !== null && deviceType === 'type-VF')).toBe(true);
+    expect(isolationUnits(devices.map((device) => ({ ...device, offered: device.offer !== null }))).size).toBe(4097);
+  }, 60_000);
+
+  it('more functions than a report may have: the rest is left out, and that is said', async () => {
+    const host = await onDisk('small');
+    const directory = join(host.sysfs, 'bus/pci/devices');
+    for (let at = 0; at < DEVICES_PER_HOST_MAX; at++) {
+      const [domain, bus, slot] = [2 + (at >> 12), (at >> 4) & 255, (at >> 1) & 7].map((part) => part.toString(16));
+      const name = `${domain?.padStart(4, '0')}:${bus?.padStart(2, '0')}:0${slot}.${at & 1}`;
+      symlinkSync('../nowhere', join(directory, name));
+    }
+    const before = heapMib();
+    const { devices, problems } = await scan(host);
+    expect(heapMib() - before).toBeLessThan(16);
+    expect(devices).toHaveLength(8);
+    expect(problems[0]).toEqual({ address: null, problem: '8 devices above the limit of 16384 are left out' });
+    expect(problems).toHaveLength(1 + DEVICES_PER_HOST_MAX - 8);
+    expect(problems.at(-1)?.problem).toMatch(/^left out: /);
+  }, 60_000);
+
+  it('PCI domains of 32 bits', async () => {
+    const host = await onDisk('small');
+    const addresses = ['10000:e1:00.0', '80000000:01:00.0', 'ffffffff:ff:1f.7'];
+    for (const address of addresses) put(host, `pci${address.slice(0, -5)}/${address}`);
+    const { devices, problems, facts } = await scan(host, { deviceSpecs: specs({ address: 'ffffffff:ff:1f.7' }) });
+    expect(problems).toEqual([]);
+    expect(devices.slice(8).map(({ address, pciePath }) => [address, pciePath])).toEqual(
+      addresses.map((address) => [address, [`pci${address.slice(0, -5)}`]]),
+    );
+    expect(devices.filter(({ offer }) => offer !== null).map(({ address }) => address)).toEqual(['ffffffff:ff:1f.7']);
+    const content = { facts, devices: devices.map(toWireDevice) };
+    const message = envelope('agent.report', {
+      ...{ host: 'a', epoch: 1, sequence: 1, hash: contentHash(content), pools: [] },
+      ...content,
+    });
+    expect(decodeEnvelope(encodeEnvelope(message, 1e7), 1e7).type).toBe('agent.report');
+  });
+
+  it('VFs that are their own PF, or each the other one’s', async () => {
+    const host = await onDisk('small');
+    put(host, 'pci0009:00/0009:00:00.0', { physfn: '../0009:00:00.0', iommu_group: '../x/90' });
+    put(host, 'pci0009:00/0009:00:01.0', { physfn: '../0009:00:02.0', iommu_group: '../x/91' });
+    put(host, 'pci0009:00/0009:00:02.0', { physfn: '../0009:00:01.0', iommu_group: '../x/91' });
+    const { devices, problems } = await scan(host, { deviceSpecs: specs({ vendor_id: '8086' }) });
+    expect(problems).toEqual([]);
+    expect(devices.filter(({ deviceType }) => deviceType === 'type-VF').map(({ address }) => address)).toEqual([
+      '0009:00:00.0',
+      '0009:00:01.0',
+      '0009:00:02.0',
+    ]);
+    const units = isolationUnits(devices.map((device) => ({ ...device, offered: device.offer !== null })));
+    for (const address of ['0009:00:00.0', '0009:00:01.0']) {
+      expect(units.get(address)?.blockedBy).toContain('together with its PF');
+    }
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('files that only others may read', async () => {
+    const host = await onDisk('small');
+    const nic = join(host.sysfs, 'devices/pci0000:00/0000:00:04.0/0000:01:00.0');
+    put(host, 'pci0009:00/0009:00:00.0');
+    for (const name of ['revision', 'net']) await chmod(join(nic, name), 0);
+    await chmod(join(host.sysfs, 'devices/pci0009:00/0009:00:00.0'), 0);
+    await chmod(host.directory, 0o755);
+    process.seteuid?.(65_534);
+    const { devices, problems } = await scan(host).finally(() => process.seteuid?.(0));
+    expect(devices).toHaveLength(8);
+    expect(problems.map(({ address, problem }) => `${address}: ${problem}`).sort()).toEqual([
+      '0000:01:00.0: net cannot be read: EACCES',
+      '0000:01:00.0: revision cannot be read: EACCES',
+      '0009:00:00.0: left out: its directory cannot be read: EACCES',
+    ]);
   });
 });
 

@@ -13,6 +13,7 @@ import {
 } from '../pci/device-spec/device-spec.js';
 import { asUnbound, isBridge, type OriginalState, type PciDevice, type ReportedDevice } from '../pci/device.js';
 import { fillInRedirects } from './acs-redirects.js';
+import type { ConstantAttributes } from './constant-attributes.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
 import { readHostFacts, type FactsSettings } from './host-facts.js';
 import { SerialNumbers } from './serial-numbers.js';
@@ -46,7 +47,7 @@ export interface HostScan {
  * is wrong with one device is a problem of that device. Links are read, never walked, because sysfs has cycles.
  *
  * @param originals devices that the agent holds bound: a whitelist entry by `driver` or `devname` goes on to match them
- * @param serials   what earlier scans learnt of serial numbers
+ * @param serials   what earlier scans learnt of serial numbers, and of what else does not change
  * @throws BerthError `sysfs.unreadable` when there is no `bus/pci/devices` to read
  */
 export async function scanHost(
@@ -55,7 +56,10 @@ export async function scanHost(
   serials = new SerialNumbers(),
 ): Promise<HostScan> {
   const problems: ScanProblem[] = [];
-  const read = await readDevices(settings.sysfsRoot, deviceNames(settings.sysfsRoot, problems), problems);
+  // in a recorded tree files are changed in place
+  const memory = settings.kernel === 'live' ? serials.constants : null;
+  memory?.beginScan();
+  const read = await readDevices(settings.sysfsRoot, deviceNames(settings.sysfsRoot, problems), problems, memory);
   const withRedirects = await fillInRedirects(settings.sysfsRoot, read);
   const { devices: found, problems: ofSerials } = await serials.fillIn(settings.sysfsRoot, withRedirects);
   const { facts, problems: ofHost } = await readHostFacts(settings);
@@ -87,11 +91,16 @@ function deviceNames(sysfsRoot: string, problems: ScanProblem[]): string[] {
   return names.slice(0, DEVICES_PER_HOST_MAX);
 }
 
-async function readDevices(sysfsRoot: string, names: readonly string[], problems: ScanProblem[]): Promise<PciDevice[]> {
+async function readDevices(
+  sysfsRoot: string,
+  names: readonly string[],
+  problems: ScanProblem[],
+  memory: ConstantAttributes | null,
+): Promise<PciDevice[]> {
   const devices: PciDevice[] = [];
   for (const [index, name] of names.entries()) {
     if (index > 0 && index % DEVICES_PER_TURN === 0) await nextTurn();
-    const reading = readDevice(sysfsRoot, name);
+    const reading = readDevice(sysfsRoot, name, memory);
     if (reading.device) devices.push(reading.device);
     problems.push(...reading.problems.map((problem) => ({ address: name.slice(0, 64), problem })));
   }
