@@ -7,6 +7,7 @@ import { reconcileInventory, type Reconciliation } from '../pci/reconcile-invent
 import type { Tx } from './database.js';
 import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
 import { jsonList } from './json-list.js';
+import { auditOverrides } from './protection-overrides.store.js';
 
 export type Absorbed =
   /** `staleEpoch`: a former life of the agent still speaks. */
@@ -77,6 +78,7 @@ export async function absorbReports(tx: Tx, reports: readonly AgentReport[]): Pr
     return newsOf(id, report, known.get(id) ?? []);
   });
   await updateHosts(tx, news);
+  await auditOverrides(tx, news);
   await writeDevices(tx, news);
   await moveStates(tx, news);
   await touchHosts(
