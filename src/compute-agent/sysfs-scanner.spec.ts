@@ -109,6 +109,32 @@ describe('recorded trees', () => {
     expect(problems).toEqual([]);
   });
 
+  it.each([
+    ['full', { state: 'on', units: 1 }],
+    ['noiommu', { state: 'none', units: 0 }],
+    ['host', { state: 'none', units: 0 }],
+  ])('%s: tells whether there is an IOMMU', async (tree, iommu) => {
+    expect((await scan(await onDisk(tree))).facts.iommu).toEqual(iommu);
+  });
+
+  it('tells an IOMMU that is off from none, and takes no group for one that vfio made up', async () => {
+    const host = await onDisk('noiommu');
+    const nic = '0000:01:00.0';
+    const group = join(host.sysfs, 'kernel/iommu_groups/0');
+    await mkdir(group, { recursive: true });
+    await writeFile(join(group, 'name'), 'vfio-noiommu\n');
+    const directory = join(host.sysfs, 'devices/pci0000:00/0000:00:04.0', nic);
+    await symlink(group, join(directory, 'iommu_group'));
+    await unlink(join(directory, 'driver'));
+    await symlink('../../../../bus/pci/drivers/vfio-pci', join(directory, 'driver'));
+    const without = await scan(host);
+    expect(without.facts.iommu).toEqual({ state: 'none', units: 0 });
+    expect(without.devices.find(({ address }) => address === nic)).toMatchObject({ driver: 'vfio-pci', iommuGroup: null });
+    await mkdir(join(host.sysfs, 'firmware/acpi/tables'), { recursive: true });
+    await writeFile(join(host.sysfs, 'firmware/acpi/tables/DMAR'), 'DMAR');
+    expect((await scan(host)).facts.iommu).toEqual({ state: 'off', units: 0 });
+  });
+
   it('tells NUMA cells, memory and kernel', async () => {
     const { facts } = await scan(await onDisk('full'));
     expect(facts).toMatchObject({ vcpus: 2, kernel: '6.1.0-56-amd64', kernel_kind: 'simulated', disk_gb: 0 });

@@ -19,6 +19,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { DEVICE_TYPES, type DeviceType } from '../pci/device.js';
+import { IOMMU_STATES, type IommuState } from '../pci/iommu-groups.js';
 import { PROTECTION_REASONS_MAX, PROTECTION_TEXT_MAX } from '../pci/protection.js';
 import { COMMANDS_PER_MESSAGE_MAX, HOST_NAME } from './routes.js';
 
@@ -142,6 +143,13 @@ export class WireCapabilities {
   cpu_features: string[];
 }
 
+/** Whether devices can be isolated at all. */
+export class WireIommu {
+  @IsIn(IOMMU_STATES) state: IommuState;
+  /** Remapping units that the kernel uses. */
+  @IsInt() @Min(0) @Max(1024) units: number;
+}
+
 export class WireResources {
   @IsInt() @Min(0) vcpus: number;
   @IsInt() @Min(0) memory_mb: number;
@@ -170,6 +178,8 @@ export class WireHostFacts {
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireCapabilities) capabilities?: WireCapabilities | null;
   /** Kept for the host itself. Agents up to 0.1 leave it out. */
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireResources) reserved?: WireResources | null;
+  /** Agents up to 0.1 leave it out. */
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireIommu) iommu?: WireIommu | null;
 }
 
 export class WirePool {
