@@ -19,7 +19,10 @@ export function addHostGroupsCommand(host: Command): void {
     .option('--state <state>', 'only such groups: viable, protected, blocked, not_offered, bridges')
     .option('--json', 'the answer as JSON', false)
     .action(async (name: string, { url, json, group, state }: GroupsOptions) => {
-      const query = new URLSearchParams({ ...(group !== undefined && { group }), ...(state !== undefined && { state }) });
+      const query = new URLSearchParams({
+        ...(group !== undefined && { group }),
+        ...(state !== undefined && { state }),
+      });
       const path = `/v1/hosts/${encodeURIComponent(name)}/iommu-groups?${query.toString()}`;
       process.exitCode = await tell(() => ask<HostGroups>(url, path), json, hostGroupsText);
     });

@@ -63,7 +63,9 @@ export function assertVfsIdle(
 }
 
 function notHeldYet(journal: Journal, claimId: string, devices: readonly PciDevice[]): PciDevice[] {
-  return devices.filter(({ address, driver }) => journal.holderOf(address)?.claimId !== claimId || driver !== VFIO_DRIVER);
+  return devices.filter(
+    ({ address, driver }) => journal.holderOf(address)?.claimId !== claimId || driver !== VFIO_DRIVER,
+  );
 }
 
 function deviceAsExpected(sysfsRoot: string, target: PrepareTarget): PciDevice {

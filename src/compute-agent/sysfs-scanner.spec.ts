@@ -129,7 +129,10 @@ describe('recorded trees', () => {
     await symlink('../../../../bus/pci/drivers/vfio-pci', join(directory, 'driver'));
     const without = await scan(host);
     expect(without.facts.iommu).toEqual({ state: 'none', units: 0 });
-    expect(without.devices.find(({ address }) => address === nic)).toMatchObject({ driver: 'vfio-pci', iommuGroup: null });
+    expect(without.devices.find(({ address }) => address === nic)).toMatchObject({
+      driver: 'vfio-pci',
+      iommuGroup: null,
+    });
     await mkdir(join(host.sysfs, 'firmware/acpi/tables'), { recursive: true });
     await writeFile(join(host.sysfs, 'firmware/acpi/tables/DMAR'), 'DMAR');
     expect((await scan(host)).facts.iommu).toEqual({ state: 'off', units: 0 });
@@ -217,22 +220,27 @@ describe('what is offered', () => {
     expect(devices.find((found) => found.classCode === '060400')?.notOffered).toContain('bridges');
   });
 
-  it.each(['small', 'full', 'accel', 'legacy'])('%s: keeps the NIC of the default route, unless told exactly', async (tree) => {
-    const host = await onDisk(tree);
-    const everything = { vendor_id: '*' };
-    const { devices } = await scan(host, { deviceSpecs: specs(everything) });
-    const kept = devices.filter((found) => found.protection);
-    const nic = kept.find(({ protection }) => protection?.reasons[0]?.code === 'default_route');
-    expect(nic?.netdevs).toEqual(['eth0']);
-    expect(nic?.notOffered).toContain(`protected (default_route): it carries the default route (eth0 → ${nic?.address});`);
-    expect(nic?.notOffered).toContain(`override_protection in a device_spec entry for exactly ${nic?.address}`);
-    expect(kept.every(({ offer, iommuGroup }) => offer === null && iommuGroup === nic?.iommuGroup)).toBe(true);
-    const override = { address: nic?.address, override_protection: true };
-    const again = await scan(host, { deviceSpecs: specs(everything, override) });
-    const lifted = again.devices.filter((found) => found.protection);
-    expect(lifted.map(({ address }) => address)).toEqual([nic?.address]);
-    expect(lifted[0]).toMatchObject({ offer: { entry: 0 }, notOffered: null, protection: { overridden: true } });
-  });
+  it.each(['small', 'full', 'accel', 'legacy'])(
+    '%s: keeps the NIC of the default route, unless told exactly',
+    async (tree) => {
+      const host = await onDisk(tree);
+      const everything = { vendor_id: '*' };
+      const { devices } = await scan(host, { deviceSpecs: specs(everything) });
+      const kept = devices.filter((found) => found.protection);
+      const nic = kept.find(({ protection }) => protection?.reasons[0]?.code === 'default_route');
+      expect(nic?.netdevs).toEqual(['eth0']);
+      expect(nic?.notOffered).toContain(
+        `protected (default_route): it carries the default route (eth0 → ${nic?.address});`,
+      );
+      expect(nic?.notOffered).toContain(`override_protection in a device_spec entry for exactly ${nic?.address}`);
+      expect(kept.every(({ offer, iommuGroup }) => offer === null && iommuGroup === nic?.iommuGroup)).toBe(true);
+      const override = { address: nic?.address, override_protection: true };
+      const again = await scan(host, { deviceSpecs: specs(everything, override) });
+      const lifted = again.devices.filter((found) => found.protection);
+      expect(lifted.map(({ address }) => address)).toEqual([nic?.address]);
+      expect(lifted[0]).toMatchObject({ offer: { entry: 0 }, notOffered: null, protection: { overridden: true } });
+    },
+  );
 
   it('keeps what shares an IOMMU group with what the host needs, and says which that is', async () => {
     const host = await onDisk('legacy');

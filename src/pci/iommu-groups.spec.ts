@@ -3,7 +3,13 @@ import { iommuGroups, iommuProblem } from './iommu-groups.js';
 import type { GroupDevice } from './iommu.js';
 
 function device(address: string, iommuGroup: number | null, more: Partial<GroupDevice> = {}): GroupDevice {
-  const plain = { classCode: '030000', driver: null, deviceType: 'type-PCI', parentAddress: null, offered: false } as const;
+  const plain = {
+    classCode: '030000',
+    driver: null,
+    deviceType: 'type-PCI',
+    parentAddress: null,
+    offered: false,
+  } as const;
   return { address, iommuGroup, ...plain, ...more };
 }
 
@@ -17,10 +23,20 @@ const BRIDGE = '0000:00:01.0';
 describe('the IOMMU groups of a host', () => {
   it.each<[string, GroupDevice[], string, string | null]>([
     ['a device alone', [device(A, 7, { offered: true })], 'viable', null],
-    ['two that are both offered', [device(A, 7, { offered: true }), device(B, 7, { offered: true, driver: 'x' })], 'viable', null],
+    [
+      'two that are both offered',
+      [device(A, 7, { offered: true }), device(B, 7, { offered: true, driver: 'x' })],
+      'viable',
+      null,
+    ],
     ['a companion with its driver', [device(A, 7, { offered: true }), device(B, 7, { driver: 'x' })], 'blocked', B],
     ['a member that the host needs', [device(A, 7), device(B, 7, kept('system_disk'))], 'protected', B],
-    ['that one named, not who goes along', [device(A, 7, kept('iommu_group')), device(B, 7, kept('swap'))], 'protected', B],
+    [
+      'that one named, not who goes along',
+      [device(A, 7, kept('iommu_group')), device(B, 7, kept('swap'))],
+      'protected',
+      B,
+    ],
     ['one that is given away all the same', [device(A, 7, { offered: true, ...kept('swap', true) })], 'viable', null],
     ['nothing that anybody offers', [device(A, 7, { driver: 'x' })], 'not_offered', null],
     ['nothing but bridges', [device(BRIDGE, 7, { classCode: '060400', driver: 'shpchp' })], 'bridges', null],

@@ -97,7 +97,9 @@ describe('isolation units', () => {
       member(GPU, { deviceType: 'type-PF' }),
       member(AUDIO, { deviceType: 'type-VF', parentAddress: GPU }),
     ]);
-    expect(units.get(AUDIO)?.blockedBy).toBe(`IOMMU group 25 holds the VF ${AUDIO} together with its PF ${GPU}; put the card into a slot whose ports have ACS, or offer one of the two`);
+    expect(units.get(AUDIO)?.blockedBy).toBe(
+      `IOMMU group 25 holds the VF ${AUDIO} together with its PF ${GPU}; put the card into a slot whose ports have ACS, or offer one of the two`,
+    );
   });
 
   it.each<[string, Partial<Member>, Partial<Member>]>([

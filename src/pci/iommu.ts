@@ -111,7 +111,11 @@ function vfWithItsPf(group: number, members: readonly GroupDevice[]): GroupBlock
   const vf = offered.find((member) => addresses.has(member.parentAddress));
   if (!vf) return null;
   const reason = `IOMMU group ${group} holds the VF ${vf.address} together with its PF ${vf.parentAddress}`;
-  return { address: vf.address, reason, remedy: 'put the card into a slot whose ports have ACS, or offer one of the two' };
+  return {
+    address: vf.address,
+    reason,
+    remedy: 'put the card into a slot whose ports have ACS, or offer one of the two',
+  };
 }
 
 function textOf({ reason, remedy }: GroupBlocker): string {

@@ -27,7 +27,9 @@ function route(address: string): ProtectionFinding {
 }
 
 function codes(protections: ReadonlyMap<string, Protection>): Record<string, string[]> {
-  return Object.fromEntries([...protections].map(([address, { reasons }]) => [address, reasons.map(({ code }) => code)]));
+  return Object.fromEntries(
+    [...protections].map(([address, { reasons }]) => [address, reasons.map(({ code }) => code)]),
+  );
 }
 
 const NOBODY = new Set<string>();
@@ -91,7 +93,10 @@ describe('an override', () => {
     const protections = protectDevices(devices, [route(NIC)], new Set([TWIN]));
     expect(protections.get(TWIN)).toMatchObject({ overridden: false, reasons: [{ code: 'iommu_group' }] });
     const both = protectDevices(devices, [route(NIC), route(TWIN)], new Set([TWIN]));
-    expect(both.get(TWIN)).toMatchObject({ overridden: false, reasons: [{ code: 'default_route' }, { code: 'iommu_group' }] });
+    expect(both.get(TWIN)).toMatchObject({
+      overridden: false,
+      reasons: [{ code: 'default_route' }, { code: 'iommu_group' }],
+    });
   });
 
   it('of a VF does not lift its PF; of the PF does, and leaves the VF protected', () => {
@@ -114,20 +119,18 @@ describe('an override', () => {
 
 describe('whatever is found', () => {
   const address = fc.integer({ min: 0, max: 7 }).map((n) => `0000:01:00.${n}`);
-  const host = fc
-    .uniqueArray(address, { minLength: 1, maxLength: 8 })
-    .chain((addresses) =>
-      fc.tuple(
-        ...addresses.map((own) =>
-          fc.record({
-            address: fc.constant(own),
-            iommuGroup: fc.option(fc.integer({ min: 0, max: 2 })),
-            parentAddress: fc.option(fc.constantFrom(...addresses)),
-            classCode: fc.constantFrom('020000', '060400'),
-          }),
-        ),
+  const host = fc.uniqueArray(address, { minLength: 1, maxLength: 8 }).chain((addresses) =>
+    fc.tuple(
+      ...addresses.map((own) =>
+        fc.record({
+          address: fc.constant(own),
+          iommuGroup: fc.option(fc.integer({ min: 0, max: 2 })),
+          parentAddress: fc.option(fc.constantFrom(...addresses)),
+          classCode: fc.constantFrom('020000', '060400'),
+        }),
       ),
-    );
+    ),
+  );
   const findings = fc.array(
     fc.record({
       address,
@@ -152,7 +155,9 @@ describe('whatever is found', () => {
         const few = [...protections.values()].every(({ reasons }) => reasons.length < PROTECTION_REASONS_MAX);
         if (few) {
           const present = found.filter((one) => devices.some((other) => other.address === one.address));
-          expect(protectDevices(reported, findingsIn(reported), later)).toEqual(protectDevices(devices, present, later));
+          expect(protectDevices(reported, findingsIn(reported), later)).toEqual(
+            protectDevices(devices, present, later),
+          );
         }
       }),
     );

@@ -143,7 +143,9 @@ function causeIn(
   return {
     code: 'iommu_group',
     text: clip(`shares IOMMU group ${device.iommuGroup} with ${cause.address}, which ${first?.text}`),
-    remedy: clip(`free ${cause.address}, put the card into a slot with an IOMMU group of its own, or ${override(cause.address)}`),
+    remedy: clip(
+      `free ${cause.address}, put the card into a slot with an IOMMU group of its own, or ${override(cause.address)}`,
+    ),
   };
 }
 

@@ -69,7 +69,9 @@ describe('what a host needs itself, over REST', () => {
 
   it('protects its IOMMU group; the others say what can become of them', async () => {
     const all = await groups();
-    expect(all.map(({ group }) => group)).toEqual([...new Set(devices.map((one) => one.iommu_group))].sort((a, b) => Number(a) - Number(b)));
+    expect(all.map(({ group }) => group)).toEqual(
+      [...new Set(devices.map((one) => one.iommu_group))].sort((a, b) => Number(a) - Number(b)),
+    );
     const [kept, ...more] = await groups('?state=protected');
     expect(more).toEqual([]);
     expect(kept).toMatchObject({
@@ -82,7 +84,12 @@ describe('what a host needs itself, over REST', () => {
     expect(await groups(`?group=${used?.group}`)).toEqual([used]);
     expect(await groups(`?group=${used?.group}&state=blocked`)).toEqual([]);
     const { body } = await api.http.get('/v1/hosts/small/iommu-groups').expect(200);
-    expect(body).toMatchObject({ host: 'small', left_out: 0, ungrouped_count: 0, iommu: { state: 'on', problem: null } });
+    expect(body).toMatchObject({
+      host: 'small',
+      left_out: 0,
+      ungrouped_count: 0,
+      iommu: { state: 'on', problem: null },
+    });
   });
 
   it('says that a host has no IOMMU', async () => {
@@ -108,7 +115,12 @@ describe('what a host needs itself, over REST', () => {
 
   it('is not offered by another whitelist either, unless that names exactly the address', async () => {
     const preview = async (...device_specs: object[]) =>
-      (await api.http.post(PREVIEW).send({ device_specs, hosts: ['small'] }).expect(200)).body.hosts[0];
+      (
+        await api.http
+          .post(PREVIEW)
+          .send({ device_specs, hosts: ['small'] })
+          .expect(200)
+      ).body.hosts[0];
     const all = await preview({ vendor_id: '*' });
     expect(all).toMatchObject({ added_count: 0, removed_count: 0, protected_count: 1 });
     expect(all.protected[0]).toMatchObject({
@@ -125,8 +137,10 @@ describe('what a host needs itself, over REST', () => {
   it('can be read at the command line', async () => {
     const run = (...args: string[]): Promise<string> =>
       new Promise((resolve, reject) =>
-        execFile(process.execPath, [PROGRAM, 'host', 'groups', ...args, '--url', new URL(api.http.get('/').url).origin], (error, stdout) =>
-          error ? reject(error) : resolve(stdout),
+        execFile(
+          process.execPath,
+          [PROGRAM, 'host', 'groups', ...args, '--url', new URL(api.http.get('/').url).origin],
+          (error, stdout) => (error ? reject(error) : resolve(stdout)),
         ),
       );
     const text = await run('small', '--state', 'protected');

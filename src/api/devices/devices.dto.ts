@@ -94,7 +94,11 @@ export class DeviceView {
   @ApiProperty({ type: OfferView, nullable: true }) readonly offer: OfferView | null;
   @ApiProperty({ type: String, nullable: true, description: 'Why the host does not offer it.' })
   readonly not_offered: string | null;
-  @ApiProperty({ type: ProtectionView, nullable: true, description: 'Why the host itself needs it; null: it does not.' })
+  @ApiProperty({
+    type: ProtectionView,
+    nullable: true,
+    description: 'Why the host itself needs it; null: it does not.',
+  })
   readonly protection: ProtectionView | null;
   @ApiProperty({
     type: String,

@@ -79,7 +79,10 @@ export class IommuGroupsView {
   @ApiProperty({ type: [IommuGroupView], description: 'By number.' }) readonly groups: readonly IommuGroupView[];
   @ApiProperty({ type: 'integer', description: 'Groups that match and are not shown, because they are too many.' })
   readonly left_out: number;
-  @ApiProperty({ type: 'integer', description: 'Devices without a group, bridges left out: they cannot be handed over.' })
+  @ApiProperty({
+    type: 'integer',
+    description: 'Devices without a group, bridges left out: they cannot be handed over.',
+  })
   readonly ungrouped_count: number;
 }
 

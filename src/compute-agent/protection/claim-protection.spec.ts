@@ -29,7 +29,11 @@ async function routeTo({ disk }: BinderWorld, name: string): Promise<void> {
   await writeFile(join(disk.proc, 'net/route'), `${name}\t00000000\t0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n`);
 }
 
-function withNetdev(world: BinderWorld, wanted: (device: PciDevice) => boolean, addresses: readonly string[]): PciDevice {
+function withNetdev(
+  world: BinderWorld,
+  wanted: (device: PciDevice) => boolean,
+  addresses: readonly string[],
+): PciDevice {
   const devices = addresses.flatMap((address) => readDevice(world.disk.sysfs, address).device ?? []);
   const found = devices.find((device) => device.netdevs.length > 0 && wanted(device));
   if (!found) throw new Error('the host has no such NIC');

@@ -31,7 +31,10 @@ export function assertUnprotected(sysfsRoot: string, source: ProtectionSource, d
   for (const { address } of devices) {
     const protection = protections.get(address);
     if (!protection || protection.overridden) continue;
-    throw new BindingError('device.protected', `${address} is ${protectionText(protection)}`, { address, step: 'check' });
+    throw new BindingError('device.protected', `${address} is ${protectionText(protection)}`, {
+      address,
+      step: 'check',
+    });
   }
 }
 

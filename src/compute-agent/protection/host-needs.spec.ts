@@ -25,7 +25,8 @@ async function aHost(): Promise<NeededHost> {
 
 function texts(host: NeededHost, displays: readonly string[] = [], broker: string | null = null): string[] {
   const { findings } = readHostNeeds(host.settings, displays, broker);
-  for (const { address, text } of findings) expect(text.endsWith(`${address})`) || text.includes('boot_vga')).toBe(true);
+  for (const { address, text } of findings)
+    expect(text.endsWith(`${address})`) || text.includes('boot_vga')).toBe(true);
   return findings.map(({ code, text }) => `${code}: ${text}`);
 }
 
@@ -40,7 +41,12 @@ describe('the NICs of the default routes', () => {
     ['an interface itself', (host) => host.routes(['eth0', ALL, ALL]), [`${ROUTE} (eth0 → 0000:01:00.0)`]],
     [
       'a bond, both its slaves',
-      (host) => host.netdev('bond0').stack('bond0', 'eth0', 'slave').stack('bond0', 'eth1', 'slave').routes(['bond0', ALL, ALL]),
+      (host) =>
+        host
+          .netdev('bond0')
+          .stack('bond0', 'eth0', 'slave')
+          .stack('bond0', 'eth1', 'slave')
+          .routes(['bond0', ALL, ALL]),
       [`${ROUTE} (bond0 → eth0 → 0000:01:00.0)`, `${ROUTE} (bond0 → eth1 → 0000:01:00.1)`],
     ],
     [
@@ -127,8 +133,7 @@ describe('the NICs of the default routes', () => {
     ],
     [
       "process 1's network before the agent's own",
-      (host) =>
-        host.file('proc/1/net/route', `Iface\tDestination\neth1\t${ALL}\t0\t0003\t0\t0\t0\t${ALL}\t0\t0\t0\n`),
+      (host) => host.file('proc/1/net/route', `Iface\tDestination\neth1\t${ALL}\t0\t0003\t0\t0\t0\t${ALL}\t0\t0\t0\n`),
       [`${ROUTE} (eth1 → 0000:01:00.1)`],
     ],
     [
@@ -145,7 +150,9 @@ describe('the NICs of the default routes', () => {
   it('are not told by a tunnel, which is a problem that is told', async () => {
     const host = (await aHost()).netdev('wg0').routes(['wg0', ALL, ALL]);
     expect(texts(host)).toEqual([]);
-    expect(problems(host)).toEqual([expect.stringMatching(/^wg0 carries the default route, and leads to no PCI device/)]);
+    expect(problems(host)).toEqual([
+      expect.stringMatching(/^wg0 carries the default route, and leads to no PCI device/),
+    ]);
   });
 
   it('are a virtio card and a USB controller as well', async () => {
@@ -158,12 +165,15 @@ describe('the NICs of the default routes', () => {
 });
 
 describe("the NIC of the agent's connection to the broker", () => {
-  const [name, own] = Object.entries(networkInterfaces()).find(([, all]) => all?.some(({ internal }) => !internal)) ?? [];
+  const [name, own] =
+    Object.entries(networkInterfaces()).find(([, all]) => all?.some(({ internal }) => !internal)) ?? [];
   const address = own?.find(({ internal }) => !internal)?.address;
 
   it.runIf(address)('is the one with the address, however it is written', async () => {
     const host = (await aHost()).netdev(name as string, NIC_A);
-    const expected = [`broker_connection: carries the agent's connection to the message broker (${name} → 0000:01:00.0)`];
+    const expected = [
+      `broker_connection: carries the agent's connection to the message broker (${name} → 0000:01:00.0)`,
+    ];
     expect(texts(host, [], address)).toEqual(expected);
     if (address?.includes('.')) expect(texts(host, [], `::ffff:${address}`)).toEqual(expected);
     const recorded = { ...host.settings, kernel: 'simulated' as const };
@@ -379,7 +389,8 @@ describe('a host that is broken, or means ill', () => {
     const host = (await aHost()).disk('sda', '8:0', SAS).netdev('br0').routes(['br0', ALL, ALL]);
     const lines = Array.from({ length: 100_000 }, (_, at) => ['0:7', `/c/${at}`, 'overlay', `o${at}`] as const);
     host.mounts(['8:0', '/', 'ext4', '/dev/sda'], ...lines);
-    for (let at = 0; at < 1000; at++) host.disk(`sd_${at}`, `65:${at}`, `virtual/block`).netdev(`v${at}`).stack('br0', `v${at}`);
+    for (let at = 0; at < 1000; at++)
+      host.disk(`sd_${at}`, `65:${at}`, `virtual/block`).netdev(`v${at}`).stack('br0', `v${at}`);
     const began = performance.now();
     const found = readHostNeeds(host.settings, [], null);
     expect(found.findings.map(({ text }) => text)).toEqual(['holds / (sda → 0000:81:00.0)']);

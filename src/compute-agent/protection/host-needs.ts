@@ -76,7 +76,11 @@ function carriers(
 
 /** The machine's own interfaces with this address; none for loopback. */
 function interfacesWith(address: string): string[] {
-  const plain = (text: string): string => text.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '').toLowerCase();
+  const plain = (text: string): string =>
+    text
+      .replace(/%.*$/, '')
+      .replace(/^::ffff:(?=\d+\.)/i, '')
+      .toLowerCase();
   return Object.entries(networkInterfaces()).flatMap(([name, addresses]) => {
     const has = addresses?.some((own) => !own.internal && plain(own.address) === plain(address));
     const base = name.replace(/:.*$/, ''); // `eth0:1` is an alias
@@ -103,7 +107,8 @@ function disks({ sysfsRoot, procRoot, kernel }: NeedsSettings): HostNeeds {
     const text = `has a disk in use (${way([...holders.slice(0, 1), disk.name, disk.address])})`;
     found.set(disk.address, { address: disk.address, code: 'disk_in_use', text });
   }
-  const blind = known || kernel === 'simulated' ? [] : ['the mounts of the host cannot be read: its disks cannot be protected'];
+  const blind =
+    known || kernel === 'simulated' ? [] : ['the mounts of the host cannot be read: its disks cannot be protected'];
   return { findings: [...found.values()], problems: [...problems, ...blind] };
 }
 

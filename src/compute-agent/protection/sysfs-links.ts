@@ -31,7 +31,9 @@ export function functionAbove(sysfsRoot: string, directory: string): Address | n
 /** The names in a directory, sorted; none when it cannot be read. */
 export function namesIn(...path: readonly string[]): string[] {
   try {
-    return readdirSync(join(...path)).sort().slice(0, NAMES_MAX);
+    return readdirSync(join(...path))
+      .sort()
+      .slice(0, NAMES_MAX);
   } catch {
     return [];
   }

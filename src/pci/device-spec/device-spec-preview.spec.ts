@@ -66,7 +66,14 @@ describe('what another whitelist would make of a host', () => {
     const idle = { ...NIC, offer: null, notOffered: 'no entry' };
     const { added } = preview([{ vendor_id: '8086', trusted: true }], [idle]);
     expect(added).toEqual([
-      { device: idle, holder: null, before: null, after: { ...OFFER, tags: { trusted: 'true' } }, reason: '', protection: [] },
+      {
+        device: idle,
+        holder: null,
+        before: null,
+        after: { ...OFFER, tags: { trusted: 'true' } },
+        reason: '',
+        protection: [],
+      },
     ]);
   });
 

@@ -377,7 +377,12 @@ describe('an override of protections', () => {
     const nova = (entry: object) => parse(entry, { freeTags: [], dialect: 'nova' });
     const told = { override_protection: 'true' };
     expect([...overriddenAddresses(nova({ ...told, address: '0000:81:00.0' }))]).toEqual(['0000:81:00.0']);
-    for (const wide of [{ address: '0000:81:00.*' }, { address: '*:81:00.0' }, { vendor_id: '8086' }, { devname: 'eth0' }]) {
+    for (const wide of [
+      { address: '0000:81:00.*' },
+      { address: '*:81:00.0' },
+      { vendor_id: '8086' },
+      { devname: 'eth0' },
+    ]) {
       expect([...overriddenAddresses(nova({ ...told, ...wide }))]).toEqual([]);
     }
   });
