@@ -67,6 +67,7 @@ export const ERROR_CODES = {
   'device.missing': 'The device is not on this host.',
   'device.changed': 'The device at this address is another one than expected.',
   'binding.failed': 'The kernel refused to bind the device.',
+  'device.protected': 'The host itself needs the device.',
   'binding.refused': 'The agent refuses to touch the device.',
   'claim.released': 'The claim was released before.',
   'command.stale': 'The command was meant for a former installation of the host.',

@@ -73,7 +73,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     deviceSpecs: settings.deviceSpecs,
     state: options.configuration ?? null,
   };
-  const eyes = { serials: new SerialNumbers(), whitelistLog: new WhitelistLog(host, log) };
+  const brokerAddress = lastKnown(() => bus.localAddress());
+  const eyes = { brokerAddress, serials: new SerialNumbers(), whitelistLog: new WhitelistLog(host, log) };
   const reporter = new Reporter({
     host,
     epoch,
@@ -90,7 +91,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     epoch,
     readOnly: settings.readOnly,
     bus,
-    binder: { sysfsRoot: settings.sysfsRoot, write: kernelOf(settings), journal, log },
+    binder: {
+      ...{ sysfsRoot: settings.sysfsRoot, write: kernelOf(settings), journal, log },
+      protection: { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs },
+    },
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
     lookAgain: () => reporter.lookAgain(),
@@ -136,14 +140,27 @@ function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog):
   };
 }
 
+interface Eyes {
+  readonly serials: SerialNumbers;
+  readonly whitelistLog: WhitelistLog;
+  readonly brokerAddress: () => string | null;
+}
+
+/** A NIC does not lose its protection because the broker is away. */
+function lastKnown(ask: () => string | null): () => string | null {
+  let known: string | null = null;
+  return () => (known = ask() ?? known);
+}
+
 /** One whitelist and its state for the whole of a scan, also when they change before it ends. */
 async function configuredScan(
   settings: AgentSettings,
   { deviceSpecs, state }: AgentConfiguration,
   journal: Journal,
-  { serials, whitelistLog }: { readonly serials: SerialNumbers; readonly whitelistLog: WhitelistLog },
+  { serials, whitelistLog, brokerAddress }: Eyes,
 ): Promise<HostScan> {
-  const scan = await scanHost({ ...settings, deviceSpecs }, journal.originals(), serials);
+  const looking = { ...settings, deviceSpecs, brokerAddress: brokerAddress() };
+  const scan = await scanHost(looking, journal.originals(), serials);
   whitelistLog.tell(deviceSpecs, scan.devices);
   return state === null ? scan : { ...scan, facts: { ...scan.facts, configuration: wireConfiguration(state) } };
 }

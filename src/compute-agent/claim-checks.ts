@@ -7,6 +7,7 @@ import { isolationUnits } from '../pci/iommu.js';
 import { BindingError } from './binding-error.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
 import type { Journal } from './journal.js';
+import { assertUnprotected, type ProtectionSource } from './protection/claim-protection.js';
 import { listNames, readLinkName } from './sysfs-read.js';
 
 export const VFIO_DRIVER = 'vfio-pci';
@@ -15,15 +16,16 @@ export const VFIO_DRIVER = 'vfio-pci';
  * Everything that can be known before the first write: a claim that fails here has changed nothing.
  *
  * @returns the devices as they are now, in the order of the targets
- * @throws BindingError `device.missing`, `device.changed`, `binding.refused`, `binding.failed`, at step `check`; at
+ * @throws BindingError `device.missing`, `device.changed`, `device.protected`, `binding.refused`, `binding.failed`, at step `check`; at
  *   `sriov_numvfs` for a VF that somebody else uses
  */
 export function checkClaim(
-  host: { readonly sysfsRoot: string; readonly journal: Journal },
+  host: { readonly sysfsRoot: string; readonly journal: Journal; readonly protection?: ProtectionSource },
   claimId: string,
   targets: readonly PrepareTarget[],
 ): PciDevice[] {
   const devices = targets.map((target) => deviceAsExpected(host.sysfsRoot, target));
+  if (host.protection) assertUnprotected(host.sysfsRoot, host.protection, notHeldYet(host.journal, claimId, devices));
   for (const device of devices) {
     assertPassable(device);
     assertNotHeld(host.journal, claimId, device.address);
@@ -58,6 +60,12 @@ export function assertVfsIdle(
     const { address } = device;
     throw new BindingError('binding.refused', `${address}: ${what}`, { address, step: 'sriov_numvfs' });
   }
+}
+
+function notHeldYet(journal: Journal, claimId: string, devices: readonly PciDevice[]): PciDevice[] {
+  return devices.filter(
+    ({ address, driver }) => journal.holderOf(address)?.claimId !== claimId || driver !== VFIO_DRIVER,
+  );
 }
 
 function deviceAsExpected(sysfsRoot: string, target: PrepareTarget): PciDevice {

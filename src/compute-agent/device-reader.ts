@@ -4,6 +4,7 @@ import { BerthError } from '../errors.js';
 import { normalizeAddress, type Address } from '../pci/address.js';
 import type { DeviceType, PcieLink, PciDevice } from '../pci/device.js';
 import { constantReading, type ConstantAttributes } from './constant-attributes.js';
+import { isMadeUp } from './iommu-facts.js';
 import { errnoOf, listNames, readLinkName, readText, type Reading } from './sysfs-read.js';
 
 /** Of `bus/pci/devices`, relative to a sysfs root. */
@@ -175,6 +176,9 @@ function numaNodeOf(from: DeviceDir): number | null {
 
 function iommuGroupOf(from: DeviceDir): number | null {
   const name = linkName(from, 'iommu_group');
+  const isOfVfio = readLinkName(join(from.dir, 'driver'));
+  // without an IOMMU, vfio can be told to make up groups for what it drives
+  if (isOfVfio.kind === 'text' && /vfio/.test(isOfVfio.text) && isMadeUp(join(from.dir, 'iommu_group'))) return null;
   return name === null ? null : integer(from, 'iommu_group', name, IOMMU_GROUP_MAX);
 }
 

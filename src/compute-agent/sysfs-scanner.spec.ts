@@ -11,10 +11,10 @@ import { eightGpuHost, sriovNicHost, temporaryHost, type HostOnDisk } from '../.
 import { DEVICES_PER_HOST_MAX } from '../messages/bodies.js';
 import { contentHash } from '../messages/content-hash.js';
 import { decodeEnvelope, encodeEnvelope, envelope } from '../messages/envelope.js';
-import { toWireDevice } from '../messages/wire-device.js';
+import { fromWireDevice, toWireDevice } from '../messages/wire-device.js';
 import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
-import type { PciDevice } from '../pci/device.js';
-import { isolationUnits } from '../pci/iommu.js';
+import { isBridge, type PciDevice } from '../pci/device.js';
+import { inGroups, isolationUnits } from '../pci/iommu.js';
 import * as cards from '../recorded-hosts/cards.js';
 import { bridge, device, type HostDescription } from '../recorded-hosts/description.js';
 import { scanHost, type HostScan, type ScanSettings } from './sysfs-scanner.js';
@@ -113,6 +113,35 @@ describe('recorded trees', () => {
     expect(problems).toEqual([]);
   });
 
+  it.each([
+    ['full', { state: 'on', units: 1 }],
+    ['noiommu', { state: 'none', units: 0 }],
+    ['host', { state: 'none', units: 0 }],
+  ])('%s: tells whether there is an IOMMU', async (tree, iommu) => {
+    expect((await scan(await onDisk(tree))).facts.iommu).toEqual(iommu);
+  });
+
+  it('tells an IOMMU that is off from none, and takes no group for one that vfio made up', async () => {
+    const host = await onDisk('noiommu');
+    const nic = '0000:01:00.0';
+    const group = join(host.sysfs, 'kernel/iommu_groups/0');
+    await mkdir(group, { recursive: true });
+    await writeFile(join(group, 'name'), 'vfio-noiommu\n');
+    const directory = join(host.sysfs, 'devices/pci0000:00/0000:00:04.0', nic);
+    await symlink(group, join(directory, 'iommu_group'));
+    await unlink(join(directory, 'driver'));
+    await symlink('../../../../bus/pci/drivers/vfio-pci', join(directory, 'driver'));
+    const without = await scan(host);
+    expect(without.facts.iommu).toEqual({ state: 'none', units: 0 });
+    expect(without.devices.find(({ address }) => address === nic)).toMatchObject({
+      driver: 'vfio-pci',
+      iommuGroup: null,
+    });
+    await mkdir(join(host.sysfs, 'firmware/acpi/tables'), { recursive: true });
+    await writeFile(join(host.sysfs, 'firmware/acpi/tables/DMAR'), 'DMAR');
+    expect((await scan(host)).facts.iommu).toEqual({ state: 'off', units: 0 });
+  });
+
   it('tells NUMA cells, memory and kernel', async () => {
     const { facts } = await scan(await onDisk('full'));
     expect(facts).toMatchObject({ vcpus: 2, kernel: '6.1.0-56-amd64', kernel_kind: 'simulated', disk_gb: 0 });
@@ -193,6 +222,53 @@ describe('what is offered', () => {
     expect(offered).toHaveLength(8);
     expect(offered.every((found) => found.notOffered === null && found.offer?.entry === 0)).toBe(true);
     expect(devices.find((found) => found.classCode === '060400')?.notOffered).toContain('bridges');
+  });
+
+  it.each(['small', 'full', 'accel', 'legacy'])(
+    '%s: keeps the NIC of the default route, unless told exactly',
+    async (tree) => {
+      const host = await onDisk(tree);
+      const everything = { vendor_id: '*' };
+      const { devices } = await scan(host, { deviceSpecs: specs(everything) });
+      const kept = devices.filter((found) => found.protection);
+      const nic = kept.find(({ protection }) => protection?.reasons[0]?.code === 'default_route');
+      expect(nic?.netdevs).toEqual(['eth0']);
+      expect(nic?.notOffered).toContain(
+        `protected (default_route): it carries the default route (eth0 → ${nic?.address});`,
+      );
+      expect(nic?.notOffered).toContain(`override_protection in a device_spec entry for exactly ${nic?.address}`);
+      expect(kept.every(({ offer, iommuGroup }) => offer === null && iommuGroup === nic?.iommuGroup)).toBe(true);
+      const override = { address: nic?.address, override_protection: true };
+      const again = await scan(host, { deviceSpecs: specs(everything, override) });
+      const lifted = again.devices.filter((found) => found.protection);
+      expect(lifted.map(({ address }) => address)).toEqual([nic?.address]);
+      expect(lifted[0]).toMatchObject({ offer: { entry: 0 }, notOffered: null, protection: { overridden: true } });
+    },
+  );
+
+  it('keeps what shares an IOMMU group with what the host needs, and says which that is', async () => {
+    const host = await onDisk('legacy');
+    const all = { deviceSpecs: specs({ vendor_id: '*' }) };
+    const { devices } = await scan(host, all);
+    const endpoints = devices.filter(({ classCode, netdevs }) => !isBridge({ classCode }) && !netdevs.includes('eth0'));
+    const shared = [...inGroups(endpoints).groups.values()].find(({ length }) => length > 1);
+    const [one, other] = shared ?? [];
+    const path = join(host.sysfs, 'devices', ...(one?.pciePath ?? []), one?.address ?? '');
+    const name = one?.netdevs[0] ?? 'eth9';
+    await rm(join(host.sysfs, 'class/net', name), { force: true });
+    await symlink(join(path, 'net', name), join(host.sysfs, 'class/net', name));
+    const line = `${name}\t00000000\t0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n`;
+    await writeFile(join(host.proc, 'net/route'), line);
+    const after = await scan(host, all);
+    const sibling = after.devices.find(({ address }) => address === other?.address);
+    expect(sibling?.notOffered).toContain(
+      `protected (iommu_group): it shares IOMMU group ${one?.iommuGroup} with ${one?.address}, which carries the default route`,
+    );
+    const content = { facts: after.facts, devices: after.devices.map(toWireDevice) };
+    const hash = contentHash(content);
+    const message = envelope('agent.report', { host: 'a', epoch: 1, sequence: 1, hash, ...content, pools: [] });
+    expect(decodeEnvelope(encodeEnvelope(message, 1e7), 1e7).body).toEqual(message.body);
+    expect(after.devices.map(toWireDevice).map(fromWireDevice)).toEqual(after.devices);
   });
 
   it('offers nothing of a host it only looks at, and says so', async () => {

@@ -8,13 +8,23 @@ import {
   checkOnHost,
   hostContext,
   offerDevice,
+  overriddenAddresses,
   type DeviceSpec,
   type HostContext,
 } from '../pci/device-spec/device-spec.js';
-import { asUnbound, isBridge, type OriginalState, type PciDevice, type ReportedDevice } from '../pci/device.js';
+import {
+  asUnbound,
+  isBridge,
+  type OriginalState,
+  type PciDevice,
+  type Protection,
+  type ReportedDevice,
+} from '../pci/device.js';
+import { protectDevices, withoutProtected } from '../pci/protection.js';
 import { fillInRedirects } from './acs-redirects.js';
 import type { ConstantAttributes } from './constant-attributes.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
+import { displaysIn, readHostNeeds } from './protection/host-needs.js';
 import { readHostFacts, type FactsSettings } from './host-facts.js';
 import { SerialNumbers } from './serial-numbers.js';
 import { errnoOf } from './sysfs-read.js';
@@ -26,6 +36,8 @@ const NOT_OFFERED_LENGTH_MAX = 500;
 
 export interface ScanSettings extends FactsSettings {
   readonly deviceSpecs: readonly DeviceSpec[];
+  /** The local end of the agent's connection to the message broker; null or left out: not known. */
+  readonly brokerAddress?: string | null;
 }
 
 export interface ScanProblem {
@@ -65,9 +77,16 @@ export async function scanHost(
   const { facts, problems: ofHost } = await readHostFacts(settings);
   problems.push(...ofSerials, ...ofHost.map((problem) => ({ address: null, problem })));
   const known = found.map((device) => withOriginal(device, originals.get(device.address)));
+  const needs = readHostNeeds(settings, displaysIn(found), settings.brokerAddress ?? null);
+  problems.push(...needs.problems.map((problem) => ({ address: null, problem })));
+  const protections = protectDevices(found, needs.findings, overriddenAddresses(settings.deviceSpecs));
   const context = hostContext(known.map(asUnbound));
   checkOnHost(settings.deviceSpecs, context);
-  const devices = known.map((device) => ({ ...device, ...offered(settings, asUnbound(device), context) }));
+  const devices = known.map((device) => {
+    const protection = protections.get(device.address);
+    const offer = offered(settings, asUnbound(device), context, protection);
+    return { ...device, ...offer, ...(protection && { protection }) };
+  });
   return { facts, devices, problems };
 }
 
@@ -118,8 +137,9 @@ function offered(
   settings: ScanSettings,
   device: PciDevice,
   context: HostContext,
+  protection: Protection | undefined,
 ): Pick<ReportedDevice, 'offer' | 'notOffered'> {
   if (settings.readOnly && !isBridge(device)) return { offer: null, notOffered: READ_ONLY_REASON };
-  const answer = offerDevice(settings.deviceSpecs, device, context);
+  const answer = withoutProtected(offerDevice(settings.deviceSpecs, device, context), protection);
   return { offer: answer.offer, notOffered: answer.notOffered?.slice(0, NOT_OFFERED_LENGTH_MAX) ?? null };
 }

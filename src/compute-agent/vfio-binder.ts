@@ -10,6 +10,7 @@ import { PCI_DEVICES, readDevice } from './device-reader.js';
 import type { ClaimRecord, DeviceRecord } from './journal-state.js';
 import type { Journal } from './journal.js';
 import type { SysfsWrite } from './kernel.js';
+import type { ProtectionSource } from './protection/claim-protection.js';
 import { errnoOf, readLinkName, readText } from './sysfs-read.js';
 import { removeVfs, restoreVfs } from './vfio-binder-sriov.js';
 
@@ -18,6 +19,8 @@ export interface BinderHost {
   readonly write: SysfsWrite;
   readonly journal: Journal;
   readonly log: AgentLog;
+  /** Left out: what the host itself needs is not looked for before binding. */
+  readonly protection?: ProtectionSource;
 }
 
 export interface PrepareOrder {

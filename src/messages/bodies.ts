@@ -19,6 +19,8 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { DEVICE_TYPES, type DeviceType } from '../pci/device.js';
+import { IOMMU_STATES, type IommuState } from '../pci/iommu-groups.js';
+import { PROTECTION_REASONS_MAX, PROTECTION_TEXT_MAX } from '../pci/protection.js';
 import { COMMANDS_PER_MESSAGE_MAX, HOST_NAME } from './routes.js';
 
 /** The most PCI functions one host may report (64 SR-IOV ports with 256 VFs each). */
@@ -65,6 +67,23 @@ export class WireOriginal {
   @IsArray() @ArrayMaxSize(64) @IsString({ each: true }) @MaxLength(64, { each: true }) netdevs: string[];
 }
 
+export class WireProtectionReason {
+  /** One of `ProtectionCode`, or one of a newer agent. */
+  @IsString() @MaxLength(64) code: string;
+  @IsString() @MaxLength(PROTECTION_TEXT_MAX) text: string;
+  @IsString() @MaxLength(PROTECTION_TEXT_MAX) remedy: string;
+}
+
+/** Of a device that the host itself needs. */
+export class WireProtection {
+  @IsArray()
+  @ArrayMaxSize(PROTECTION_REASONS_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => WireProtectionReason)
+  reasons: WireProtectionReason[];
+  @IsBoolean() overridden: boolean;
+}
+
 /** One PCI function as it travels; `wire-device.ts` turns it into a `ReportedDevice` and back. */
 export class WireDevice {
   @Matches(ADDRESS) address: string;
@@ -91,6 +110,8 @@ export class WireDevice {
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireOriginal) original?: WireOriginal | null;
   @Nullable() @IsObject() @ValidateNested() @Type(() => WireOffer) offer: WireOffer | null;
   @Nullable() @IsString() @MaxLength(500) not_offered: string | null;
+  /** Left out: nothing protects it, or the agent is older than protections. */
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireProtection) protection?: WireProtection | null;
 }
 
 export class WireNumaCell {
@@ -122,6 +143,13 @@ export class WireCapabilities {
   cpu_features: string[];
 }
 
+/** Whether devices can be isolated at all. */
+export class WireIommu {
+  @IsIn(IOMMU_STATES) state: IommuState;
+  /** Remapping units that the kernel uses. */
+  @IsInt() @Min(0) @Max(1024) units: number;
+}
+
 export class WireResources {
   @IsInt() @Min(0) vcpus: number;
   @IsInt() @Min(0) memory_mb: number;
@@ -150,6 +178,8 @@ export class WireHostFacts {
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireCapabilities) capabilities?: WireCapabilities | null;
   /** Kept for the host itself. Agents up to 0.1 leave it out. */
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireResources) reserved?: WireResources | null;
+  /** Agents up to 0.1 leave it out. */
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireIommu) iommu?: WireIommu | null;
 }
 
 export class WirePool {

@@ -1,6 +1,6 @@
 import { BerthError } from '../errors.js';
-import type { ReportedDevice, Tags } from '../pci/device.js';
-import type { WireDevice } from './bodies.js';
+import type { Protection, ReportedDevice, Tags } from '../pci/device.js';
+import type { WireDevice, WireProtection } from './bodies.js';
 
 const TAGS_MAX = 64;
 const TAG_TEXT_MAX = 255;
@@ -40,6 +40,7 @@ export function toWireDevice(device: ReportedDevice): WireDevice {
       traits: [...device.offer.traits],
     },
     not_offered: device.notOffered,
+    ...(device.protection && { protection: protectionCopy(device.protection) }),
   };
 }
 
@@ -82,7 +83,13 @@ export function fromWireDevice(wire: WireDevice): ReportedDevice {
       traits: wire.offer.traits,
     },
     notOffered: wire.not_offered,
+    ...(wire.protection && { protection: protectionCopy(wire.protection) }),
   };
+}
+
+/** Alike on both sides. */
+function protectionCopy({ reasons, overridden }: Protection): WireProtection {
+  return { reasons: reasons.map(({ code, text, remedy }) => ({ code, text, remedy })), overridden };
 }
 
 function checkedTags(tags: Record<string, unknown>, address: string): Tags {

@@ -68,6 +68,23 @@ export interface OriginalState {
   readonly netdevs: readonly string[];
 }
 
+/** Why the host cannot spare a device. */
+export interface ProtectionReason {
+  /** A `ProtectionCode` of `protection.ts`; a newer agent may say another. */
+  readonly code: string;
+  /** Goes on after "it": `carries the default route (bond0 → eth0 → 0000:01:00.0)`. */
+  readonly text: string;
+  readonly remedy: string;
+}
+
+/** What keeps a device with its host. A device that nothing keeps has none. */
+export interface Protection {
+  /** At least one, the weightiest first. */
+  readonly reasons: readonly ProtectionReason[];
+  /** Whether a device_spec entry for exactly this address says to give it away all the same. */
+  readonly overridden: boolean;
+}
+
 /** A device and whether the host offers it: the unit of a report. */
 export interface ReportedDevice extends PciDevice {
   /** Of a device that the agent holds bound. */
@@ -75,6 +92,8 @@ export interface ReportedDevice extends PciDevice {
   /** null when the device is not offered; then `notOffered` says why. */
   readonly offer: Offer | null;
   readonly notOffered: string | null;
+  /** Of a device that the host itself needs. */
+  readonly protection?: Protection;
 }
 
 /** The device as it was before the agent bound it. */

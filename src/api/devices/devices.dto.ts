@@ -56,6 +56,20 @@ export class OfferView {
   @ApiProperty({ type: [String] }) readonly traits: readonly string[];
 }
 
+export class ProtectionReasonView {
+  @ApiProperty({ type: String, example: 'default_route' }) readonly code: string;
+  @ApiProperty({ type: String, example: 'carries the default route (bond0 → eth0 → 0000:01:00.0)' })
+  readonly text: string;
+  @ApiProperty({ type: String }) readonly remedy: string;
+}
+
+export class ProtectionView {
+  @ApiProperty({ type: [ProtectionReasonView], description: 'The weightiest first.' })
+  readonly reasons: readonly ProtectionReasonView[];
+  @ApiProperty({ type: Boolean, description: 'A device_spec entry for exactly this address offers it all the same.' })
+  readonly overridden: boolean;
+}
+
 export class OwnerView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly server_id: string;
   @ApiProperty({ type: String }) readonly server_name: string;
@@ -80,6 +94,12 @@ export class DeviceView {
   @ApiProperty({ type: OfferView, nullable: true }) readonly offer: OfferView | null;
   @ApiProperty({ type: String, nullable: true, description: 'Why the host does not offer it.' })
   readonly not_offered: string | null;
+  @ApiProperty({
+    type: ProtectionView,
+    nullable: true,
+    description: 'Why the host itself needs it; null: it does not.',
+  })
+  readonly protection: ProtectionView | null;
   @ApiProperty({
     type: String,
     format: 'date-time',
@@ -153,5 +173,6 @@ function ownerView({ server_id, server_name, alias, port }: DeviceRow): OwnerVie
 
 function factsView(facts: WireDevice): Omit<Required<WireDevice>, 'address' | 'original'> {
   const { address: _address, original: _original, ...shown } = facts;
-  return { ...shown, serial_number: facts.serial_number ?? null, acs_redirect: facts.acs_redirect ?? null };
+  const { serial_number = null, acs_redirect = null, protection = null } = facts;
+  return { ...shown, serial_number, acs_redirect, protection };
 }

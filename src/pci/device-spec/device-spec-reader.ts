@@ -1,8 +1,8 @@
 import { BerthError } from '../../errors.js';
-import { readAddressPattern } from './device-spec-address.js';
+import { readAddressPattern, singleAddress } from './device-spec-address.js';
 import * as fields from './device-spec-fields.js';
 import type { Path, Where } from './device-spec-fields.js';
-import type { DeviceSpec } from './device-spec.js';
+import { OVERRIDE_KEY, type DeviceSpec } from './device-spec.js';
 import type { Tags } from '../device.js';
 import type { Dialect } from '../dialect.js';
 import { parseNovaDeviceSpec } from '../nova/nova-device-spec.js';
@@ -38,6 +38,7 @@ const KEYS: ReadonlyMap<string, KeyReader> = new Map<string, KeyReader>([
   ['iommu_group', (draft, value) => (draft.iommuGroup = fields.readCount(value))],
   ['numa_node', (draft, value) => (draft.numaNode = fields.readCount(value))],
   ['exclude', (draft, value) => (draft.exclude = fields.readBoolean(value))],
+  [OVERRIDE_KEY, (draft, value) => (draft.overrideProtection = fields.readBoolean(value))],
   ['resource_class', (draft, value) => (draft.resourceClass = fields.readResourceClass(value))],
   ['traits', (draft, value) => (draft.traits = fields.readTraits(value))],
   [
@@ -166,6 +167,7 @@ function finished(draft: Omit<DeviceSpec, 'where' | 'tags'>, where: string, tags
     iommuGroup: draft.iommuGroup,
     numaNode: draft.numaNode,
     exclude: draft.exclude,
+    overrideProtection: draft.overrideProtection,
     tags,
     resourceClass: draft.resourceClass,
     traits: draft.traits,
@@ -187,6 +189,7 @@ function emptyDraft(): Draft {
     iommuGroup: null,
     numaNode: null,
     exclude: false,
+    overrideProtection: false,
     tags: new Map(),
     resourceClass: null,
     traits: [],
@@ -225,6 +228,12 @@ function contradictionOf(entry: Record<string, unknown>, draft: Draft): string |
   if (draft.tags.size > TAGS_MAX) return `device_spec: ${draft.tags.size} tags in one entry; at most ${TAGS_MAX}`;
   if (draft.exclude && (draft.tags.size > 0 || draft.resourceClass !== null || draft.traits.length > 0)) {
     return 'exclude: what is excluded has no tags, resource_class or traits; remove them, or the exclude';
+  }
+  if (draft.exclude && draft.overrideProtection) {
+    return `${OVERRIDE_KEY}: what is excluded is not offered anyway; remove one of them`;
+  }
+  if (draft.overrideProtection && (draft.address === null || singleAddress(draft.address) === null)) {
+    return `${OVERRIDE_KEY}: is for one device only; give its whole address in the entry, like "0000:81:00.0"`;
   }
   return null;
 }

@@ -3,6 +3,7 @@ import type {
   WireCapabilities,
   WireConfiguration,
   WireDevice,
+  WireIommu,
   WireJournalClaim,
   WireNumaCell,
   WireResources,
@@ -45,6 +46,8 @@ export class HostEntity {
   @Column('jsonb', { nullable: true }) allocation_ratios: AllocationRatios | null;
   /** null: the agent does not say. */
   @Column('jsonb', { nullable: true }) capabilities: WireCapabilities | null;
+  /** null: the agent does not say. */
+  @Column('jsonb', { nullable: true }) iommu: WireIommu | null;
   /** One after another, since the last that did not fail. */
   @Column('integer', { default: 0 }) failed_builds: number;
   /** Counts changes that change nothing for a decision. */
