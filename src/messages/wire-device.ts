@@ -1,6 +1,6 @@
 import { BerthError } from '../errors.js';
-import type { ReportedDevice, Tags } from '../pci/device.js';
-import type { WireDevice } from './bodies.js';
+import type { BindingProblemFacts, ReportedDevice, Tags } from '../pci/device.js';
+import type { WireBindingProblem, WireDevice } from './bodies.js';
 
 const TAGS_MAX = 64;
 const TAG_TEXT_MAX = 255;
@@ -40,6 +40,7 @@ export function toWireDevice(device: ReportedDevice): WireDevice {
       traits: [...device.offer.traits],
     },
     not_offered: device.notOffered,
+    ...(device.bindingProblem && { binding_problem: toWireProblem(device.bindingProblem) }),
   };
 }
 
@@ -82,7 +83,16 @@ export function fromWireDevice(wire: WireDevice): ReportedDevice {
       traits: wire.offer.traits,
     },
     notOffered: wire.not_offered,
+    ...(wire.binding_problem && { bindingProblem: fromWireProblem(wire.binding_problem) }),
   };
+}
+
+function toWireProblem({ heldBy, ...same }: BindingProblemFacts): WireBindingProblem {
+  return { ...same, held_by: heldBy };
+}
+
+function fromWireProblem({ held_by: heldBy, ...same }: WireBindingProblem): BindingProblemFacts {
+  return { ...same, heldBy };
 }
 
 function checkedTags(tags: Record<string, unknown>, address: string): Tags {

@@ -35,6 +35,7 @@ describe('isolation units', () => {
     ],
     ['no driver', { driver: null }, null],
     ['vfio-pci', { driver: 'vfio-pci' }, null],
+    ['a variant of it', { driver: 'mlx5_vfio_pci' }, null],
     ['pci-stub', { driver: 'pci-stub' }, null],
     ['a bridge on pcieport', { classCode: '060400', driver: 'pcieport' }, null],
     [

@@ -1,4 +1,5 @@
 import { compareAddresses, type Address } from './address.js';
+import { isVfioDriver } from './binding-mode.js';
 import { isBridge, type PciDevice } from './device.js';
 
 type GroupDevice = Pick<
@@ -21,7 +22,7 @@ export interface IsolationUnit {
 }
 
 /** Drivers that leave a device to a user of its group (Linux `vfio.c`: a member may be driverless, or on one of these). */
-const HARMLESS_DRIVERS: ReadonlySet<string> = new Set(['vfio-pci', 'pci-stub', 'pcieport']);
+const HARMLESS_DRIVERS: ReadonlySet<string> = new Set(['pci-stub', 'pcieport']);
 
 /**
  * Groups a host's offered devices into units that can only be handed over whole.
@@ -48,6 +49,10 @@ export function isolationUnits(devices: readonly GroupDevice[]): Map<Address, Is
   return units;
 }
 
+function isHarmless(driver: string): boolean {
+  return isVfioDriver(driver) || HARMLESS_DRIVERS.has(driver);
+}
+
 function withoutIommu(address: Address): IsolationUnit {
   return {
     iommuGroup: null,
@@ -58,9 +63,7 @@ function withoutIommu(address: Address): IsolationUnit {
 }
 
 function blocker(group: number, members: readonly GroupDevice[]): string | null {
-  const native = members.find(
-    (member) => !member.offered && member.driver !== null && !HARMLESS_DRIVERS.has(member.driver),
-  );
+  const native = members.find((member) => !member.offered && member.driver !== null && !isHarmless(member.driver));
   if (native) {
     const remedy = isBridge(native)
       ? `unbind it from ${native.driver}`
