@@ -117,6 +117,33 @@ describe('a variant driver', () => {
     expect(await scan(w)).toEqual(before);
   });
 
+  const STARTS = [0, 1, 2].flatMap((at) => [[at, 'before'] as const, [at, 'after'] as const]);
+  it.each(STARTS)('after a crash in write %i of prepare (%s it) is still the one', async (at, when) => {
+    const w = await world(charmsGuideHost('h'));
+    const before = await scan(w);
+    w.tags.set(P5000, { vfio_driver: 'nvgrace_gpu_vfio_pci' });
+    const { wrap, death } = dying(at, when);
+    await Promise.race([prepareDevices(await w.agent(wrap), order(w, [P5000])), death]);
+    w.tags.clear();
+    const next = await w.agent();
+    expect(await prepareDevices(next, order(w, [P5000]))).toMatchObject([{ driver: 'nvgrace_gpu_vfio_pci' }]);
+    expect(await releaseDevices(next, CLAIM)).toMatchObject([{ outcome: 'restored', driver: 'nouveau' }]);
+    expect(await scan(w)).toEqual(before);
+    expect(await override(w, P5000)).toBe('(null)');
+  });
+
+  it.each(STARTS)('after a crash in write %i of release (%s it) is left by the next start', async (at, when) => {
+    const w = await world(charmsGuideHost('h'));
+    const before = await scan(w);
+    w.tags.set(P5000, { vfio_driver: 'nvgrace_gpu_vfio_pci' });
+    await prepareDevices(await w.agent(), order(w, [P5000]));
+    const { wrap, death } = dying(at, when);
+    await Promise.race([releaseDevices(await w.agent(wrap), CLAIM), death]);
+    await resumeReleases(await w.agent());
+    expect(await scan(w)).toEqual(before);
+    expect(await override(w, P5000)).toBe('(null)');
+  });
+
   it('takes over what was on vfio-pci, and it goes back there', async () => {
     const w = await world('full-active');
     const nic = '0000:21:00.0';
