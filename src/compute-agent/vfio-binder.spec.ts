@@ -359,9 +359,14 @@ describe('when the kernel refuses', () => {
     expect(driver(w, first)).toBe('vfio-pci');
     expect(agent.journal.claim(CLAIM)?.state).toBe('releasing');
     expect(w.logged.join()).toContain('could not be given back');
+    const shown = agent.problems.of(first);
+    expect(shown).toMatchObject({ state: 'refused', step: 'unbind', errno: 'EIO', claimId: CLAIM });
+    await releaseDevices(agent, CLAIM).catch(() => undefined);
+    expect(agent.problems.of(first)).toEqual(shown); // since the first time
     stuck = false;
     const [binding] = await prepareDevices(agent, order(w, [first], OTHER_CLAIM));
     expect(binding?.original_driver).toBe(native);
+    expect(agent.problems.of(first)).toBeNull();
     expect(agent.journal.claims().map((claim) => claim.claimId)).toEqual([OTHER_CLAIM]);
   });
 });

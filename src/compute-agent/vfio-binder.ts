@@ -234,9 +234,11 @@ function tellProblems(
   released: readonly ReleasedDevice[],
   failures: readonly BindingError[],
 ): void {
-  const since = Date.now();
-  const common = { claimId, heldBy: null, since } as const;
   for (const { address, outcome, errno = null, remedy = '' } of released) {
+    const before = problems.of(address);
+    // A release that is tried again has failed since the first time.
+    const since = before?.state === 'refused' && before.claimId === claimId ? before.since : Date.now();
+    const common = { claimId, heldBy: null, since } as const;
     const failure = failures.find((one) => one.address === address);
     if (failure) {
       const { step, message } = failure;
