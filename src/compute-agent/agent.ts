@@ -7,13 +7,15 @@ import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings } from '../settings/settings.js';
 import type { AgentLog } from './agent-log.js';
+import { BindingModes } from './binding-modes.js';
+import { BindingProblems, withProblems } from './binding-problems.js';
 import { CommandConsumer } from './command.consumer.js';
 import { wireConfiguration } from './configuration-facts.js';
 import { Journal } from './journal.js';
-import { liveKernel, type SysfsWrite } from './kernel.js';
+import { liveKernel, type Kernel } from './kernel.js';
 import { readLastReport, writeLastReport } from './last-report.js';
 import { Reporter } from './reporter.js';
-import { simulatedKernel } from './simulated-kernel.js';
+import { simulatedHostKernel } from './simulated-kernel.js';
 import { SerialNumbers } from './serial-numbers.js';
 import { scanHost, type HostScan } from './sysfs-scanner.js';
 import { WhitelistLog } from './whitelist-log.js';
@@ -73,12 +75,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     deviceSpecs: settings.deviceSpecs,
     state: options.configuration ?? null,
   };
+  const problems = new BindingProblems();
+  const modes = new BindingModes(() => scan());
   const brokerAddress = lastKnown(() => bus.localAddress());
-  const eyes = { brokerAddress, serials: new SerialNumbers(), whitelistLog: new WhitelistLog(host, log) };
+  const whitelistLog = new WhitelistLog(host, log);
+  const eyes = { brokerAddress, serials: new SerialNumbers(), whitelistLog, modes, problems };
+  const scan = (): Promise<HostScan> => configuredScan(settings, configuration, journal, eyes);
   const reporter = new Reporter({
     host,
     epoch,
-    scan: () => configuredScan(settings, configuration, journal, eyes),
+    scan,
     bus,
     log,
     scanIntervalMs: settings.scanIntervalMs,
@@ -86,14 +92,18 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     lastReport: await readLastReport(settings.stateDir),
     remember: (report) => writeLastReport(settings.stateDir, report, log),
   });
+  const stopping = new AbortController();
   const commands = new CommandConsumer({
     host,
     epoch,
     readOnly: settings.readOnly,
     bus,
     binder: {
-      ...{ sysfsRoot: settings.sysfsRoot, write: kernelOf(settings), journal, log },
+      ...kernelOf(settings),
+      ...{ sysfsRoot: settings.sysfsRoot, procRoot: settings.procRoot, journal, log, problems },
       protection: { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs },
+      modeOf: (address) => modes.of(address),
+      stopping: stopping.signal,
     },
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
@@ -114,7 +124,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       configuration = next;
       return reporter.reportOrOwe();
     },
-    stop: () => stopped(host, log, [subscription.stop(), reporter.stop(), telling.stop()]),
+    stop: () => {
+      stopping.abort();
+      return stopped(host, log, [subscription.stop(), reporter.stop(), telling.stop()]);
+    },
   };
 }
 
@@ -140,16 +153,19 @@ function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog):
   };
 }
 
-interface Eyes {
-  readonly serials: SerialNumbers;
-  readonly whitelistLog: WhitelistLog;
-  readonly brokerAddress: () => string | null;
-}
-
 /** A NIC does not lose its protection because the broker is away. */
 function lastKnown(ask: () => string | null): () => string | null {
   let known: string | null = null;
   return () => (known = ask() ?? known);
+}
+
+/** What the agent knows from one scan to the next. */
+interface Eyes {
+  readonly serials: SerialNumbers;
+  readonly whitelistLog: WhitelistLog;
+  readonly modes: BindingModes;
+  readonly problems: BindingProblems;
+  readonly brokerAddress: () => string | null;
 }
 
 /** One whitelist and its state for the whole of a scan, also when they change before it ends. */
@@ -157,11 +173,13 @@ async function configuredScan(
   settings: AgentSettings,
   { deviceSpecs, state }: AgentConfiguration,
   journal: Journal,
-  { serials, whitelistLog, brokerAddress }: Eyes,
+  { serials, whitelistLog, modes, problems, brokerAddress }: Eyes,
 ): Promise<HostScan> {
   const looking = { ...settings, deviceSpecs, brokerAddress: brokerAddress() };
-  const scan = await scanHost(looking, journal.originals(), serials);
-  whitelistLog.tell(deviceSpecs, scan.devices);
+  const found = await scanHost(looking, journal.originals(), serials);
+  whitelistLog.tell(deviceSpecs, found.devices);
+  modes.learn(found.devices);
+  const scan = { ...found, devices: withProblems(found.devices, problems) };
   return state === null ? scan : { ...scan, facts: { ...scan.facts, configuration: wireConfiguration(state) } };
 }
 
@@ -171,9 +189,9 @@ function hostNameOf(settings: AgentSettings): string {
   throw new BerthError('settings.invalid', `agent.host: "${name.slice(0, 80)}" is not a DNS name; set another`);
 }
 
-function kernelOf({ kernel, sysfsRoot, readOnly }: AgentSettings): SysfsWrite {
-  if (readOnly) return refuseWrite;
-  return kernel === 'live' ? liveKernel(sysfsRoot) : simulatedKernel(sysfsRoot);
+function kernelOf({ kernel, sysfsRoot, readOnly }: AgentSettings): Kernel {
+  const all = kernel === 'live' ? liveKernel(sysfsRoot) : simulatedHostKernel(sysfsRoot);
+  return readOnly ? { ...all, write: refuseWrite, loadModule: refuseWrite } : all;
 }
 
 /** The consumer refuses commands before this; it is the second bolt. */

@@ -155,11 +155,14 @@ function physicalFunction(from: DeviceDir): Address | null {
   throw new Unusable('it is a VF, but physfn does not name its PF');
 }
 
-/** Of a PF: the `sriov_*` files are there even while no VF is enabled. */
+/**
+ * Of a PF: the `sriov_*` files are there even while no VF is enabled. VFs are counted by their links: Linux 5.8 to 6.8 show `sriov_numvfs`
+ * under the device's lock, and whoever reads it waits for as long as a guest holds a PF that is being unbound.
+ */
 function sriovOf(from: DeviceDir): PciDevice['sriov'] {
   const totalVfs = optionalInteger(from, 'sriov_totalvfs', VFS_MAX);
   if (totalVfs === null || totalVfs <= 0) return null;
-  return { totalVfs, numVfs: optionalInteger(from, 'sriov_numvfs', VFS_MAX) ?? 0 };
+  return { totalVfs, numVfs: [...from.names].filter((name) => /^virtfn\d{1,5}$/.test(name)).length };
 }
 
 function deviceTypeOf(parentAddress: Address | null, sriov: PciDevice['sriov']): DeviceType {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Address } from '../pci/address.js';
 import type { OriginalState } from '../pci/device.js';
 import type { AgentLog } from './agent-log.js';
-import { EMPTY_JOURNAL, readJournal, type ClaimRecord, type JournalState } from './journal-state.js';
+import { EMPTY_JOURNAL, readJournal, type BlockedStep, type ClaimRecord, type JournalState } from './journal-state.js';
 import { errnoOf } from './sysfs-read.js';
 
 /** A release that is older than this many others is forgotten; its number goes on to keep its prepare out. */
@@ -94,6 +94,14 @@ export class Journal {
       device.address === address ? { ...device, originalVfs: device.originalVfs ?? vfs } : device,
     );
     await this.put({ ...claim, devices: noted });
+  }
+
+  /** What the claim waits for; null: for nothing any more. */
+  async noteBlocked(claimId: string, blocked: BlockedStep | null): Promise<void> {
+    const claim = this.claim(claimId);
+    if (!claim) return;
+    const { blocked: _before, ...others } = claim;
+    await this.put({ ...others, ...(blocked && { blocked }) });
   }
 
   /** All devices of the claim are bound. */

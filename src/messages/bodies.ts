@@ -84,6 +84,18 @@ export class WireProtection {
   @IsBoolean() overridden: boolean;
 }
 
+const BINDING_PROBLEMS = ['blocked', 'refused', 'driverless'] as const;
+
+/** What keeps a device from being bound or given back, and what is to be done about it. */
+export class WireBindingProblem {
+  @IsIn(BINDING_PROBLEMS) state: (typeof BINDING_PROBLEMS)[number];
+  @IsString() @MaxLength(64) step: string;
+  @Nullable() @IsString() @MaxLength(32) errno: string | null;
+  @Nullable() @IsString() @MaxLength(500) held_by: string | null;
+  @IsString() @MaxLength(1000) remedy: string;
+  @IsISO8601({ strict: true }) @MaxLength(40) since: string;
+}
+
 /** One PCI function as it travels; `wire-device.ts` turns it into a `ReportedDevice` and back. */
 export class WireDevice {
   @Matches(ADDRESS) address: string;
@@ -112,6 +124,8 @@ export class WireDevice {
   @Nullable() @IsString() @MaxLength(500) not_offered: string | null;
   /** Left out: nothing protects it, or the agent is older than protections. */
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireProtection) protection?: WireProtection | null;
+  /** Left out while there is none. */
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireBindingProblem) binding_problem?: WireBindingProblem;
 }
 
 export class WireNumaCell {
@@ -236,6 +250,8 @@ export class PrepareDevices extends CommandFence {
   @IsUUID() claim_id: string;
   @IsUUID() server_id: string;
   @IsArray() @ArrayMaxSize(1024) @ValidateNested({ each: true }) @Type(() => PrepareTarget) devices: PrepareTarget[];
+  /** true: the agent has lost what it had prepared for the claim, whose server may have the devices open. */
+  @IsOptional() @IsBoolean() adopt?: boolean;
 }
 
 /** Which devices of which claim. */
@@ -331,7 +347,7 @@ export class PrepareFailed {
   @IsString() @MaxLength(64) code: string;
   @IsString() @MaxLength(2000) message: string;
   @Nullable() @Matches(ADDRESS) address: string | null;
-  /** Which step failed: `check`, `sriov_numvfs`, `unbind`, `driver_override`, `drivers_probe`, `read_back`. */
+  /** Which step failed: `check`, `modprobe`, `sriov_numvfs`, `unbind`, `driver_override`, `drivers_probe`, `read_back`. */
   @Nullable() @IsString() @MaxLength(64) step: string | null;
   @Nullable() @IsString() @MaxLength(32) errno: string | null;
   /** The agent's own, with code `command.stale`: the command was for another one. */
@@ -365,6 +381,10 @@ export class ReleasedDevice {
   @Matches(ADDRESS) address: string;
   @IsIn(['restored', 'restored-other-driver', 'driverless', 'missing']) outcome: ReleaseOutcome;
   @Nullable() @IsString() @MaxLength(64) driver: string | null;
+  /** Of a device that is not as it was: which step did not help (`drivers_probe`, `bind`, `modprobe`, `read_back`). */
+  @IsOptional() @IsString() @MaxLength(64) step?: string;
+  @IsOptional() @IsString() @MaxLength(32) errno?: string;
+  @IsOptional() @IsString() @MaxLength(1000) remedy?: string;
 }
 
 export class DevicesReleased {

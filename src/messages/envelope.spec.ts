@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BerthError } from '../errors.js';
 import type { Address } from '../pci/address.js';
 import { DEVICE_TYPES, type ReportedDevice } from '../pci/device.js';
-import type { AgentReport, WireConfiguration, WireDevice } from './bodies.js';
+import type { AgentReport, WireBindingProblem, WireConfiguration, WireDevice } from './bodies.js';
 import { contentHash } from './content-hash.js';
 import { decodeEnvelope, encodeEnvelope, envelope } from './envelope.js';
 import { fromWireDevice, toWireDevice } from './wire-device.js';
@@ -59,6 +59,12 @@ function aReport(devices: readonly unknown[]): AgentReport {
 const CONFIGURATION: WireConfiguration = { loaded_at: '2026-03-01T12:00:00.250Z', problem: null, needs_restart: [] };
 
 const ABLE = { architecture: 'x86_64', hypervisor_type: 'QEMU', hypervisor_version: null, cpu_features: ['vmx'] };
+
+const NOT_RESTORED = { step: 'bind', errno: 'EIO', remedy: 'load nouveau' };
+const BLOCKED: WireBindingProblem = {
+  ...{ state: 'blocked', step: 'unbind', errno: null, held_by: 'qemu (process 1)', remedy: 'shut it down' },
+  since: '2026-03-01T12:00:00.250Z',
+};
 
 function withConfiguration(configuration: unknown): AgentReport {
   const report = aReport([DEVICE]);
@@ -134,6 +140,13 @@ describe('envelope', () => {
         ...claim,
         devices: [{ address: '0000:83:00.0', outcome: 'driverless', driver: null }],
       }),
+      envelope('devices.released', {
+        ...agent,
+        ...claim,
+        devices: [{ address: '0000:83:00.0', outcome: 'driverless', driver: null, ...NOT_RESTORED }],
+      }),
+      envelope('devices.prepare', { ...claim, devices: [], adopt: true }),
+      envelope('agent.report', aReport([{ ...DEVICE, binding_problem: BLOCKED }])),
     ];
     for (const message of messages) {
       expect(decodeEnvelope(encodeEnvelope(message, BYTES_MAX), BYTES_MAX)).toEqual(message);
@@ -226,6 +239,25 @@ describe('a malformed message', () => {
       'a type that is no text',
       { ...GOOD, type: ['server.requested'] },
       'type: ["server.requested"] is not a message type',
+    ],
+    [
+      'a device that hangs in no known way',
+      {
+        ...{ ...GOOD, type: 'agent.report' },
+        body: aReport([{ ...DEVICE, binding_problem: { ...BLOCKED, state: 'lost' } as never }]),
+      },
+      'agent.report: devices.0.binding_problem.state',
+    ],
+    [
+      'a remedy as long as a book',
+      {
+        ...{ ...GOOD, type: 'devices.released' },
+        body: {
+          ...{ host: 'node-1', epoch: 3, claim_id: ID, server_id: ID },
+          devices: [{ address: '0000:83:00.0', outcome: 'driverless', driver: null, remedy: 'x'.repeat(1001) }],
+        },
+      },
+      'devices.released: devices.0.remedy',
     ],
     [
       'a part of no claim',

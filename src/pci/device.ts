@@ -85,8 +85,23 @@ export interface Protection {
   readonly overridden: boolean;
 }
 
+/** What keeps the agent from binding a device, or from giving it back, for as long as it does. */
+export interface BindingProblemFacts {
+  /** `blocked`: it goes on when a program lets go. `refused`: it is tried again. `driverless`: no driver took it back. */
+  readonly state: 'blocked' | 'refused' | 'driverless';
+  readonly step: string;
+  readonly errno: string | null;
+  /** Programs that have it open, as a text; null: none is known. */
+  readonly heldBy: string | null;
+  readonly remedy: string;
+  /** When it began, ISO 8601. */
+  readonly since: string;
+}
+
 /** A device and whether the host offers it: the unit of a report. */
 export interface ReportedDevice extends PciDevice {
+  /** Of a device that hangs. */
+  readonly bindingProblem?: BindingProblemFacts;
   /** Of a device that the agent holds bound. */
   readonly original?: OriginalState;
   /** null when the device is not offered; then `notOffered` says why. */

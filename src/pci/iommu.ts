@@ -1,4 +1,5 @@
 import { compareAddresses, type Address } from './address.js';
+import { isVfioDriver } from './binding-mode.js';
 import { isBridge, type PciDevice, type Protection } from './device.js';
 
 export type GroupDevice = Pick<
@@ -30,11 +31,8 @@ export interface GroupBlocker {
   readonly remedy: string;
 }
 
-/**
- * Drivers that leave a device to a user of its group (Linux `vfio.c`: a member may be driverless, or on one that does no DMA
- * of its own), with vfio's variants for one kind of card: `mlx5_vfio_pci`, `nvgrace_gpu_vfio_pci`.
- */
-const HARMLESS_DRIVERS = /^(?:vfio-pci|pci-stub|pcieport|[\w-]+[_-]vfio[_-]pci)$/;
+/** Drivers that leave a device to a user of its group (Linux `vfio.c`: a member may be driverless, or on one of these), beside vfio's own. */
+const HARMLESS_DRIVERS: ReadonlySet<string> = new Set(['pci-stub', 'pcieport']);
 const TURN_ON = 'turn it on (intel_iommu=on or amd_iommu=on, and in the firmware)';
 
 /**
@@ -98,11 +96,15 @@ function protectedMember(group: number, members: readonly GroupDevice[]): GroupB
 }
 
 function memberAtWork(group: number, members: readonly GroupDevice[]): GroupBlocker | null {
-  const native = members.find(({ offered, driver }) => !offered && driver !== null && !HARMLESS_DRIVERS.test(driver));
+  const native = members.find(({ offered, driver }) => !offered && driver !== null && !isHarmless(driver));
   if (!native) return null;
   const unbind = `unbind it from ${native.driver}`;
   const reason = `IOMMU group ${group} also holds ${native.address}, which the host's driver ${native.driver} uses`;
   return { address: native.address, reason, remedy: isBridge(native) ? unbind : `offer it as well, or ${unbind}` };
+}
+
+function isHarmless(driver: string): boolean {
+  return isVfioDriver(driver) || HARMLESS_DRIVERS.has(driver);
 }
 
 function vfWithItsPf(group: number, members: readonly GroupDevice[]): GroupBlocker | null {

@@ -79,6 +79,23 @@ export class OwnerView {
   readonly port: string | null;
 }
 
+/** What keeps a device from being bound or given back. */
+export class BindingProblemView {
+  @ApiProperty({
+    type: String,
+    enum: ['blocked', 'refused', 'driverless'],
+    description:
+      'blocked: it goes on by itself when a program lets go. refused: the kernel does not give it back yet. driverless: no driver took it.',
+  })
+  readonly state: string;
+  @ApiProperty({ type: String, example: 'unbind' }) readonly step: string;
+  @ApiProperty({ type: String, nullable: true, example: 'EBUSY' }) readonly errno: string | null;
+  @ApiProperty({ type: String, nullable: true, example: 'qemu-system-x86 (process 4711)' })
+  readonly held_by: string | null;
+  @ApiProperty({ type: String }) readonly remedy: string;
+  @ApiProperty({ type: String, format: 'date-time' }) readonly since: string;
+}
+
 export class DeviceView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly id: string;
   @ApiProperty({ type: String }) readonly host: string;
@@ -133,6 +150,8 @@ export class DeviceView {
   readonly acs_redirect: boolean | null;
   @ApiProperty({ type: LinkView, nullable: true }) readonly link: LinkView | null;
   @ApiProperty({ type: [String] }) readonly reset_methods: readonly string[];
+  @ApiProperty({ type: BindingProblemView, nullable: true, description: 'It hangs while it is bound or given back.' })
+  readonly binding_problem: BindingProblemView | null;
   @ApiProperty({ type: String, format: 'date-time' }) readonly updated_at: Date;
 }
 
@@ -171,8 +190,13 @@ function ownerView({ server_id, server_name, alias, port }: DeviceRow): OwnerVie
   return server_id === null || server_name === null ? null : { server_id, server_name, alias, port };
 }
 
-function factsView(facts: WireDevice): Omit<Required<WireDevice>, 'address' | 'original'> {
+function factsView(facts: WireDevice) {
   const { address: _address, original: _original, ...shown } = facts;
-  const { serial_number = null, acs_redirect = null, protection = null } = facts;
-  return { ...shown, serial_number, acs_redirect, protection };
+  return {
+    ...shown,
+    serial_number: facts.serial_number ?? null,
+    acs_redirect: facts.acs_redirect ?? null,
+    protection: facts.protection ?? null,
+    binding_problem: facts.binding_problem ?? null,
+  };
 }

@@ -1,4 +1,5 @@
 import { BerthError } from '../../errors.js';
+import { DRIVER_NAME } from '../binding-mode.js';
 import { readAddressPattern, singleAddress } from './device-spec-address.js';
 import * as fields from './device-spec-fields.js';
 import type { Path, Where } from './device-spec-fields.js';
@@ -49,6 +50,7 @@ const KEYS: ReadonlyMap<string, KeyReader> = new Map<string, KeyReader>([
     name,
     (draft, value) => draft.tags.set(name, String(fields.readBoolean(value))),
   ]),
+  ['vfio_driver', (draft, value) => draft.tags.set('vfio_driver', readDriverName(value))],
 ]);
 
 /** Names that the configuration must not use for free tags: keys of entries, and what pools are keyed by. */
@@ -236,6 +238,13 @@ function contradictionOf(entry: Record<string, unknown>, draft: Draft): string |
     return `${OVERRIDE_KEY}: is for one device only; give its whole address in the entry, like "0000:81:00.0"`;
   }
   return null;
+}
+
+/** The agent has it loaded and writes it into sysfs. */
+function readDriverName(value: unknown): string {
+  const text = fields.readText(value);
+  if (DRIVER_NAME.test(text)) return text;
+  throw new fields.FieldProblem(`"${fields.clip(text)}" is not the name of a driver, like "mlx5_vfio_pci"`);
 }
 
 function readClassPrefix(value: unknown): string {

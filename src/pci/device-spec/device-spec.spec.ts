@@ -231,6 +231,7 @@ describe('what is offered', () => {
   it.each<[string, object, object]>([
     ['managed', { managed: 'off' }, { tags: { managed: 'false' } }],
     ['managed', { managed: true }, { tags: { managed: 'true' } }],
+    ['vfio_driver', { vfio_driver: 'mlx5_vfio_pci' }, { tags: { vfio_driver: 'mlx5_vfio_pci' } }],
     ['live_migratable', { live_migratable: 'Y' }, { tags: { live_migratable: 'true' } }],
     ['live_migratable', { live_migratable: 0 }, { tags: { live_migratable: 'false' } }],
     ['remote_managed', { remote_managed: false }, { tags: { remote_managed: 'false' } }],
@@ -294,6 +295,7 @@ describe('malformed entries', () => {
     ['a numeric network', { physical_network: 1 }, 'physical_network: a number; write "1" in quotes'],
     ['an empty network', { physical_network: ' ' }, 'physical_network: is empty'],
     ['banana managed', { managed: 'banana' }, 'managed: "banana" is neither yes nor no; write true or false'],
+    ['a driver with a path', { vfio_driver: '../x' }, 'vfio_driver: "../x" is not the name of a driver'],
     ['a null managed', { managed: null }, 'managed: null is neither yes nor no'],
     ['banana remote_managed', { remote_managed: 'banana' }, 'remote_managed: "banana" is neither'],
     ['a numeric boolean', { one_time_use: 2 }, 'one_time_use: the number 2 is neither'],
