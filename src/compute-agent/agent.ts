@@ -4,17 +4,22 @@ import type { Bus } from '../bus/bus.js';
 import { BerthError, messageOf } from '../errors.js';
 import { agentQueue, HOST_NAME } from '../messages/routes.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
+import type { SriovDeclaration } from '../pci/sriov/sriov-declaration.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings } from '../settings/settings.js';
 import type { AgentLog } from './agent-log.js';
 import { CommandConsumer } from './command.consumer.js';
 import { wireConfiguration } from './configuration-facts.js';
 import { Journal } from './journal.js';
+import { liveIp, simulatedIp } from './ip-program.js';
+import { KeyedQueue } from './keyed-queue.js';
 import { liveKernel, type SysfsWrite } from './kernel.js';
 import { readLastReport, writeLastReport } from './last-report.js';
 import { Reporter } from './reporter.js';
 import { simulatedKernel } from './simulated-kernel.js';
 import { SerialNumbers } from './serial-numbers.js';
+import { SriovKeeper } from './sriov-keeper.js';
+import { SriovWishes } from './sriov-wishes.js';
 import { scanHost, type HostScan } from './sysfs-scanner.js';
 import { WhitelistLog } from './whitelist-log.js';
 
@@ -37,6 +42,8 @@ export interface AgentOptions {
 /** What changes in a running agent: always together, so that no report has the one without the other. */
 export interface AgentConfiguration {
   readonly deviceSpecs: readonly DeviceSpec[];
+  /** VFs that are declared; left out: none. */
+  readonly sriov?: readonly SriovDeclaration[];
   readonly state: ConfigurationState | null;
 }
 
@@ -71,9 +78,18 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const epoch = await journal.nextEpoch(Date.now());
   let configuration: AgentConfiguration = {
     deviceSpecs: settings.deviceSpecs,
+    sriov: settings.sriov ?? [],
     state: options.configuration ?? null,
   };
-  const eyes = { serials: new SerialNumbers(), whitelistLog: new WhitelistLog(host, log) };
+  const binder = { sysfsRoot: settings.sysfsRoot, write: kernelOf(settings), journal, log };
+  const queue = new KeyedQueue();
+  const sriov = new SriovKeeper({
+    ...{ binder, queue, readOnly: settings.readOnly },
+    wishes: await SriovWishes.open(settings.stateDir, log),
+    declarations: () => configuration.sriov ?? [],
+    ip: settings.kernel === 'live' ? liveIp() : simulatedIp(),
+  });
+  const eyes = { sriov, serials: new SerialNumbers(), whitelistLog: new WhitelistLog(host, log) };
   const reporter = new Reporter({
     host,
     epoch,
@@ -90,11 +106,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     epoch,
     readOnly: settings.readOnly,
     bus,
-    binder: { sysfsRoot: settings.sysfsRoot, write: kernelOf(settings), journal, log },
+    ...{ binder, queue, sriov },
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
-    lookAgain: () => reporter.lookAgain(),
+    lookAgain: () => {
+      void sriov.keep();
+      reporter.lookAgain();
+    },
   });
+  await sriov.restore();
   commands.resume();
   const telling = tellUntilHeard(commands, host, log);
   // Before the first report: who is told of the host may send it commands at once.
@@ -102,15 +122,17 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     prefetch: PREFETCH,
   });
   await reporter.start();
+  sriov.start(settings.scanIntervalMs, () => reporter.lookAgain());
   log('info', 'Agent started', { host, epoch, sysfsRoot: settings.sysfsRoot, kernel: settings.kernel });
   return {
     host,
     status: () => statusOf(host, epoch, reporter, bus),
-    configure: (next) => {
+    configure: async (next) => {
       configuration = next;
-      return reporter.reportOrOwe();
+      await sriov.keepAnew();
+      await reporter.reportOrOwe();
     },
-    stop: () => stopped(host, log, [subscription.stop(), reporter.stop(), telling.stop()]),
+    stop: () => stopped(host, log, [subscription.stop(), sriov.stop(), reporter.stop(), telling.stop()]),
   };
 }
 
@@ -136,16 +158,27 @@ function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog):
   };
 }
 
+interface Eyes {
+  readonly sriov: SriovKeeper;
+  readonly serials: SerialNumbers;
+  readonly whitelistLog: WhitelistLog;
+}
+
 /** One whitelist and its state for the whole of a scan, also when they change before it ends. */
 async function configuredScan(
   settings: AgentSettings,
   { deviceSpecs, state }: AgentConfiguration,
   journal: Journal,
-  { serials, whitelistLog }: { readonly serials: SerialNumbers; readonly whitelistLog: WhitelistLog },
+  { sriov, serials, whitelistLog }: Eyes,
 ): Promise<HostScan> {
   const scan = await scanHost({ ...settings, deviceSpecs }, journal.originals(), serials);
   whitelistLog.tell(deviceSpecs, scan.devices);
-  return state === null ? scan : { ...scan, facts: { ...scan.facts, configuration: wireConfiguration(state) } };
+  const vfs = sriov.states();
+  const more = {
+    ...(state !== null && { configuration: wireConfiguration(state) }),
+    ...(vfs.length > 0 && { sriov: [...vfs] }),
+  };
+  return { ...scan, facts: { ...scan.facts, ...more } };
 }
 
 function hostNameOf(settings: AgentSettings): string {

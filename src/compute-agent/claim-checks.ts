@@ -8,6 +8,7 @@ import { BindingError } from './binding-error.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
 import type { Journal } from './journal.js';
 import { listNames, readLinkName } from './sysfs-read.js';
+import { assertUnusedByHost } from './vf-guards.js';
 
 export const VFIO_DRIVER = 'vfio-pci';
 
@@ -41,16 +42,17 @@ export function checkClaim(
 /**
  * While a PF is handed over it has no VFs: those that exist have to be dispensable.
  *
- * @throws BindingError `binding.refused` when a claim holds a VF (step `check`), or somebody else's program may have it open
- *   (step `sriov_numvfs`): the kernel would wait for that program to let go
+ * @throws BindingError `binding.refused` when a claim holds a VF or the host uses its network interface (step `check`), or
+ *   somebody else's program may have it open (step `sriov_numvfs`): the kernel would wait for that program to let go
  */
 export function assertVfsIdle(
-  { sysfsRoot, journal }: { readonly sysfsRoot: string; readonly journal: Journal },
+  { sysfsRoot, journal }: { readonly sysfsRoot: string; readonly journal: Pick<Journal, 'holderOf'> },
   claimId: string,
   device: PciDevice,
 ): void {
   for (const vf of virtualFunctions(sysfsRoot, device)) {
     assertNotHeld(journal, claimId, vf, device.address);
+    assertUnusedByHost(sysfsRoot, vf, device.address);
     const driver = readLinkName(join(sysfsRoot, PCI_DEVICES, vf, 'driver'));
     // There are others than vfio-pci itself: mlx5_vfio_pci, hisi_acc_vfio_pci.
     if (driver.kind !== 'text' || !/vfio/.test(driver.text)) continue;
@@ -88,7 +90,12 @@ function assertWithoutParent(device: PciDevice, devices: readonly PciDevice[]): 
   throw refusal('binding.refused', device.address, what);
 }
 
-function assertNotHeld(journal: Journal, claimId: string, held: Address, wanted: Address = held): void {
+function assertNotHeld(
+  journal: Pick<Journal, 'holderOf'>,
+  claimId: string,
+  held: Address,
+  wanted: Address = held,
+): void {
   const holder = journal.holderOf(held);
   if (!holder || holder.claimId === claimId) return;
   const whose = held === wanted ? 'it is' : `its relative ${held} is`;

@@ -3,10 +3,12 @@ import { messageOf } from '../errors.js';
 import type { AgentCommand, PrepareDevices, ReleaseDevices, RequestJournal } from '../messages/bodies.js';
 import { envelope, type Envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
+import type { SetSriov } from '../messages/sriov-bodies.js';
 import { BindingError } from './binding-error.js';
 import type { ClaimRecord } from './journal-state.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { OutcomeSender } from './outcome-sender.js';
+import type { SriovKeeper } from './sriov-keeper.js';
 import { isBound, prepareDevices, releaseDevices, resumeReleases, type BinderHost } from './vfio-binder.js';
 
 export interface CommandContext {
@@ -19,6 +21,10 @@ export interface CommandContext {
   readonly reload: (() => Promise<void>) | null;
   /** Ask for a full report; resolves when it is sent. */
   readonly reportFully: () => Promise<void>;
+  /** null: this agent keeps no VFs. */
+  readonly sriov?: Pick<SriovKeeper, 'take'> | null;
+  /** Shared with whoever else works on devices; left out: one of its own. */
+  readonly queue?: KeyedQueue;
   /** Drivers have changed: look again soon. */
   readonly lookAgain: () => void;
 }
@@ -32,7 +38,7 @@ export interface CommandContext {
  * is finished at the start, because nothing else can become of it.
  */
 export class CommandConsumer {
-  private readonly queue = new KeyedQueue();
+  private readonly queue: KeyedQueue;
   /** Devices of claims whose prepare is under way, which the journal may not know yet. */
   private readonly preparing = new Map<string, readonly string[]>();
 
@@ -40,6 +46,7 @@ export class CommandConsumer {
 
   constructor(private readonly context: CommandContext) {
     this.outcomes = new OutcomeSender(context.bus);
+    this.queue = context.queue ?? new KeyedQueue();
   }
 
   /** Begins to finish releases that a crash interrupted; does not wait for them, as a device may still be held open. */
@@ -99,9 +106,17 @@ export class CommandConsumer {
         return this.context.reload ? this.context.reload() : this.context.reportFully();
       case 'journal.request':
         return this.tellJournal(message.body);
+      case 'sriov.set':
+        return this.setVfs(message.body);
       default:
         this.context.binder.log('warn', 'A message that is no command was dropped', { type: message.type });
     }
+  }
+
+  /** What came of it is in the report, with the VFs that there are then. */
+  private async setVfs(order: SetSriov): Promise<void> {
+    await this.context.sriov?.take(order);
+    await this.context.reportFully();
   }
 
   /** All of them are carried out, whatever becomes of the others; when one has to come again, they all do. */

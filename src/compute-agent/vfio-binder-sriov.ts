@@ -9,7 +9,7 @@ import type { DeviceRecord } from './journal-state.js';
 import type { Journal } from './journal.js';
 import type { SysfsWrite } from './kernel.js';
 
-interface SriovHost {
+export interface SriovHost {
   readonly sysfsRoot: string;
   readonly write: SysfsWrite;
   readonly journal: Journal;
@@ -75,7 +75,12 @@ function ownDevice(sysfsRoot: string, record: DeviceRecord): PciDevice {
   throw failed(record.address, `${found}, not to ${record.originalDriver}`);
 }
 
-async function setVfs({ sysfsRoot, write }: SriovHost, address: Address, wanted: number): Promise<void> {
+/**
+ * Writes a number of VFs and reads it back.
+ *
+ * @throws BindingError at `sriov_numvfs`
+ */
+export async function setVfs({ sysfsRoot, write }: SriovHost, address: Address, wanted: number): Promise<void> {
   try {
     await write(`${PCI_DEVICES}/${address}/sriov_numvfs`, String(wanted));
   } catch (error) {
@@ -86,7 +91,7 @@ async function setVfs({ sysfsRoot, write }: SriovHost, address: Address, wanted:
     throw failed(address, `it has ${found} VFs after ${wanted} were asked for; see the kernel log (dmesg)`);
 }
 
-function vfsOf(device: PciDevice | null): number {
+export function vfsOf(device: PciDevice | null): number {
   return device?.sriov?.numVfs ?? 0;
 }
 
