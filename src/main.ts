@@ -10,6 +10,7 @@ import { addExplainCommand } from './cli/explain.command.js';
 import { addHostTopologyCommand } from './cli/host-topology.command.js';
 import { addQuotaCommand } from './cli/quota.command.js';
 import { addReservationCommand } from './cli/reservation.command.js';
+import { addSriovCommand } from './cli/sriov.command.js';
 import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { tellStory } from './demo/story.js';
@@ -168,6 +169,7 @@ addHostTopologyCommand(program);
 addExplainCommand(program);
 addQuotaCommand(program);
 addReservationCommand(program);
+addSriovCommand(program);
 
 await program.parseAsync();
 

@@ -14,6 +14,7 @@ import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
 import { ClaimBatches1764100000000 } from '../../migrations/1764100000000-claim-batches.js';
 import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
+import { SriovWishes1764300000000 } from '../../migrations/1764300000000-sriov-wishes.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -33,6 +34,7 @@ import {
   ReservationEventEntity,
   ReservationWindowEntity,
 } from './entities/reservation.entities.js';
+import { SriovWishEntity } from './entities/sriov.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
   AllocationEntity,
@@ -66,6 +68,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       HostEntity,
       DeviceEntity,
       AgentJournalEntity,
+      SriovWishEntity,
       AliasEntity,
       AliasVersionEntity,
       AliasOriginEntity,
@@ -111,6 +114,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       Reservations1764000003000,
       Evacuation1764000004000,
       ClaimBatches1764100000000,
+      SriovWishes1764300000000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,
