@@ -20,6 +20,8 @@ const UP = [
      host_id uuid NOT NULL,
      address text NOT NULL,
      revision bigint NOT NULL,
+     vendor_id text NOT NULL,
+     product_id text NOT NULL,
      vf_count integer NOT NULL,
      autoprobe boolean,
      vfs jsonb,

@@ -491,7 +491,7 @@ describe('VFs', () => {
     const told = settings('node-1', await onDisk(sriovNicHost('n', 0)));
     const first = await start(centre, told);
     await centre.nth('agent.report');
-    const wishes = [{ address: PF, revision: 7, vf_count: 4 }];
+    const wishes = [{ address: PF, revision: 7, vendor_id: '8086', product_id: '1572', vf_count: 4 }];
     await centre.command('node-1', 'sriov.set', { revision: 7, wishes });
     const second = await centre.nth('agent.report', 2);
     expect(numbersIn(second)).toEqual([4, 'applied']);

@@ -5,6 +5,7 @@ import { LINK_STATES, type VfSettings } from '../pci/sriov/sriov-target.js';
 
 /** Interfaces whose names could be taken for something else are not spoken of. */
 const INTERFACE = /^[A-Za-z0-9_][\w.:+-]{0,14}$/;
+const PROGRAM = 'ip';
 const OUTPUT_MAX = 4 * 1024 * 1024;
 const TIME_LIMIT_MS = 5_000;
 
@@ -48,7 +49,7 @@ async function output(args: readonly string[], timeLimitMs: number): Promise<str
   const over = new AbortController();
   const text = new Promise<string>((resolve, reject) => {
     const options = { timeout: timeLimitMs, killSignal: 'SIGKILL', maxBuffer: OUTPUT_MAX, encoding: 'utf8' } as const;
-    execFile('ip', [...args], options, (error, stdout, stderr) => {
+    execFile(PROGRAM, [...args], options, (error, stdout, stderr) => {
       if (error) reject(failed(problemOf(error, stderr), error));
       else resolve(stdout);
     });

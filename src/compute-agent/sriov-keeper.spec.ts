@@ -75,7 +75,7 @@ function vfs({ disk }: BinderWorld): number | undefined {
 
 const here = (vf_count: number, more: object = {}): object => ({ address: PF, vf_count, ...more });
 const wish = (vf_count: number, revision = 1, more: Partial<WireSriovWish> = {}): WireSriovWish => {
-  return { address: PF, revision, vf_count, ...more };
+  return { address: PF, revision, vendor_id: '8086', product_id: '1572', vf_count, ...more };
 };
 
 describe('declared VFs', () => {
@@ -381,6 +381,14 @@ describe("the ledger's wish", () => {
     await k.keeper.restore();
     await k.keeper.take({ revision: 4, wishes: [wish(7, 4)] });
     expect([vfs(w), k.state()?.revision]).toEqual([2, 5]);
+  });
+
+  it('was for the card that sat there then', async () => {
+    const w = await nic();
+    const k = await kept(w, []);
+    await k.keeper.take({ revision: 1, wishes: [wish(2, 1, { product_id: '1583' })] });
+    expect([vfs(w), k.state()]).toMatchObject([0, { state: 'refused', step: 'check' }]);
+    expect(k.state()?.message).toContain('8086:1572 sits there now, and the wish was for 8086:1583');
   });
 
   it('of a PF that is not there is refused', async () => {

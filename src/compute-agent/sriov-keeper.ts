@@ -50,7 +50,10 @@ export interface SriovKeeperOptions {
 /** What shall be of one PF, and who says so. */
 interface Wanted {
   readonly pf: PciDevice;
+  /** null: it cannot be read. */
   readonly target: SriovTarget | null;
+  /** The wish, which was for this card. */
+  readonly wish: WireSriovWish | null;
   readonly said: Pick<WireSriovState, 'source' | 'revision' | 'where' | 'vf_count'>;
 }
 
@@ -193,13 +196,14 @@ export class SriovKeeper {
     });
   }
 
-  private async settled({ pf, target, said }: Wanted): Promise<Outcome & { readonly wrote: boolean }> {
+  private async settled({ pf, target, wish, said }: Wanted): Promise<Outcome & { readonly wrote: boolean }> {
     const { binder, ip } = this.options;
     const host = { ...binder, ip, write: this.writes.to(pf.address), vfHolders: this.vfHolders() };
     let wrote = false;
     try {
       if (target === null) throw unusable(pf.address, said.source);
       if (pf.sriov === null) throw refusal('device.missing', pf.address, 'no PF with VFs is there');
+      if (wish && (wish.vendor_id !== pf.vendorId || wish.product_id !== pf.productId)) throw otherCard(pf, wish);
       if (this.options.readOnly)
         throw refusal('binding.refused', pf.address, 'this agent only looks: read_only is set');
       wrote = await this.counted(host, pf, target);
@@ -293,11 +297,16 @@ async function readPfs(sysfsRoot: string): Promise<PciDevice[]> {
 function wished(pf: PciDevice, wish: WireSriovWish): Wanted {
   const { revision, vf_count } = wish;
   const target = readSriovTarget({ ...wish }, () => undefined);
-  return { pf, target, said: { source: 'ledger', revision, vf_count } };
+  return { pf, target, wish, said: { source: 'ledger', revision, vf_count } };
 }
 
 function declared(pf: PciDevice, { where, pf: _which, ...target }: SriovDeclaration): Wanted {
-  return { pf, target, said: { source: 'file', where: where.slice(0, SRIOV_MESSAGE_MAX), vf_count: target.vfCount } };
+  return {
+    pf,
+    target,
+    wish: null,
+    said: { source: 'file', where: where.slice(0, SRIOV_MESSAGE_MAX), vf_count: target.vfCount },
+  };
 }
 
 /** Of a PF that is not there nothing is known but its address. */
@@ -322,7 +331,19 @@ function unusable(address: Address, source: string): BindingError {
   );
 }
 
-function refusal(code: 'device.missing' | 'binding.refused', address: Address, what: string): BindingError {
+function otherCard(
+  { address, vendorId, productId }: PciDevice,
+  { vendor_id, product_id }: WireSriovWish,
+): BindingError {
+  const what = `${vendorId}:${productId} sits there now, and the wish was for ${vendor_id}:${product_id}; say it again, or forget it`;
+  return refusal('device.changed', address, what);
+}
+
+function refusal(
+  code: 'device.missing' | 'device.changed' | 'binding.refused',
+  address: Address,
+  what: string,
+): BindingError {
   return new BindingError(code, `${address}: ${what}`, { address, step: 'check' });
 }
 

@@ -21,6 +21,7 @@ import {
 export const SRIOV_PFS_MAX = 1024;
 export const SRIOV_VFS_TOLD_MAX = 256;
 export const SRIOV_MESSAGE_MAX = 500;
+const HEX4 = /^[0-9a-f]{4}$/;
 const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
 
 const Nullable = (): PropertyDecorator => ValidateIf((_object, value) => value !== null);
@@ -30,6 +31,9 @@ export class WireSriovWish {
   @Matches(ADDRESS) address: string;
   /** Of the host's wishes when this one was made: a later one has a higher one. */
   @IsInt() @Min(1) revision: number;
+  /** The agent refuses when another card sits there now. */
+  @Matches(HEX4) vendor_id: string;
+  @Matches(HEX4) product_id: string;
   @IsInt() @Min(0) @Max(65_535) vf_count: number;
   @IsOptional() @IsBoolean() autoprobe?: boolean | null;
   /** By VF; read as the configuration's is (`pci/sriov`). */

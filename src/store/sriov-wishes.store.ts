@@ -70,12 +70,24 @@ export async function wishVfs(
   if (changes && !wish?.holds) await hold(tx, hostId, address);
   const revision = await nextRevision(tx, hostId);
   await tx.query(
-    `INSERT INTO sriov_wishes (host_id, address, revision, vf_count, autoprobe, vfs, state, holds)
-     VALUES ($1, $2, $3, $4, $5, $6, 'applying', $7)
+    `INSERT INTO sriov_wishes (host_id, address, revision, vf_count, autoprobe, vfs, state, holds, vendor_id, product_id)
+     VALUES ($1, $2, $3, $4, $5, $6, 'applying', $7, $8, $9)
      ON CONFLICT (host_id, address) DO UPDATE SET revision = excluded.revision, vf_count = excluded.vf_count,
        autoprobe = excluded.autoprobe, vfs = excluded.vfs, state = excluded.state, holds = excluded.holds, step = NULL,
+       vendor_id = excluded.vendor_id, product_id = excluded.product_id,
        errno = NULL, message = NULL, vf_problems = '[]', asked_at = now(), sent_at = now(), answered_at = NULL`,
-    [hostId, address, revision, wanted.vf_count, wanted.autoprobe, wanted.vfs && JSON.stringify(wanted.vfs), changes],
+    [
+      ...[
+        hostId,
+        address,
+        revision,
+        wanted.vf_count,
+        wanted.autoprobe,
+        wanted.vfs && JSON.stringify(wanted.vfs),
+        changes,
+      ],
+      ...[pf.facts.vendor_id, pf.facts.product_id],
+    ],
   );
   await writeAudit(tx, [{ kind: 'admin', action: 'sriov.set', actor: 'rest', host_id: hostId, address, ...wanted }]);
   await sendWishes(tx, [name]);
@@ -273,7 +285,8 @@ async function tellAll(tx: Tx, hosts: readonly string[]): Promise<void> {
   if (hosts.length === 0) return;
   const rows = (await tx.query(
     `SELECT h.name, h.sriov_revision AS revision,
-            coalesce(json_agg(json_build_object('address', w.address, 'revision', w.revision, 'vf_count', w.vf_count,
+            coalesce(json_agg(json_build_object('address', w.address, 'revision', w.revision, 'vendor_id', w.vendor_id,
+              'product_id', w.product_id, 'vf_count', w.vf_count,
               'autoprobe', w.autoprobe, 'vfs', w.vfs) ORDER BY w.address) FILTER (WHERE w.address IS NOT NULL), '[]') AS wishes
        FROM hosts h LEFT JOIN sriov_wishes w ON w.host_id = h.id WHERE h.name = ANY($1) GROUP BY h.id ORDER BY h.name`,
     [hosts],

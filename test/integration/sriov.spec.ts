@@ -9,7 +9,9 @@ import type { AgentReport } from '../../src/messages/bodies.js';
 import { QUEUES } from '../../src/messages/routes.js';
 import { parseDeviceSpecs } from '../../src/pci/device-spec/device-spec-reader.js';
 import { parseSriovDeclarations } from '../../src/pci/sriov/sriov-declaration.js';
+import { ClaimsService } from '../../src/scheduler/claims.service.js';
 import { settleHeld } from '../../src/scheduler/held-claims.js';
+import { SweepsService } from '../../src/scheduler/sweeps.service.js';
 import type { AgentSettings } from '../../src/settings/settings.js';
 import { holdDevice } from '../../src/store/device-holds.store.js';
 import { lockHostForChange, type LockedHost } from '../../src/store/host-admin.store.js';
@@ -27,7 +29,7 @@ import {
   type PfRow,
 } from '../../src/store/sriov-wishes.store.js';
 import { sriovNicHost, temporaryHost, type HostOnDisk } from '../support/hosts.js';
-import { agentsAnswer, ask, onScheduledLedger, remove, scheduler, show } from '../support/scheduler-world.js';
+import { agentsAnswer, ask, onScheduledLedger, remove, scheduler, SETTINGS, show } from '../support/scheduler-world.js';
 import { wants } from '../support/snapshots.js';
 
 const HOST = 'node-1';
@@ -287,6 +289,29 @@ describe('a wish whose command or answer is lost', () => {
     for (const { queue, message } of lines) await bus.publish(queue, message);
     await applied();
     for (const one of overdue) expect(await source.transaction((tx) => giveUpWish(tx, one))).toBe(false);
+  });
+
+  it('is seen by the sweep: first it is sent again, at last it is given up', async () => {
+    await start();
+    await wish(4);
+    await source.query(`DELETE FROM outbox`);
+    const ledger = new Ledger(source);
+    const scheduling = { lookAtQueue: async () => undefined, evacuateHosts: async () => undefined };
+    const [hearing, journal] = [
+      { isReady: () => true, unheardQueues: () => [] },
+      { keepHours: 1, baseIntervalMs: 1000 },
+    ];
+    const timed = { ...SETTINGS, journal };
+    const sweeps = new SweepsService(ledger, new ClaimsService(ledger, timed), timed, hearing, scheduling);
+    await later(30_000);
+    await sweeps.sweep();
+    expect((await source.transaction((tx) => takeFromOutbox(tx, 10))).map(({ message }) => message.type)).toEqual([
+      'sriov.set',
+    ]);
+    expect((await wished())?.state).toBe('applying');
+    await later(600_000);
+    await sweeps.sweep();
+    expect(await wished()).toMatchObject({ state: 'refused', step: 'answer', holds: false });
   });
 
   it('keeps the PF: it is not given back by hand meanwhile', async () => {

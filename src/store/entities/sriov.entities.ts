@@ -18,6 +18,9 @@ export class SriovWishEntity {
   @PrimaryColumn('text', { primaryKeyConstraintName: 'sriov_wishes_pkey' }) address: string;
   /** Of the host's wishes when it was made. */
   @Column('bigint') revision: number;
+  /** The card that was meant. */
+  @Column('text') vendor_id: string;
+  @Column('text') product_id: string;
   @Column('integer') vf_count: number;
   @Column('boolean', { nullable: true }) autoprobe: boolean | null;
   @Column('jsonb', { nullable: true }) vfs: Record<string, unknown> | null;
