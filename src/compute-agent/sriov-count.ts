@@ -83,14 +83,20 @@ async function assertChangeable(host: CountHost, pf: PciDevice, wanted: number):
   await assertWithoutAddresses(host, address);
 }
 
-/** An interface that is down, yet has an address, is about to be used. */
+/** An interface that is down, yet has an address, is about to be used. Where nobody can say, it is asked no further. */
 async function assertWithoutAddresses({ sysfsRoot, ip, log }: CountHost, pf: Address): Promise<void> {
   for (const vf of vfAddresses(sysfsRoot, pf).values()) {
     for (const name of readDevice(sysfsRoot, vf).device?.netdevs ?? []) {
-      const has = await ip.hasAddresses(name).catch((error: unknown) => {
-        log('warn', 'Whether an interface has addresses is not known', { pf, name, problem: messageOf(error) });
-        return false;
-      });
+      let has: boolean;
+      try {
+        has = await ip.hasAddresses(name);
+      } catch (error) {
+        return log('warn', 'Whether interfaces of VFs have addresses is not known', {
+          pf,
+          name,
+          problem: messageOf(error),
+        });
+      }
       if (has)
         throw refused(pf, `its VF ${vf} is in use by the host: its interface ${name} has an address; remove that`);
     }

@@ -224,6 +224,21 @@ describe('nothing is touched', () => {
     await expectRefused(w, await kept(w, [here(65)]), /it has at most 64 VFs \(sriov_totalvfs\), not 65/);
   });
 
+  it('of a PF whose writes fail; others are no worse for it, also where nobody can say who has addresses', async () => {
+    const w = await nic(1);
+    const ip = { ...simulatedIp(), hasAddresses: () => Promise.reject(new Error('no ip here')) };
+    const broken =
+      (write: SysfsWrite): SysfsWrite =>
+      async (path, value) => {
+        if (path.includes('81:00.1')) throw new TypeError('a fault of this program');
+        await write(path, value);
+      };
+    const k = await kept(w, [here(2), { address: '0000:81:00.1', vf_count: 2 }], { ip, wrap: broken });
+    await k.keeper.keep();
+    expect(k.keeper.states().map(({ state }) => state)).toEqual(['applied', 'refused']);
+    expect(w.logged.join()).toMatch(/addresses is not known.*no ip here/);
+  });
+
   it('by an agent that only looks', async () => {
     const w = await nic(1);
     await expectRefused(w, await kept(w, [here(2)], { readOnly: true }), /read_only is set/);

@@ -162,7 +162,11 @@ export class SriovKeeper {
     const wanted = await this.wanted();
     const gone = [...this.told.keys()].filter((address) => !wanted.some(({ pf }) => pf.address === address));
     for (const address of gone) this.told.delete(address);
-    const wrote = await Promise.all(wanted.map((one) => this.settleFree(one)));
+    const wrote = await Promise.all(
+      wanted.map((one) =>
+        this.settleFree(one).catch((error: unknown) => this.tell(one, brokenBy(one.pf.address, error))),
+      ),
+    );
     if (gone.length > 0 || wrote.includes(true)) this.changed();
   }
 
@@ -316,6 +320,16 @@ function missing(wishes: SriovWishes, pfs: readonly PciDevice[]): Wanted[] {
     .all()
     .filter(({ address }) => !there.has(address))
     .map((wish) => wished({ address: wish.address, sriov: null } as PciDevice, wish));
+}
+
+/** A fault of one PF's directory is no matter of the others. */
+function brokenBy(address: Address, cause: unknown): Outcome {
+  const message = `${address}: ${messageOf(cause)}`;
+  return {
+    state: 'refused',
+    error: new BindingError('binding.failed', message, { address, step: 'check', cause }),
+    problems: [],
+  };
 }
 
 function underWay(address: Address): Outcome {

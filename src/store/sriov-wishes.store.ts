@@ -145,6 +145,22 @@ export async function settleWishes(tx: Tx, answers: readonly Answer[]): Promise<
   const held = new Map<string, string[]>();
   for (const row of rows) if (row.held) held.set(row.host_id, [...(held.get(row.host_id) ?? []), row.address]);
   await letGo(tx, held);
+  await correct(tx, said);
+}
+
+/** An agent that goes by a wish which nobody has any more (its host was removed meanwhile) is told so. */
+async function correct(tx: Tx, said: readonly string[]): Promise<void> {
+  const hosts = (await tx.query(
+    `SELECT DISTINCT h.id, h.name FROM json_to_recordset($1::json) AS r(host_id uuid, address text)
+       JOIN hosts h ON h.id = r.host_id LEFT JOIN sriov_wishes w ON w.host_id = r.host_id AND w.address = r.address
+      WHERE w.address IS NULL ORDER BY h.id`,
+    [`[${said.join()}]`],
+  )) as { id: string; name: string }[];
+  for (const { id } of hosts) await nextRevision(tx, id);
+  await tellAll(
+    tx,
+    hosts.map(({ name }) => name),
+  );
 }
 
 /**

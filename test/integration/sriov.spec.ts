@@ -235,6 +235,20 @@ describe('a wish about VFs', () => {
   });
 });
 
+it('a wish that the ledger has lost with its host is taken from the agent', async () => {
+  await start();
+  await wish(3);
+  await deliver();
+  await applied();
+  await source.query(`DELETE FROM devices`);
+  await source.query(`DELETE FROM hosts`);
+  await agent?.configure({ deviceSpecs: settings().deviceSpecs, state: null });
+  await vi.waitFor(async () => expect(await deliver()).toHaveLength(1));
+  const told = async () => readTold(source.manager, (await hosts())[0]?.id ?? '');
+  await vi.waitFor(async () => expect(await told()).toEqual([]));
+  expect(vfs()).toBe(3);
+});
+
 describe('a wish whose command or answer is lost', () => {
   const later = (ms: number) =>
     source.query(
