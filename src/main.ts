@@ -10,6 +10,7 @@ import { addExplainCommand } from './cli/explain.command.js';
 import { addHostTopologyCommand } from './cli/host-topology.command.js';
 import { addQuotaCommand } from './cli/quota.command.js';
 import { addReservationCommand } from './cli/reservation.command.js';
+import { addSriovCommand } from './cli/sriov.command.js';
 import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { addHostPreparationCommands } from './compute-agent/host-command.js';
@@ -169,6 +170,7 @@ addHostPreparationCommands(addHostTopologyCommand(program), { withConfig, load, 
 addExplainCommand(program);
 addQuotaCommand(program);
 addReservationCommand(program);
+addSriovCommand(program);
 
 await program.parseAsync();
 

@@ -25,6 +25,7 @@ import { EvacuationController } from './hosts/evacuation.controller.js';
 import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
 import { IommuGroupsController } from './hosts/iommu-groups.controller.js';
+import { SriovController } from './hosts/sriov.controller.js';
 import { HttpLimits } from './http-limits.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
@@ -79,6 +80,7 @@ export class ApiModule {
         EvacuationController,
         HostTopologyController,
         IommuGroupsController,
+        SriovController,
         DevicesController,
         DeviceHoldsController,
         DeviceSpecsController,

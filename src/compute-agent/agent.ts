@@ -3,7 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../bus/bus.js';
 import { BerthError, messageOf } from '../errors.js';
 import { agentQueue, HOST_NAME } from '../messages/routes.js';
+import type { Address } from '../pci/address.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
+import type { SriovDeclaration } from '../pci/sriov/sriov-declaration.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings } from '../settings/settings.js';
 import type { AgentLog } from './agent-log.js';
@@ -12,11 +14,15 @@ import { BindingProblems, withProblems } from './binding-problems.js';
 import { CommandConsumer } from './command.consumer.js';
 import { wireConfiguration } from './configuration-facts.js';
 import { Journal } from './journal.js';
+import { liveIp, simulatedIp } from './ip-program.js';
+import { KeyedQueue } from './keyed-queue.js';
 import { liveKernel, type Kernel } from './kernel.js';
 import { readLastReport, writeLastReport } from './last-report.js';
 import { Reporter } from './reporter.js';
 import { simulatedHostKernel } from './simulated-kernel.js';
 import { SerialNumbers } from './serial-numbers.js';
+import { SriovKeeper } from './sriov-keeper.js';
+import { SriovWishes } from './sriov-wishes.js';
 import { scanHost, type HostScan } from './sysfs-scanner.js';
 import { WhitelistLog } from './whitelist-log.js';
 
@@ -39,6 +45,8 @@ export interface AgentOptions {
 /** What changes in a running agent: always together, so that no report has the one without the other. */
 export interface AgentConfiguration {
   readonly deviceSpecs: readonly DeviceSpec[];
+  /** VFs that are declared; left out: none. */
+  readonly sriov?: readonly SriovDeclaration[];
   readonly state: ConfigurationState | null;
 }
 
@@ -73,13 +81,29 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const epoch = await journal.nextEpoch(Date.now());
   let configuration: AgentConfiguration = {
     deviceSpecs: settings.deviceSpecs,
+    sriov: settings.sriov ?? [],
     state: options.configuration ?? null,
   };
+  const stopping = new AbortController();
   const problems = new BindingProblems();
   const modes = new BindingModes(() => scan());
   const brokerAddress = lastKnown(() => bus.localAddress());
+  const binder = {
+    ...kernelOf(settings),
+    ...{ sysfsRoot: settings.sysfsRoot, procRoot: settings.procRoot, journal, log, problems },
+    protection: { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs },
+    modeOf: (address: Address) => modes.of(address),
+    stopping: stopping.signal,
+  };
+  const queue = new KeyedQueue();
+  const sriov = new SriovKeeper({
+    ...{ binder, queue, readOnly: settings.readOnly },
+    wishes: await SriovWishes.open(settings.stateDir, log),
+    declarations: () => configuration.sriov ?? [],
+    ip: settings.kernel === 'live' ? liveIp() : simulatedIp(),
+  });
   const whitelistLog = new WhitelistLog(host, log);
-  const eyes = { brokerAddress, serials: new SerialNumbers(), whitelistLog, modes, problems };
+  const eyes = { sriov, brokerAddress, serials: new SerialNumbers(), whitelistLog, modes, problems };
   const scan = (): Promise<HostScan> => configuredScan(settings, configuration, journal, eyes);
   const reporter = new Reporter({
     host,
@@ -92,23 +116,20 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     lastReport: await readLastReport(settings.stateDir),
     remember: (report) => writeLastReport(settings.stateDir, report, log),
   });
-  const stopping = new AbortController();
   const commands = new CommandConsumer({
     host,
     epoch,
     readOnly: settings.readOnly,
     bus,
-    binder: {
-      ...kernelOf(settings),
-      ...{ sysfsRoot: settings.sysfsRoot, procRoot: settings.procRoot, journal, log, problems },
-      protection: { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs },
-      modeOf: (address) => modes.of(address),
-      stopping: stopping.signal,
-    },
+    ...{ binder, queue, sriov },
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
-    lookAgain: () => reporter.lookAgain(),
+    lookAgain: () => {
+      void sriov.keep();
+      reporter.lookAgain();
+    },
   });
+  await sriov.restore();
   commands.resume();
   const telling = tellUntilHeard(commands, host, log);
   // Before the first report: who is told of the host may send it commands at once.
@@ -116,17 +137,19 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     prefetch: PREFETCH,
   });
   await reporter.start();
+  sriov.start(settings.scanIntervalMs, () => reporter.lookAgain());
   log('info', 'Agent started', { host, epoch, sysfsRoot: settings.sysfsRoot, kernel: settings.kernel });
   return {
     host,
     status: () => statusOf(host, epoch, reporter, bus),
-    configure: (next) => {
+    configure: async (next) => {
       configuration = next;
-      return reporter.reportOrOwe();
+      await sriov.keepAnew();
+      await reporter.reportOrOwe();
     },
     stop: () => {
       stopping.abort();
-      return stopped(host, log, [subscription.stop(), reporter.stop(), telling.stop()]);
+      return stopped(host, log, [subscription.stop(), sriov.stop(), reporter.stop(), telling.stop()]);
     },
   };
 }
@@ -161,6 +184,7 @@ function lastKnown(ask: () => string | null): () => string | null {
 
 /** What the agent knows from one scan to the next. */
 interface Eyes {
+  readonly sriov: SriovKeeper;
   readonly serials: SerialNumbers;
   readonly whitelistLog: WhitelistLog;
   readonly modes: BindingModes;
@@ -173,14 +197,18 @@ async function configuredScan(
   settings: AgentSettings,
   { deviceSpecs, state }: AgentConfiguration,
   journal: Journal,
-  { serials, whitelistLog, modes, problems, brokerAddress }: Eyes,
+  { sriov, serials, whitelistLog, modes, problems, brokerAddress }: Eyes,
 ): Promise<HostScan> {
   const looking = { ...settings, deviceSpecs, brokerAddress: brokerAddress() };
   const found = await scanHost(looking, journal.originals(), serials);
   whitelistLog.tell(deviceSpecs, found.devices);
   modes.learn(found.devices);
-  const scan = { ...found, devices: withProblems(found.devices, problems) };
-  return state === null ? scan : { ...scan, facts: { ...scan.facts, configuration: wireConfiguration(state) } };
+  const vfs = sriov.states();
+  const more = {
+    ...(state !== null && { configuration: wireConfiguration(state) }),
+    ...(vfs.length > 0 && { sriov: [...vfs] }),
+  };
+  return { ...found, devices: withProblems(found.devices, problems), facts: { ...found.facts, ...more } };
 }
 
 function hostNameOf(settings: AgentSettings): string {

@@ -3,7 +3,16 @@ import type { Address } from '../pci/address.js';
 import { errnoOf } from './sysfs-read.js';
 
 export type BindingStep =
-  'check' | 'modprobe' | 'unbind' | 'sriov_numvfs' | 'driver_override' | 'drivers_probe' | 'bind' | 'read_back';
+  | 'check'
+  | 'modprobe'
+  | 'unbind'
+  | 'sriov_drivers_autoprobe'
+  | 'sriov_numvfs'
+  | 'vf_settings'
+  | 'driver_override'
+  | 'drivers_probe'
+  | 'bind'
+  | 'read_back';
 
 /** Where binding or giving back one device ended, and what to do about it. */
 export class BindingError extends BerthError {

@@ -11,6 +11,7 @@ import { PCI_DEVICES, readDevice } from './device-reader.js';
 import type { Journal } from './journal.js';
 import { assertUnprotected } from './protection/claim-protection.js';
 import { listNames, readLinkName } from './sysfs-read.js';
+import { assertUnusedByHost } from './vf-guards.js';
 import { isOnVfio, openersOfDevice, type BinderHost } from './vfio-binder-writes.js';
 import { openersText } from './vfio-openers.js';
 
@@ -59,16 +60,17 @@ export async function checkClaim(
 /**
  * While a PF is handed over it has no VFs: those that exist have to be dispensable.
  *
- * @throws BindingError `binding.refused` when a claim holds a VF (step `check`), or somebody else's program may have it open
- *   (step `sriov_numvfs`): the kernel would wait for that program to let go
+ * @throws BindingError `binding.refused` when a claim holds a VF or the host uses its network interface (step `check`), or
+ *   somebody else's program may have it open (step `sriov_numvfs`): the kernel would wait for that program to let go
  */
 export function assertVfsIdle(
-  { sysfsRoot, journal }: { readonly sysfsRoot: string; readonly journal: Journal },
+  { sysfsRoot, journal }: { readonly sysfsRoot: string; readonly journal: Pick<Journal, 'holderOf'> },
   claimId: string,
   device: PciDevice,
 ): void {
   for (const vf of virtualFunctions(sysfsRoot, device)) {
     assertNotHeld(journal, claimId, vf, device.address);
+    assertUnusedByHost(sysfsRoot, vf, device.address);
     const driver = readLinkName(join(sysfsRoot, PCI_DEVICES, vf, 'driver'));
     if (driver.kind !== 'text' || !isVfioDriver(driver.text)) continue;
     const what = `its VF ${vf} is bound to ${driver.text}, and not by Berth; stop what uses it and unbind it`;
@@ -111,7 +113,12 @@ function assertWithoutParent(device: PciDevice, devices: readonly PciDevice[]): 
   throw refusal('binding.refused', device.address, what);
 }
 
-function assertNotHeld(journal: Journal, claimId: string, held: Address, wanted: Address = held): void {
+function assertNotHeld(
+  journal: Pick<Journal, 'holderOf'>,
+  claimId: string,
+  held: Address,
+  wanted: Address = held,
+): void {
   const holder = journal.holderOf(held);
   if (!holder || holder.claimId === claimId) return;
   const whose = held === wanted ? 'it is' : `its relative ${held} is`;

@@ -3,11 +3,13 @@ import { messageOf } from '../errors.js';
 import type { AgentCommand, PrepareDevices, ReleaseDevices, RequestJournal } from '../messages/bodies.js';
 import { envelope, type Envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
+import type { SetSriov } from '../messages/sriov-bodies.js';
 import { BindingError } from './binding-error.js';
 import { BlockedWork } from './blocked-work.js';
 import type { ClaimRecord } from './journal-state.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { OutcomeSender } from './outcome-sender.js';
+import type { SriovKeeper } from './sriov-keeper.js';
 import { isBound, prepareDevices, releaseDevices, type BinderHost } from './vfio-binder.js';
 
 export interface CommandContext {
@@ -20,6 +22,10 @@ export interface CommandContext {
   readonly reload: (() => Promise<void>) | null;
   /** Ask for a full report; resolves when it is sent. */
   readonly reportFully: () => Promise<void>;
+  /** null: this agent keeps no VFs. */
+  readonly sriov?: Pick<SriovKeeper, 'take'> | null;
+  /** Shared with whoever else works on devices; left out: one of its own. */
+  readonly queue?: KeyedQueue;
   /** Drivers have changed: look again soon. */
   readonly lookAgain: () => void;
 }
@@ -41,7 +47,7 @@ export class CommandConsumer {
   constructor(private readonly context: CommandContext) {
     const { bus, binder, lookAgain } = context;
     this.outcomes = new OutcomeSender(bus);
-    this.work = new BlockedWork(new KeyedQueue(), binder.problems, binder.log);
+    this.work = new BlockedWork(context.queue ?? new KeyedQueue(), binder.problems, binder.log);
     binder.problems.listen(lookAgain);
   }
 
@@ -104,9 +110,17 @@ export class CommandConsumer {
         return this.context.reload ? this.context.reload() : this.context.reportFully();
       case 'journal.request':
         return this.tellJournal(message.body);
+      case 'sriov.set':
+        return this.setVfs(message.body);
       default:
         this.context.binder.log('warn', 'A message that is no command was dropped', { type: message.type });
     }
+  }
+
+  /** What came of it is in the report, with the VFs that there are then. */
+  private async setVfs(order: SetSriov): Promise<void> {
+    await this.context.sriov?.take(order);
+    await this.context.reportFully();
   }
 
   /** All of them are carried out, whatever becomes of the others; when one has to come again, they all do. */

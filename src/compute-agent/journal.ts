@@ -165,7 +165,7 @@ export class Journal {
   private update(change: (state: JournalState) => JournalState): Promise<void> {
     const done = this.writing.then(async () => {
       const next = change(this.state);
-      await writeSafely(this.stateDir, next);
+      await writeDurably(this.stateDir, FILE, next);
       this.state = next;
     });
     this.writing = done.catch(() => undefined);
@@ -214,12 +214,12 @@ async function load(path: string, log: AgentLog): Promise<JournalState> {
   return EMPTY_JOURNAL;
 }
 
-/** After a power cut there is either the old journal or the new one, whole. */
-async function writeSafely(stateDir: string, state: JournalState): Promise<void> {
-  const path = join(stateDir, FILE);
+/** Writes a file of the state directory as JSON. After a power cut there is either the old one or the new one, whole. */
+export async function writeDurably(stateDir: string, name: string, value: object): Promise<void> {
+  const path = join(stateDir, name);
   const temporary = `${path}.new`;
   await withFile(temporary, 'w', async (file) => {
-    await file.writeFile(JSON.stringify(state));
+    await file.writeFile(JSON.stringify(value));
     await file.sync();
   });
   await rename(temporary, path);

@@ -79,7 +79,7 @@ async function setVfs(host: BinderHost, claimId: string, address: Address, wante
     throw failed(address, `it has ${found} VFs after ${wanted} were asked for; see the kernel log (dmesg)`);
 }
 
-function vfsOf(device: PciDevice | null): number {
+export function vfsOf(device: PciDevice | null): number {
   return device?.sriov?.numVfs ?? 0;
 }
 

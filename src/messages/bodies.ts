@@ -22,6 +22,7 @@ import { DEVICE_TYPES, type DeviceType } from '../pci/device.js';
 import { IOMMU_STATES, type IommuState } from '../pci/iommu-groups.js';
 import { PROTECTION_REASONS_MAX, PROTECTION_TEXT_MAX } from '../pci/protection.js';
 import { COMMANDS_PER_MESSAGE_MAX, HOST_NAME } from './routes.js';
+import { SRIOV_PFS_MAX, WireSriovState } from './sriov-bodies.js';
 
 /** The most PCI functions one host may report (64 SR-IOV ports with 256 VFs each). */
 export const DEVICES_PER_HOST_MAX = 16_384;
@@ -194,6 +195,13 @@ export class WireHostFacts {
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireResources) reserved?: WireResources | null;
   /** Agents up to 0.1 leave it out. */
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireIommu) iommu?: WireIommu | null;
+  /** Left out where nothing is said of VFs. */
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(SRIOV_PFS_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => WireSriovState)
+  sriov?: WireSriovState[];
 }
 
 export class WirePool {

@@ -58,6 +58,11 @@ function aReport(devices: readonly unknown[]): AgentReport {
 
 const CONFIGURATION: WireConfiguration = { loaded_at: '2026-03-01T12:00:00.250Z', problem: null, needs_restart: [] };
 
+const WISH = { address: '0000:81:00.0', revision: 1, vendor_id: '8086', product_id: '1572', vf_count: 8 };
+const VFS_TOLD = {
+  ...{ address: '0000:81:00.0', source: 'file', vf_count: 8, state: 'applied', step: null, errno: null, message: null },
+  vfs: [],
+};
 const ABLE = { architecture: 'x86_64', hypervisor_type: 'QEMU', hypervisor_version: null, cpu_features: ['vmx'] };
 
 const NOT_RESTORED = { step: 'bind', errno: 'EIO', remedy: 'load nouveau' };
@@ -109,6 +114,9 @@ describe('envelope', () => {
       envelope('agent.reload', {}),
       envelope('agent.reload', { reason: 'asked for' }),
       envelope('journal.request', { asked_at: '2026-03-01T12:00:00.250Z' }),
+      envelope('sriov.set', { revision: 1, wishes: [] }),
+      envelope('sriov.set', { revision: 1_764_300_000_000, wishes: [{ ...WISH, autoprobe: null, vfs: null }] }),
+      envelope('sriov.set', { revision: 2, wishes: [{ ...WISH, autoprobe: true, vfs: { '*': { trust: true } } }] }),
       envelope('agent.journal', { ...agent, asked_at: '2026-03-01T12:00:00.250Z', claims: [] }),
       envelope('agent.journal', {
         ...agent,
@@ -379,6 +387,26 @@ describe('a malformed message', () => {
       'a reload for a long reason',
       { ...GOOD, type: 'agent.reload', body: { reason: 'x'.repeat(501) } },
       'agent.reload: ',
+    ],
+    [
+      'VFs of no PF',
+      { ...GOOD, type: 'sriov.set', body: { revision: 1, wishes: [{ ...WISH, address: '../x' }] } },
+      'sriov.set: wishes.0.address: address must match ',
+    ],
+    [
+      'too many VFs',
+      { ...GOOD, type: 'sriov.set', body: { revision: 1, wishes: [{ ...WISH, vf_count: 65_536 }] } },
+      'sriov.set: wishes.0.vf_count: vf_count must not be greater than 65535',
+    ],
+    [
+      'a wish of no number',
+      { ...GOOD, type: 'sriov.set', body: { wishes: [] } },
+      'sriov.set: revision: revision must ',
+    ],
+    [
+      'VFs in an unknown state',
+      withFacts({ sriov: [{ ...VFS_TOLD, state: 'applying' }] }),
+      'agent.report: facts.sriov.0.state: state must be one of ',
     ],
     ['a field left out', withDevice({ driver: undefined }), 'agent.report: devices.1.driver: driver must be'],
     [

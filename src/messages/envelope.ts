@@ -22,6 +22,7 @@ import {
   RequestReport,
   ServerNudge,
 } from './bodies.js';
+import { SetSriov } from './sriov-bodies.js';
 import { QUICK_LOOKS } from './quick-look.js';
 import { jsonHash, RecentHashes } from './recent-hashes.js';
 
@@ -43,6 +44,7 @@ const BODIES = {
   'agent.reload': ReloadAgent,
   'journal.request': RequestJournal,
   'agent.journal': AgentJournal,
+  'sriov.set': SetSriov,
   'devices.prepared': DevicesPrepared,
   'devices.prepare_failed': PrepareFailed,
   'devices.released': DevicesReleased,

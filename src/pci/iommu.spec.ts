@@ -35,7 +35,6 @@ describe('isolation units', () => {
     ],
     ['no driver', { driver: null }, null],
     ['vfio-pci', { driver: 'vfio-pci' }, null],
-    ['a variant of it', { driver: 'mlx5_vfio_pci' }, null],
     ['pci-stub', { driver: 'pci-stub' }, null],
     ['a vfio driver of its own', { driver: 'mlx5_vfio_pci' }, null],
     ['a vfio driver with dashes', { driver: 'nvgrace-gpu-vfio-pci' }, null],

@@ -80,6 +80,7 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
       case 'report.request':
       case 'agent.reload':
       case 'journal.request':
+      case 'sriov.set':
         throw new Error(`${message.type} is for agents`);
       case 'agent.heartbeat':
         throw new Error(`${message.type} is heard by the leases`);

@@ -1,6 +1,7 @@
 import type { AliasDefinition } from '../pci/alias/alias.js';
 import type { Dialect } from '../pci/dialect.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
+import type { SriovDeclaration } from '../pci/sriov/sriov-declaration.js';
 
 export interface DatabaseSettings {
   /** `postgres://user:password@host:port/database`; null means the embedded Postgres (only in `berth all`). */
@@ -94,6 +95,8 @@ export interface AgentSettings {
   readonly kernel: 'live' | 'simulated';
   readonly readOnly: boolean;
   readonly deviceSpecs: readonly DeviceSpec[];
+  /** VFs that are declared; left out: none. */
+  readonly sriov?: readonly SriovDeclaration[];
   readonly scanIntervalMs: number;
   readonly heartbeatIntervalMs: number;
   /** null: as the host says. */

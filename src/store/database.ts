@@ -15,6 +15,7 @@ import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent
 import { ClaimBatches1764100000000 } from '../../migrations/1764100000000-claim-batches.js';
 import { HostIommu1764200001000 } from '../../migrations/1764200001000-host-iommu.js';
 import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
+import { SriovWishes1764300000000 } from '../../migrations/1764300000000-sriov-wishes.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -34,6 +35,7 @@ import {
   ReservationEventEntity,
   ReservationWindowEntity,
 } from './entities/reservation.entities.js';
+import { SriovWishEntity } from './entities/sriov.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
   AllocationEntity,
@@ -67,6 +69,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       HostEntity,
       DeviceEntity,
       AgentJournalEntity,
+      SriovWishEntity,
       AliasEntity,
       AliasVersionEntity,
       AliasOriginEntity,
@@ -113,6 +116,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       Evacuation1764000004000,
       ClaimBatches1764100000000,
       HostIommu1764200001000,
+      SriovWishes1764300000000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,
