@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Address } from '../../pci/address.js';
 import { isBridge, isVirtualFunction, type ReportedDevice } from '../../pci/device.js';
 import { isolationUnits, type IsolationUnit } from '../../pci/iommu.js';
+import { protectionText } from '../../pci/protection.js';
 import { PCI_DEVICES } from '../device-reader.js';
 import { groupedBy, someOf, type HostFinding } from './finding.js';
 import { textAt, type HostRoots } from './host-roots.js';
@@ -9,10 +10,22 @@ import { textAt, type HostRoots } from './host-roots.js';
 /** Whether what is offered can be handed over: its groups, and the screen. */
 export function deviceFindings(roots: HostRoots, devices: readonly ReportedDevice[]): HostFinding[] {
   return [
+    ...protectionFindings(devices),
     ...groupFindings(roots, devices),
     ...virtualFunctionFindings(devices),
     ...bootDisplayFindings(roots, devices),
   ];
+}
+
+/** What the whitelist would offer and the host cannot spare. */
+function protectionFindings(devices: readonly ReportedDevice[]): HostFinding[] {
+  return devices.flatMap(({ address, notOffered, protection }): HostFinding[] => {
+    const [reason] = protection?.reasons ?? [];
+    if (!protection || !reason || notOffered !== protectionText(protection)) return [];
+    const why = 'the host needs it, so it is not offered although the whitelist has it';
+    const read = `it ${reason.text}`;
+    return [{ level: 'error', code: `protected.${reason.code}`, subject: address, read, why, remedy: reason.remedy }];
+  });
 }
 
 function groupFindings(roots: HostRoots, devices: readonly ReportedDevice[]): HostFinding[] {

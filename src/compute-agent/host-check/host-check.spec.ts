@@ -171,18 +171,29 @@ describe('modules', () => {
 
 describe('devices', () => {
   it('whose group the host uses are blocked', async () => {
-    const report = await check(await onDisk('legacy'), { deviceSpecs: specs({ class: '0200' }) });
+    const ofGroup1 = { address: '0000:01:00.0', override_protection: true };
+    const report = await check(await onDisk('legacy'), { deviceSpecs: specs(ofGroup1, { class: '0200' }) });
     expect(found(report, 'group')).toEqual([
       ['error', 'group.blocked', 'group 1'],
       ['warning', 'group.no_acs', 'group 4'],
       ['ok', 'group.one_slot', 'group 2'],
     ]);
-    expect(report.findings[0]).toMatchObject({ remedy: 'offer it as well, or unbind it from nvme' });
-    expect(report.errors).toBe(1);
+    expect(report.findings.find(({ code }) => code === 'group.blocked')?.remedy).toContain('unbind it from nvme');
+  });
+
+  it('that the host needs are told, with what would spare them', async () => {
+    const report = await check(await onDisk('legacy'), { deviceSpecs: specs({ class: '0200' }) });
+    expect(found(report, 'protected')).toEqual([
+      ['error', 'protected.default_route', '0000:01:00.0'],
+      ['error', 'protected.iommu_group', '0000:02:00.0'],
+    ]);
+    expect(report.findings[0]?.remedy).toContain('route');
   });
 
   it('with a driver of displays are told, with ids and module', async () => {
-    const report = await check(await onDisk(), { deviceSpecs: specs({ vendor_id: '10de' }, { class: '02' }) });
+    const host = await onDisk();
+    await put(host.proc, 'net/route', '');
+    const report = await check(host, { deviceSpecs: specs({ vendor_id: '10de' }, { class: '02' }) });
     expect(found(report, 'driver')).toEqual([
       ['warning', 'driver.takes_at_boot', 'nouveau'],
       ['ok', 'driver.gives_way', 'igb'],
@@ -204,7 +215,8 @@ describe('devices', () => {
     const host = await onDisk();
     await put(host.sysfs, `bus/pci/devices/${P5000}/boot_vga`, '1\n');
     await put(host.proc, 'fb', '0 EFI VGA\n');
-    const report = await check(host);
+    const deviceSpecs = specs({ address: P5000, override_protection: true });
+    const report = await check(host, { deviceSpecs });
     expect(found(report, 'display')).toEqual([['warning', 'display.boot_vga', P5000]]);
     expect(report.findings.find(({ subject }) => subject === P5000)?.read).toContain('0 EFI VGA');
     const others = await check(host, { deviceSpecs: specs({ class: '02' }) });
@@ -287,8 +299,8 @@ describe('the report as text', () => {
         { level: 'warning', code: 'x.y', subject: null, read: 'a\u001b[2J\nb', why: 'c', remedy: null },
       ],
     });
-    expect(text.split('\n')[0]).toBe('error    group.blocked  group 1');
+    expect(text.split('\n')[0]).toBe('error    protected.default_route  0000:01:00.0');
     expect(text).toContain('read: a?[2J?b');
-    expect(text).toContain('Errors: 1, ');
+    expect(text).toContain('Errors: 2, ');
   });
 });

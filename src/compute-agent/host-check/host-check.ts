@@ -40,7 +40,7 @@ const PROBLEMS_MAX = 50;
 export async function checkHost(input: HostCheckInput): Promise<HostCheckReport> {
   const { devices, problems } = await scan(input);
   const modules = new ModuleIndex(input);
-  // One line for each part of the host. A part that protects devices of the host itself belongs here as well.
+  // One line for each part of the host.
   const findings = worstFirst([
     ...iommuFindings(input),
     ...moduleFindings(input, modules),

@@ -180,9 +180,12 @@ describe('devices of a host', () => {
   it('that block others of their group are named', async () => {
     const host = await onDisk('legacy');
     const found = await preparationOf(
-      request({ deviceSpecs: specs({ address: '0000:02:00.0' }), host: rootsOf(host) }),
+      request({
+        deviceSpecs: specs({ address: '0000:01:00.0', override_protection: true }),
+        host: rootsOf(host),
+      }),
     );
-    expect(found.notes.join()).toContain('0000:01:00.0, 0000:03:00.0 share IOMMU groups');
+    expect(found.notes.join()).toContain('0000:02:00.0, 0000:03:00.0 share IOMMU groups');
   });
 
   it('that are VFs are left to the agent unless all with their ids go', async () => {
