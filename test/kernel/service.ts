@@ -24,7 +24,7 @@ export function agentOf(service: Fleet, deviceSpecs: readonly string[]): AgentPl
     env: {
       AMQP_URL: service.rabbitMq.url.replace('127.0.0.1', OUTSIDE),
       BERTH_HOST: HOST,
-      BERTH_AGENT_SCAN_INTERVAL_MS: '2000',
+      BERTH_AGENT_SCAN_INTERVAL_MS: '3000',
       BERTH_AGENT_HEARTBEAT_INTERVAL_MS: '1000',
       NODE_OPTIONS: '--import=/berth/dying.mjs',
     },
