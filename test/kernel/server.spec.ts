@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Fleet } from '../support/fleet.js';
 import { eventually } from '../support/rest-client.js';
 import { kernelDevices, type KernelDevice } from './devices.js';
-import type { GuestAgent } from './guest-agent.js';
+import { STATE_FOLDER, type GuestAgent } from './guest-agent.js';
 import { bootMachine, type Machine } from './machine.js';
 import { agentOf, HOST, listedDevices, PATIENCE_MS, placed, startService } from './service.js';
 import { server } from './topologies.js';
@@ -111,4 +111,65 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
       expect((await listedDevices(service)).get(PLUGGED)).toMatchObject({ status: 'removed' });
     });
   }, 400_000);
+
+  /** After which the agent dies, counted from the command on; see guest/dying.mjs. */
+  it.each([
+    ['the claim was noted', 'kernel 0'],
+    ['the override was written', 'kernel 1'],
+    ['the driver let go', 'kernel 2'],
+    ['vfio-pci took it', 'kernel 3'],
+    ['the claim was noted as done', 'journal 2'],
+  ])(
+    'binds a device though the agent is killed once %s',
+    async (_what, moment) => {
+      const before = await devicesAt([NIC, ...SLOT]);
+      await machine.write('/run/dying', moment);
+      const id = await service.rest.createServer({ name: moment, flavor: 'one-nic' });
+      await afterDeath();
+      const server = await service.rest.whenSettled(id, PATIENCE_MS);
+      expect(server, await seen()).toMatchObject({ status: 'ACTIVE' });
+      const address = server.devices[0]?.address ?? '';
+      expect((await devicesAt([address]))[0]).toMatchObject({ driver: 'vfio-pci', override: 'vfio-pci' });
+      await service.rest.remove(id, PATIENCE_MS);
+      expect(await devicesAt([NIC, ...SLOT])).toEqual(before);
+      await nothingIsLeft();
+    },
+    400_000,
+  );
+
+  it.each([
+    ['the release was noted', 'kernel 0'],
+    ['vfio-pci let go', 'kernel 1'],
+    ['the override was cleared', 'kernel 2'],
+    ['its driver took it', 'kernel 3'],
+    ['the release was noted as done', 'journal 2'],
+  ])(
+    'gives a device back though the agent is killed once %s',
+    async (_what, moment) => {
+      const before = await devicesAt([NIC, ...SLOT]);
+      const server = await placed(service, 'one-nic');
+      await machine.write('/run/dying', moment);
+      await service.rest.send('DELETE', `/v1/servers/${server.id}`);
+      await afterDeath();
+      await eventually(PATIENCE_MS, async () => {
+        expect((await service.rest.send('GET', `/v1/servers/${server.id}`)).status).toBe(404);
+      });
+      expect(await devicesAt([NIC, ...SLOT]), await seen()).toEqual(before);
+      await nothingIsLeft();
+    },
+    400_000,
+  );
+
+  const afterDeath = async (): Promise<void> => {
+    await eventually(PATIENCE_MS, async () => expect(await agent.isRunning()).toBe(false));
+    await agent.start();
+  };
+
+  /** No claim in the journal, no device node of a group, none marked as in use. */
+  const nothingIsLeft = async (): Promise<void> => {
+    expect(JSON.parse(await machine.read(`${STATE_FOLDER}/journal.json`))).toMatchObject({ claims: [] });
+    expect(await machine.exec('ls /dev/vfio')).toBe('vfio');
+    const devices = [...(await listedDevices(service)).values()];
+    expect(devices.filter(({ owner, status }) => owner !== null || status === 'allocated')).toEqual([]);
+  };
 });
