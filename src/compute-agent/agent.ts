@@ -4,6 +4,7 @@ import type { Bus } from '../bus/bus.js';
 import { BerthError, messageOf } from '../errors.js';
 import { agentQueue, HOST_NAME } from '../messages/routes.js';
 import type { Address } from '../pci/address.js';
+import type { BindingMode } from '../pci/binding-mode.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import type { SriovDeclaration } from '../pci/sriov/sriov-declaration.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
@@ -21,9 +22,10 @@ import { readLastReport, writeLastReport } from './last-report.js';
 import { Reporter } from './reporter.js';
 import { simulatedHostKernel } from './simulated-kernel.js';
 import { SerialNumbers } from './serial-numbers.js';
-import { SriovKeeper } from './sriov-keeper.js';
+import { SriovKeeper, type SriovKeeperOptions } from './sriov-keeper.js';
 import { SriovWishes } from './sriov-wishes.js';
 import { scanHost, type HostScan } from './sysfs-scanner.js';
+import type { BinderHost } from './vfio-binder.js';
 import { WhitelistLog } from './whitelist-log.js';
 
 /** Commands side by side: one that waits for a program to let go of a device must not hold up the others. */
@@ -85,25 +87,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     state: options.configuration ?? null,
   };
   const stopping = new AbortController();
-  const problems = new BindingProblems();
   const modes = new BindingModes(() => scan());
   const brokerAddress = lastKnown(() => bus.localAddress());
-  const binder = {
-    ...kernelOf(settings),
-    ...{ sysfsRoot: settings.sysfsRoot, procRoot: settings.procRoot, journal, log, problems },
-    protection: { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs },
-    modeOf: (address: Address) => modes.of(address),
-    stopping: stopping.signal,
-  };
+  const protection = { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs };
+  const binder = binderOf(settings, { journal, log, modes, protection, stopping: stopping.signal });
   const queue = new KeyedQueue();
-  const sriov = new SriovKeeper({
-    ...{ binder, queue, readOnly: settings.readOnly },
-    wishes: await SriovWishes.open(settings.stateDir, log),
-    declarations: () => configuration.sriov ?? [],
-    ip: settings.kernel === 'live' ? liveIp() : simulatedIp(),
-  });
-  const whitelistLog = new WhitelistLog(host, log);
-  const eyes = { sriov, brokerAddress, serials: new SerialNumbers(), whitelistLog, modes, problems };
+  const sriov = await keeperOf(settings, { binder, queue, declarations: () => configuration.sriov ?? [] });
+  const eyes = {
+    ...{ sriov, brokerAddress, serials: new SerialNumbers(), modes, problems: binder.problems },
+    whitelistLog: new WhitelistLog(host, log),
+  };
   const scan = (): Promise<HostScan> => configuredScan(settings, configuration, journal, eyes);
   const reporter = new Reporter({
     host,
@@ -174,6 +167,26 @@ function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog):
       return working;
     },
   };
+}
+
+function binderOf(
+  settings: AgentSettings,
+  {
+    modes,
+    ...given
+  }: Pick<BinderHost, 'journal' | 'log' | 'protection' | 'stopping'> & { readonly modes: BindingModes },
+): BinderHost {
+  const { sysfsRoot, procRoot } = settings;
+  const modeOf = (address: Address): Promise<BindingMode> => modes.of(address);
+  return { ...kernelOf(settings), ...given, sysfsRoot, procRoot, modeOf, problems: new BindingProblems() };
+}
+
+async function keeperOf(
+  { stateDir, kernel, readOnly }: AgentSettings,
+  given: Pick<SriovKeeperOptions, 'binder' | 'queue' | 'declarations'>,
+): Promise<SriovKeeper> {
+  const wishes = await SriovWishes.open(stateDir, given.binder.log);
+  return new SriovKeeper({ ...given, readOnly, wishes, ip: kernel === 'live' ? liveIp() : simulatedIp() });
 }
 
 /** A NIC does not lose its protection because the broker is away. */
