@@ -71,8 +71,9 @@ export class NativePlacementsService {
         if (fault) return refusedFor(item.key, fault.code, fault.message);
         const isFirst = !told.has(order.kind);
         told.add(order.kind);
-        const rejected = refusedFor(item.key, 'placement.no_valid_host', answer.decision.message);
-        return isFirst ? { ...rejected, decision: decisionView(answer.decision, audienceOf(caller)) } : rejected;
+        const decision = decisionView(answer.decision, audienceOf(caller));
+        const rejected = refusedFor(item.key, 'placement.no_valid_host', decision.message);
+        return isFirst ? { ...rejected, decision } : rejected;
       }),
     };
   }
