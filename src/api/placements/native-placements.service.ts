@@ -72,7 +72,7 @@ export class NativePlacementsService {
         const isFirst = !told.has(order.kind);
         told.add(order.kind);
         const decision = decisionView(answer.decision, audienceOf(caller));
-        const rejected = refusedFor(item.key, 'placement.no_valid_host', decision.message);
+        const rejected = refusedFor(item.key, 'placement.no_valid_host', decision.message ?? 'No valid host');
         return isFirst ? { ...rejected, decision } : rejected;
       }),
     };
