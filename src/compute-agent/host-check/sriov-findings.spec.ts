@@ -1,7 +1,8 @@
 import { rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
-import { sriovNicHost, temporaryHost, type HostOnDisk } from '../../../test/support/hosts.js';
+import { describe, expect, it } from 'vitest';
+import { onDisk as hostOnDisk } from '../../../test/support/hosts-of-tests.js';
+import { sriovNicHost, type HostOnDisk } from '../../../test/support/hosts.js';
 import { parseDeviceSpecs } from '../../pci/device-spec/device-spec-reader.js';
 import { parseSriovDeclarations } from '../../pci/sriov/sriov-declaration.js';
 import { checkHost } from './host-check.js';
@@ -9,17 +10,7 @@ import type { HostFinding } from './finding.js';
 
 const PF = '0000:81:00.0';
 const VFS = 4;
-const removals: (() => Promise<void>)[] = [];
-
-afterEach(async () => {
-  for (const remove of removals.splice(0)) await remove();
-});
-
-async function onDisk(): Promise<HostOnDisk> {
-  const [host, remove] = await temporaryHost(sriovNicHost('n', VFS));
-  removals.push(remove);
-  return host;
-}
+const onDisk = (): Promise<HostOnDisk> => hostOnDisk(sriovNicHost('n', VFS));
 
 /** What is said of the declarations on a host whose VFs are offered. */
 async function findings(host: HostOnDisk, ...entries: object[]): Promise<HostFinding[]> {
