@@ -7,6 +7,7 @@ import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings } from '../settings/settings.js';
 import type { AgentLog } from './agent-log.js';
+import { ChangeWatch } from './change-watch.js';
 import { CommandConsumer } from './command.consumer.js';
 import { wireConfiguration } from './configuration-facts.js';
 import { Journal } from './journal.js';
@@ -23,6 +24,7 @@ const PREFETCH = 8;
 /** A write to sysfs can block for as long as a program holds the device; the process ends all the same. */
 const STOP_TIMEOUT_MS = 10_000;
 const TELL_RETRY_MS = 5_000;
+const CHANGE_INTERVAL_MS = 250;
 
 export interface AgentOptions {
   readonly settings: AgentSettings;
@@ -102,6 +104,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     prefetch: PREFETCH,
   });
   await reporter.start();
+  const watch = new ChangeWatch({
+    sysfsRoot: settings.sysfsRoot,
+    intervalMs: settings.changeIntervalMs ?? CHANGE_INTERVAL_MS,
+    look: () => reporter.look(),
+  });
+  watch.start();
   log('info', 'Agent started', { host, epoch, sysfsRoot: settings.sysfsRoot, kernel: settings.kernel });
   return {
     host,
@@ -110,7 +118,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       configuration = next;
       return reporter.reportOrOwe();
     },
-    stop: () => stopped(host, log, [subscription.stop(), reporter.stop(), telling.stop()]),
+    stop: () => stopped(host, log, [watch.stop(), subscription.stop(), reporter.stop(), telling.stop()]),
   };
 }
 

@@ -31,6 +31,12 @@ export const AGENT_SETTINGS: readonly SettingDefinition[] = [
   ),
   setting('agent.read_only', boolean(), false, 'true: report devices, but never bind one.', 'BERTH_READ_ONLY'),
   setting('agent.scan_interval_ms', integer(100, 24 * HOUR), MINUTE, 'How often all devices are looked at.'),
+  setting(
+    'agent.change_interval_ms',
+    integer(50, MINUTE),
+    250,
+    "How often the kernel's count of uevents is read; a change has all devices looked at soon.",
+  ),
   setting('agent.heartbeat_interval_ms', integer(100, HOUR), 10_000, 'How often the host says that it is there.'),
   setting('agent.resources.vcpus', optional(integer(0, 65_536)), null, 'CPUs to report; null is what the host has.'),
   setting(

@@ -64,6 +64,7 @@ const DEFAULTS: Settings = {
     readOnly: false,
     deviceSpecs: [],
     scanIntervalMs: 60_000,
+    changeIntervalMs: 250,
     heartbeatIntervalMs: 10_000,
     resources: { vcpus: null, memoryMb: null, diskGb: null },
     reserved: { vcpus: 0, memoryMb: 0, diskGb: 0 },

@@ -95,6 +95,8 @@ export interface AgentSettings {
   readonly readOnly: boolean;
   readonly deviceSpecs: readonly DeviceSpec[];
   readonly scanIntervalMs: number;
+  /** How often the kernel is asked whether anything has changed; left out: every 250 ms. */
+  readonly changeIntervalMs?: number;
   readonly heartbeatIntervalMs: number;
   /** null: as the host says. */
   readonly resources: {
