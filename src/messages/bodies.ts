@@ -18,7 +18,7 @@ import {
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
-import { DEVICE_TYPES, type DeviceType } from '../pci/device.js';
+import { DEVICE_TYPES, TOLD_DRIFT_KINDS, type DeviceType, type ToldDriftKind } from '../pci/device.js';
 import { COMMANDS_PER_MESSAGE_MAX, HOST_NAME } from './routes.js';
 
 /** The most PCI functions one host may report (64 SR-IOV ports with 256 VFs each). */
@@ -65,6 +65,12 @@ export class WireOriginal {
   @IsArray() @ArrayMaxSize(64) @IsString({ each: true }) @MaxLength(64, { each: true }) netdevs: string[];
 }
 
+/** What the agent has seen happen to a device. */
+export class WireDrift {
+  @IsIn(TOLD_DRIFT_KINDS) kind: ToldDriftKind;
+  @IsString() @MaxLength(300) reason: string;
+}
+
 /** One PCI function as it travels; `wire-device.ts` turns it into a `ReportedDevice` and back. */
 export class WireDevice {
   @Matches(ADDRESS) address: string;
@@ -89,6 +95,7 @@ export class WireDevice {
   @Nullable() @IsObject() @ValidateNested() @Type(() => WireLink) link: WireLink | null;
   @IsArray() @ArrayMaxSize(16) @IsString({ each: true }) @MaxLength(32, { each: true }) reset_methods: string[];
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireOriginal) original?: WireOriginal | null;
+  @IsOptional() @IsArray() @ArrayMaxSize(4) @ValidateNested({ each: true }) @Type(() => WireDrift) drift?: WireDrift[];
   @Nullable() @IsObject() @ValidateNested() @Type(() => WireOffer) offer: WireOffer | null;
   @Nullable() @IsString() @MaxLength(500) not_offered: string | null;
 }

@@ -50,6 +50,7 @@ const DEFAULTS: Settings = {
     batchDelayMs: 6,
     relayIntervalMs: 100,
     reservationLeadMs: 3_600_000,
+    drift: {},
     queue: { max: 1000, ageingPerMinute: 1, patienceMs: 600_000 },
     preemption: false,
     journal: { keepHours: 72, baseIntervalMs: 3_600_000 },

@@ -157,11 +157,29 @@ export function byAlias(words: readonly string[], max: number): SettingKind {
       if (entries.length > max) throw new FieldProblem(`has ${entries.length} aliases; at most ${max}`);
       return Object.fromEntries(entries.map(([alias, given]) => [readPlainText(alias), word.read(given) as string]));
     },
-    fromText: (given) =>
-      Object.fromEntries(
-        given.split(',').map((item) => item.split('=').map((part) => part.trim()) as [string, string]),
-      ),
+    fromText: pairsFrom,
   };
+}
+
+/** One of the words for each of some names that are known. */
+export function byName(known: readonly string[], words: readonly string[]): SettingKind {
+  const [name, word] = [oneOf(known), oneOf(words)];
+  return {
+    read(value) {
+      if (!isObject(value)) {
+        throw new FieldProblem(`has to map ${known.join(', ')} to ${words.join(' or ')}, not ${shown(value)}`);
+      }
+      const entries = Object.entries(value);
+      return Object.fromEntries(entries.map(([key, given]) => [name.read(key) as string, word.read(given) as string]));
+    },
+    fromText: pairsFrom,
+  };
+}
+
+function pairsFrom(given: string): Record<string, string> {
+  return Object.fromEntries(
+    given.split(',').map((item) => item.split('=').map((part) => part.trim()) as [string, string]),
+  );
 }
 
 function readWeigherName(name: string): string {

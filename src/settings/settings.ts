@@ -1,6 +1,7 @@
 import type { AliasDefinition } from '../pci/alias/alias.js';
 import type { Dialect } from '../pci/dialect.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
+import type { DriftPolicies } from '../pci/drift.js';
 
 export interface DatabaseSettings {
   /** `postgres://user:password@host:port/database`; null means the embedded Postgres (only in `berth all`). */
@@ -53,6 +54,8 @@ export interface SchedulerSettings {
   /** Whether a server may take the place of preemptible ones with a lower priority. */
   readonly preemption: boolean;
   readonly journal: JournalSettings;
+  /** What becomes of a device that something happened to; what is left out is as `DEFAULT_DRIFT_POLICIES` says. */
+  readonly drift?: Partial<DriftPolicies>;
   /** How long before a window of a reservation its devices are kept. */
   readonly reservationLeadMs: number;
 }

@@ -5,6 +5,7 @@ import { FENCE, type CommandFence } from './agent-lives.store.js';
 import { sendCommands } from './commands.store.js';
 import type { Tx } from './database.js';
 import { jsonList } from './json-list.js';
+import { readDrifted, settleDriftsAtRelease } from './device-drift.store.js';
 import { readStatesAround, touchHosts, touchTakings, writeDeviceStates } from './device-states.store.js';
 import type {
   ClaimKind,
@@ -217,11 +218,13 @@ export async function finishReleases(tx: Tx, claims: readonly LockedClaim[]): Pr
   if (claims.length === 0) return;
   const claimIds = claims.map((claim) => claim.id);
   const held = await readHeld(tx, claimIds);
-  const states = await readStatesAround(tx, held.map(deviceId));
+  const drifted = await readDrifted(tx, [...new Set(held.filter(isDrifted).map(({ host_id }) => host_id))]);
+  const states = await readStatesAround(tx, [...held, ...drifted].map(deviceId));
   for (const { host_id, address, server_id } of held) states.get(host_id)?.apply('free', address, server_id);
   for (const { host_id, address } of held.filter(({ missing }) => missing)) {
     states.get(host_id)?.apply('remove', address, null);
   }
+  await settleDriftsAtRelease(tx, new Set(held.map(deviceId)), drifted, states);
   await writeDeviceStates(tx, states.values());
   if (held.some(({ missing, pending }) => missing || pending)) await applyPendingFacts(tx, claimIds);
   await tx.query(
@@ -229,7 +232,7 @@ export async function finishReleases(tx: Tx, claims: readonly LockedClaim[]): Pr
      UPDATE claims SET status = 'released', expires_at = NULL, updated_at = now() WHERE id = ANY($1)`,
     [claimIds],
   );
-  const isOther = held.some(({ missing, pending, withdrawn }) => missing || pending || withdrawn);
+  const isOther = held.some(({ missing, pending, withdrawn, drifted }) => missing || pending || withdrawn || drifted);
   await (isOther ? touchHosts : touchTakings)(tx, countHosts(claims));
   for (const claim of claims) if (claim.taskState === 'detaching') await endDetach(tx, claim);
   await deleteWhenReleased(
@@ -325,20 +328,27 @@ interface Held {
   readonly pending: boolean;
   /** It was withdrawn while it was in use. */
   readonly withdrawn: boolean;
+  /** Something happened to it meanwhile. */
+  readonly drifted: boolean;
 }
 
 async function readHeld(tx: Tx, claimIds: readonly string[]): Promise<Held[]> {
   return tx.query(
     `SELECT a.claim_id, a.server_id, d.host_id, d.id AS device_id, d.address, d.missing_since IS NOT NULL AS missing,
-            d.pending_facts IS NOT NULL AS pending, NOT d.offered AS withdrawn
+            d.pending_facts IS NOT NULL AS pending, NOT d.offered AS withdrawn,
+            d.drift IS NOT NULL AS drifted
        FROM allocations a JOIN devices d ON d.id = a.device_id
       WHERE a.claim_id = ANY($1) AND a.released_at IS NULL ORDER BY d.host_id, d.address`,
     [claimIds],
   );
 }
 
-function deviceId({ device_id }: Held): string {
-  return device_id;
+function deviceId(row: { readonly device_id: string }): string {
+  return row.device_id;
+}
+
+function isDrifted({ drifted }: Held): boolean {
+  return drifted;
 }
 
 async function applyPendingFacts(tx: Tx, claimIds: readonly string[]): Promise<void> {

@@ -13,6 +13,7 @@ import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
 import { ClaimBatches1764100000000 } from '../../migrations/1764100000000-claim-batches.js';
+import { DeviceDrift1764200004000 } from '../../migrations/1764200004000-device-drift.js';
 import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
@@ -111,6 +112,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       Reservations1764000003000,
       Evacuation1764000004000,
       ClaimBatches1764100000000,
+      DeviceDrift1764200004000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

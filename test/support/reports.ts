@@ -14,6 +14,8 @@ export interface ReportSketch {
     readonly deviceType?: DeviceType;
     readonly parentAddress?: string;
     readonly numaNode?: number | null;
+    /** What differs from the rest of the sketch. */
+    readonly more?: Partial<WireDevice>;
   }[];
 }
 
@@ -39,6 +41,7 @@ export function aReport(sketch: ReportSketch): AgentReport {
     reset_methods: ['flr'],
     offer: { entry: 0, tags: {}, resource_class: null, traits: [] },
     not_offered: null,
+    ...device.more,
   }));
   const facts: AgentReport['facts'] = {
     vcpus: 64,

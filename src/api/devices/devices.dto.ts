@@ -1,5 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { DEVICE_TYPES } from '../../pci/device.js';
+import { DRIFT_KINDS, DRIFT_POLICIES } from '../../pci/drift.js';
+import type { DriftNote } from '../../pci/drift-notes.js';
 import { DEVICE_STATUSES } from '../../pci/device-state.js';
 import type { WireDevice } from '../../messages/bodies.js';
 import type { DeviceRow } from '../../store/inventory-views.store.js';
@@ -65,6 +67,18 @@ export class OwnerView {
   readonly port: string | null;
 }
 
+export class DriftView {
+  @ApiProperty({ type: String, enum: [...DRIFT_KINDS] }) readonly kind: string;
+  @ApiProperty({ type: String }) readonly reason: string;
+  @ApiProperty({ type: String, enum: [...DRIFT_POLICIES], description: 'quarantine: at the latest when it is freed.' })
+  readonly policy: string;
+  @ApiProperty({ type: String, format: 'date-time' }) readonly since: string;
+  @ApiProperty({ type: String, nullable: true, description: 'Of a moved card: the address of the place it left.' })
+  readonly from: string | null;
+  @ApiProperty({ type: String, nullable: true, description: 'Of the place that it left: where the card is.' })
+  readonly to: string | null;
+}
+
 export class DeviceView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly id: string;
   @ApiProperty({ type: String }) readonly host: string;
@@ -87,6 +101,8 @@ export class DeviceView {
     description: 'In use or held, and not reported since.',
   })
   readonly missing_since: Date | null;
+  @ApiProperty({ type: [DriftView], description: 'What happened to it behind the ledger, as long as it matters.' })
+  readonly drift: readonly DriftView[];
   @ApiProperty({ type: Boolean, description: 'It changed while in use; the change is taken over when it is freed.' })
   readonly change_pending: boolean;
   @ApiProperty({ type: String }) readonly vendor_id: string;
@@ -133,11 +149,16 @@ export function deviceView(row: DeviceRow): DeviceView {
     owner: ownerView(row),
     offered: row.offered,
     missing_since: row.missing_since,
+    drift: (row.drift ?? []).map(driftView),
     change_pending: row.pending_facts !== null,
     ...factsView(row.facts),
     not_offered: notOffered(row),
     updated_at: row.updated_at,
   };
+}
+
+function driftView({ kind, reason, policy, since, from, to }: DriftNote): DriftView {
+  return { kind, reason, policy, since, from: from ?? null, to: to ?? null };
 }
 
 /** Of a device in use that the host withdrew: what becomes of it. */
@@ -151,7 +172,7 @@ function ownerView({ server_id, server_name, alias, port }: DeviceRow): OwnerVie
   return server_id === null || server_name === null ? null : { server_id, server_name, alias, port };
 }
 
-function factsView(facts: WireDevice): Omit<Required<WireDevice>, 'address' | 'original'> {
-  const { address: _address, original: _original, ...shown } = facts;
+function factsView(facts: WireDevice): Omit<Required<WireDevice>, 'address' | 'original' | 'drift'> {
+  const { address: _address, original: _original, drift: _drift, ...shown } = facts;
   return { ...shown, serial_number: facts.serial_number ?? null, acs_redirect: facts.acs_redirect ?? null };
 }

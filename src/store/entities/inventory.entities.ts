@@ -7,6 +7,7 @@ import type {
   WireNumaCell,
   WireResources,
 } from '../../messages/bodies.js';
+import type { DriftNote } from '../../pci/drift-notes.js';
 import type { AllocationRatios } from '../../placement/snapshot.js';
 
 @Entity('hosts')
@@ -82,6 +83,8 @@ export class DeviceEntity {
   @Column('jsonb') facts: WireDevice;
   /** Of a device in use whose identity changed: applied when it is freed. */
   @Column('jsonb', { nullable: true }) pending_facts: WireDevice | null;
+  /** What happened to it, as long as it matters; null: nothing. */
+  @Column('jsonb', { nullable: true }) drift: DriftNote[] | null;
   /** Since when a device that is in use or held is not reported any more. */
   @Column('timestamptz', { nullable: true }) missing_since: Date | null;
   @Column('timestamptz', { default: () => 'now()' }) updated_at: Date;
