@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../bus/bus.js';
 import { BerthError, messageOf } from '../errors.js';
 import { agentQueue, HOST_NAME } from '../messages/routes.js';
+import type { Address } from '../pci/address.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings } from '../settings/settings.js';
@@ -10,6 +11,7 @@ import type { AgentLog } from './agent-log.js';
 import { ChangeWatch } from './change-watch.js';
 import { CommandConsumer } from './command.consumer.js';
 import { wireConfiguration } from './configuration-facts.js';
+import { DriftSigns } from './drift-signs.js';
 import { Journal } from './journal.js';
 import { liveKernel, type SysfsWrite } from './kernel.js';
 import { readLastReport, writeLastReport } from './last-report.js';
@@ -75,7 +77,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     deviceSpecs: settings.deviceSpecs,
     state: options.configuration ?? null,
   };
-  const eyes = { serials: new SerialNumbers(), whitelistLog: new WhitelistLog(host, log) };
+  const eyes = {
+    serials: new SerialNumbers(),
+    whitelistLog: new WhitelistLog(host, log),
+    signs: await DriftSigns.open(settings.stateDir, log),
+  };
   const reporter = new Reporter({
     host,
     epoch,
@@ -149,11 +155,25 @@ async function configuredScan(
   settings: AgentSettings,
   { deviceSpecs, state }: AgentConfiguration,
   journal: Journal,
-  { serials, whitelistLog }: { readonly serials: SerialNumbers; readonly whitelistLog: WhitelistLog },
+  { serials, whitelistLog, signs }: Eyes,
 ): Promise<HostScan> {
-  const scan = await scanHost({ ...settings, deviceSpecs }, journal.originals(), serials);
+  const found = await scanHost({ ...settings, deviceSpecs }, journal.originals(), serials);
+  const scan = { ...found, devices: await signs.fillIn(found.devices, servedIn(journal)) };
   whitelistLog.tell(deviceSpecs, scan.devices);
   return state === null ? scan : { ...scan, facts: { ...scan.facts, configuration: wireConfiguration(state) } };
+}
+
+/** What one look learns for the next. */
+interface Eyes {
+  readonly serials: SerialNumbers;
+  readonly whitelistLog: WhitelistLog;
+  readonly signs: DriftSigns;
+}
+
+/** What should be bound: a claim that is being prepared or released is on its way. */
+function servedIn(journal: Journal): Set<Address> {
+  const prepared = journal.claims().filter(({ state }) => state === 'prepared');
+  return new Set(prepared.flatMap(({ devices }) => devices.map(({ address }) => address)));
 }
 
 function hostNameOf(settings: AgentSettings): string {
