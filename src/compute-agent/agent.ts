@@ -6,14 +6,17 @@ import { agentQueue, HOST_NAME } from '../messages/routes.js';
 import type { Address } from '../pci/address.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
-import type { AgentSettings } from '../settings/settings.js';
+import type { AgentSettings, CleaningSettings } from '../settings/settings.js';
+import { Aftercare } from './aftercare.js';
 import type { AgentLog } from './agent-log.js';
 import { ChangeWatch } from './change-watch.js';
+import { CleaningRecords } from './cleaning-records.js';
 import { CommandConsumer } from './command.consumer.js';
 import { wireConfiguration } from './configuration-facts.js';
 import { DriftSigns } from './drift-signs.js';
 import { Journal } from './journal.js';
 import { liveKernel, type SysfsWrite } from './kernel.js';
+import { KeyedQueue } from './keyed-queue.js';
 import { readLastReport, writeLastReport } from './last-report.js';
 import { Reporter } from './reporter.js';
 import { simulatedKernel } from './simulated-kernel.js';
@@ -27,6 +30,7 @@ const PREFETCH = 8;
 const STOP_TIMEOUT_MS = 10_000;
 const TELL_RETRY_MS = 5_000;
 const CHANGE_INTERVAL_MS = 250;
+const NO_CLEANING: CleaningSettings = { programs: {}, timeoutMs: 1, attemptsMax: 1, pauseMs: 0 };
 
 export interface AgentOptions {
   readonly settings: AgentSettings;
@@ -93,12 +97,23 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     lastReport: await readLastReport(settings.stateDir),
     remember: (report) => writeLastReport(settings.stateDir, report, log),
   });
-  const commands = new CommandConsumer({
+  const queue = new KeyedQueue();
+  const write = kernelOf(settings);
+  const care: Aftercare = new Aftercare({
+    ...{ sysfsRoot: settings.sysfsRoot, procRoot: settings.procRoot, write, log, journal },
+    records: await CleaningRecords.open(settings.stateDir, log),
+    settings: settings.cleaning ?? NO_CLEANING,
+    reset: settings.reset ?? 'release',
+    alone: (address, task) => queue.run([address], task),
+    tell: ({ claimId, address }) => commands.tellCleaning(claimId, address),
+  });
+  const commands: CommandConsumer = new CommandConsumer({
+    ...{ queue, care },
     host,
     epoch,
     readOnly: settings.readOnly,
     bus,
-    binder: { sysfsRoot: settings.sysfsRoot, write: kernelOf(settings), journal, log },
+    binder: { sysfsRoot: settings.sysfsRoot, write, journal, log, care },
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
     lookAgain: () => reporter.lookAgain(),
@@ -124,7 +139,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       configuration = next;
       return reporter.reportOrOwe();
     },
-    stop: () => stopped(host, log, [watch.stop(), subscription.stop(), reporter.stop(), telling.stop()]),
+    stop: () => stopped(host, log, [watch.stop(), subscription.stop(), reporter.stop(), telling.stop(), care.stop()]),
   };
 }
 

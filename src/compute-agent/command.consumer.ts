@@ -3,6 +3,7 @@ import { messageOf } from '../errors.js';
 import type { AgentCommand, PrepareDevices, ReleaseDevices, RequestJournal } from '../messages/bodies.js';
 import { envelope, type Envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
+import type { Aftercare } from './aftercare.js';
 import { BindingError } from './binding-error.js';
 import type { ClaimRecord } from './journal-state.js';
 import { KeyedQueue } from './keyed-queue.js';
@@ -15,6 +16,10 @@ export interface CommandContext {
   readonly readOnly: boolean;
   readonly bus: Bus;
   readonly binder: BinderHost;
+  /** Commands for one device wait for each other, and for whatever else is in it. Left out: one of its own. */
+  readonly queue?: KeyedQueue;
+  /** What is done with devices after a server had them; left out: nothing. */
+  readonly care?: Aftercare;
   /** Have the configuration files read again, and report; null: this agent has none of its own. */
   readonly reload: (() => Promise<void>) | null;
   /** Ask for a full report; resolves when it is sent. */
@@ -32,13 +37,14 @@ export interface CommandContext {
  * is finished at the start, because nothing else can become of it.
  */
 export class CommandConsumer {
-  private readonly queue = new KeyedQueue();
+  private readonly queue: KeyedQueue;
   /** Devices of claims whose prepare is under way, which the journal may not know yet. */
   private readonly preparing = new Map<string, readonly string[]>();
 
   private readonly outcomes: OutcomeSender;
 
   constructor(private readonly context: CommandContext) {
+    this.queue = context.queue ?? new KeyedQueue();
     this.outcomes = new OutcomeSender(context.bus);
   }
 
@@ -47,11 +53,13 @@ export class CommandConsumer {
     const { binder, lookAgain, readOnly } = this.context;
     const left = binder.journal.claims().filter((claim) => claim.state === 'releasing');
     if (readOnly) return;
+    this.context.care?.resume();
     this.bindAgain();
     if (left.length === 0) return;
     const keys = left.flatMap((claim) => this.keysOf(claim.claimId));
     void this.queue
       .run([...new Set(keys)], () => resumeReleases(binder))
+      .then(() => this.context.care?.resume())
       .then(lookAgain)
       .catch((error: unknown) =>
         binder.log('error', 'Interrupted releases are not finished', { problem: messageOf(error) }),
@@ -99,6 +107,8 @@ export class CommandConsumer {
         return this.context.reload ? this.context.reload() : this.context.reportFully();
       case 'journal.request':
         return this.tellJournal(message.body);
+      case 'cleaning.request':
+        return this.tellCleaning(message.body.claim_id, message.body.address);
       default:
         this.context.binder.log('warn', 'A message that is no command was dropped', { type: message.type });
     }
@@ -167,8 +177,10 @@ export class CommandConsumer {
       const { binder, host } = this.context;
       if (split) await binder.journal.split(split.claim_id, order.claim_id, split.addresses);
       if (binder.journal.claim(order.claim_id)) this.assertMayBind();
-      const devices = await releaseDevices(binder, order.claim_id, order.claim_number);
+      const released = await releaseDevices(binder, order.claim_id, order.claim_number);
+      const devices = this.context.care?.told(order.claim_id, released) ?? released;
       await this.outcomes.send({ released: { ...this.signature(order), devices } });
+      this.context.care?.begin(order.claim_id);
       const outcomes = devices.map(({ address, outcome }) => `${address} ${outcome}`);
       binder.log('info', 'Devices are released', { host, claimId: order.claim_id, outcomes });
     });
@@ -182,6 +194,18 @@ export class CommandConsumer {
       return { claim_id: claimId, server_id: serverId, state, addresses: devices.map(({ address }) => address) };
     });
     return bus.publish(QUEUES.outcomes, envelope('agent.journal', { host, epoch, asked_at, claims }));
+  }
+
+  async tellCleaning(claimId: string, address: string): Promise<void> {
+    const record = this.context.care?.asked(claimId, address) ?? null;
+    await this.context.bus.publish(
+      QUEUES.outcomes,
+      envelope('devices.cleaned', {
+        ...{ host: this.context.host, epoch: this.context.epoch, claim_id: claimId, address },
+        outcome: record?.state ?? 'unknown',
+        reason: record?.problem?.slice(0, 1000) ?? null,
+      }),
+    );
   }
 
   /** Tells the centre what the journal holds, so that ledger and host come to agree. */

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../pci/address.js';
 import type { OriginalState } from '../pci/device.js';
 import type { AgentLog } from './agent-log.js';
+import { writeDurably } from './durable-file.js';
 import { EMPTY_JOURNAL, readJournal, type ClaimRecord, type JournalState } from './journal-state.js';
 import { errnoOf } from './sysfs-read.js';
 
@@ -157,7 +158,7 @@ export class Journal {
   private update(change: (state: JournalState) => JournalState): Promise<void> {
     const done = this.writing.then(async () => {
       const next = change(this.state);
-      await writeSafely(this.stateDir, next);
+      await writeDurably(this.stateDir, FILE, JSON.stringify(next));
       this.state = next;
     });
     this.writing = done.catch(() => undefined);
@@ -204,26 +205,4 @@ async function load(path: string, log: AgentLog): Promise<JournalState> {
     aside,
   });
   return EMPTY_JOURNAL;
-}
-
-/** After a power cut there is either the old journal or the new one, whole. */
-async function writeSafely(stateDir: string, state: JournalState): Promise<void> {
-  const path = join(stateDir, FILE);
-  const temporary = `${path}.new`;
-  await withFile(temporary, 'w', async (file) => {
-    await file.writeFile(JSON.stringify(state));
-    await file.sync();
-  });
-  await rename(temporary, path);
-  // The rename is durable when the directory is.
-  await withFile(stateDir, 'r', (directory) => directory.sync());
-}
-
-async function withFile(path: string, flags: string, use: (file: Awaited<ReturnType<typeof open>>) => Promise<void>) {
-  const file = await open(path, flags, 0o600);
-  try {
-    await use(file);
-  } finally {
-    await file.close();
-  }
 }

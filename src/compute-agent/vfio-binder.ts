@@ -3,6 +3,7 @@ import { messageOf } from '../errors.js';
 import type { PrepareTarget, ReleasedDevice, WireBinding } from '../messages/bodies.js';
 import type { Address } from '../pci/address.js';
 import type { PciDevice } from '../pci/device.js';
+import type { Aftercare } from './aftercare.js';
 import type { AgentLog } from './agent-log.js';
 import { BindingError, refusedWrite, type BindingStep } from './binding-error.js';
 import { checkClaim, VFIO_DRIVER } from './claim-checks.js';
@@ -18,6 +19,8 @@ export interface BinderHost {
   readonly write: SysfsWrite;
   readonly journal: Journal;
   readonly log: AgentLog;
+  /** Resets and cleanings; left out: there are none. */
+  readonly care?: Pick<Aftercare, 'beforeUse' | 'prepare'>;
 }
 
 export interface PrepareOrder {
@@ -47,6 +50,7 @@ export async function prepareDevices(host: BinderHost, order: PrepareOrder): Pro
       devices: known?.devices ?? devices.map((device) => recordOf(host.sysfsRoot, device)),
     });
     for (const device of devices) await bind(host, order.claimId, device);
+    if (known?.state !== 'prepared') for (const { address } of devices) await host.care?.beforeUse(address);
     await host.journal.finish(order.claimId);
     return devices.map((device) => bindingOf(host, order.claimId, device));
   } catch (error) {
@@ -66,6 +70,7 @@ export async function prepareDevices(host: BinderHost, order: PrepareOrder): Pro
  * @throws BindingError when a device cannot be taken from vfio-pci; the claim stays `releasing`, and a repetition goes on
  */
 export async function releaseDevices(host: BinderHost, claimId: string, number = 0): Promise<ReleasedDevice[]> {
+  const wasUsed = host.journal.claim(claimId)?.state !== 'preparing';
   await host.journal.beginRelease(claimId, number);
   const claim = host.journal.claim(claimId);
   if (!claim) return [];
@@ -73,6 +78,7 @@ export async function releaseDevices(host: BinderHost, claimId: string, number =
   for (const record of claim.devices.toReversed()) {
     await takeFromVfio(host, record).catch((error: unknown) => failures.push(asBindingError(error)));
   }
+  if (wasUsed) await host.care?.prepare(claim);
   const released: ReleasedDevice[] = [];
   for (const record of claim.devices) {
     released.push(await giveBack(host, record));

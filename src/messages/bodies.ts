@@ -338,10 +338,38 @@ export class AgentHolds {
   claims: WireHeldClaim[];
 }
 
+/** What is done with a device after a server had it. */
+export class WireCare {
+  /** `cleaning`: nobody gets it before `devices.cleaned` says that it went well. `failed`: nobody gets it. */
+  @IsIn(['cleaning', 'failed']) state: 'cleaning' | 'failed';
+  @IsOptional() @IsString() @MaxLength(1000) reason?: string;
+}
+
+/** What became of the cleaning of a device: said when it is over, after each attempt, and when it is asked for. */
+export class DevicesCleaned {
+  @Matches(HOST_NAME) host: string;
+  @IsInt() @Min(1) epoch: number;
+  /** The claim after which it is cleaned. */
+  @IsUUID() claim_id: string;
+  @Matches(ADDRESS) address: string;
+  /** `unknown`: the agent's journal has nothing of it. */
+  @IsIn(['passed', 'failed', 'cleaning', 'unknown']) outcome: 'passed' | 'failed' | 'cleaning' | 'unknown';
+  /** Why it failed, or failed the last time. */
+  @Nullable() @IsString() @MaxLength(1000) reason: string | null;
+}
+
+/** Say what became of the cleaning of a device. Idempotent. */
+export class RequestCleaning {
+  @IsUUID() claim_id: string;
+  @Matches(ADDRESS) address: string;
+}
+
 export class ReleasedDevice {
   @Matches(ADDRESS) address: string;
   @IsIn(['restored', 'restored-other-driver', 'driverless', 'missing']) outcome: ReleaseOutcome;
   @Nullable() @IsString() @MaxLength(64) driver: string | null;
+  /** Left out: it can be used as it is. */
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireCare) care?: WireCare;
 }
 
 export class DevicesReleased {

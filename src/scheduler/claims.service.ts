@@ -1,10 +1,11 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { BatchIntake } from '../batches/batch-intake.js';
-import type { AgentHolds, AgentOutcome, DevicesPrepared, DevicesReleased, PrepareFailed } from '../messages/bodies.js';
+import type { AgentHolds, AgentOutcome, DevicesCleaned, DevicesPrepared, DevicesReleased, PrepareFailed } from '../messages/bodies.js';
 import { messageOf } from '../errors.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
 import type { SchedulerSettings } from '../settings/settings.js';
+import { finishCleaning } from '../store/cleaning.store.js';
 import { failAttach } from '../store/attach.store.js';
 import {
   beginRelease,
@@ -104,6 +105,7 @@ export class ClaimsService {
         await finishReleases(
           tx,
           released.map(({ claim }) => claim),
+          new Map(released.map(({ claim, outcome }) => [claim.id, outcome.released?.devices ?? []])),
         );
         const settled = known.filter(({ claim, outcome }) => isSettled(claim, outcome));
         return new Set([...confirmed, ...released, ...settled].map(({ outcome }) => outcome));
@@ -163,9 +165,18 @@ export class ClaimsService {
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
       if (claim && (await askedAgain(tx, claim, outcome))) return;
-      if (claim?.status === 'releasing') await finishRelease(tx, claim);
+      if (claim?.status === 'releasing') await finishRelease(tx, claim, outcome.devices);
     });
     this.log.log({ message: 'released', host: outcome.host, server_id: outcome.server_id, claim_id: outcome.claim_id });
+  }
+
+  /** An agent has said what became of a cleaning. */
+  async cleaned(outcome: DevicesCleaned): Promise<void> {
+    const isFree = await this.ledger.transaction((tx) => finishCleaning(tx, outcome));
+    const { host, address, outcome: became, reason } = outcome;
+    const line = { message: isFree ? 'cleaned' : `cleaning ${became}`, host, address, reason };
+    if (became === 'failed' || became === 'unknown') this.log.warn(line);
+    else this.log.log(line);
   }
 
   /** An agent has said what it holds. */

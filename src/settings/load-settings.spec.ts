@@ -66,6 +66,8 @@ const DEFAULTS: Settings = {
     deviceSpecs: [],
     scanIntervalMs: 60_000,
     changeIntervalMs: 250,
+    reset: 'release',
+    cleaning: { programs: {}, timeoutMs: 3_600_000, attemptsMax: 3, pauseMs: 300_000 },
     heartbeatIntervalMs: 10_000,
     resources: { vcpus: null, memoryMb: null, diskGb: null },
     reserved: { vcpus: 0, memoryMb: 0, diskGb: 0 },

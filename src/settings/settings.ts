@@ -86,6 +86,16 @@ export interface QueueSettings {
   readonly patienceMs: number;
 }
 
+export interface CleaningSettings {
+  /** `class:0108` or `device:144d:a80a` → absolute path of a program. */
+  readonly programs: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** How often one device is tried before it goes into quarantine. */
+  readonly attemptsMax: number;
+  /** Between two attempts. */
+  readonly pauseMs: number;
+}
+
 export interface AgentSettings {
   /** null: the machine's host name. */
   readonly host: string | null;
@@ -109,6 +119,10 @@ export interface AgentSettings {
   };
   /** Kept for the host itself. */
   readonly reserved: { readonly vcpus: number; readonly memoryMb: number; readonly diskGb: number };
+  /** When devices are reset: after a server had them (when left out), before the next one gets them as well, or never. */
+  readonly reset?: 'never' | 'release' | 'always';
+  /** How devices are cleaned after a server had them; left out: not at all. */
+  readonly cleaning?: CleaningSettings;
   /** What the host's servers run on, for filters; version as a number, null: not known. */
   readonly hypervisor: { readonly type: string; readonly version: number | null };
 }

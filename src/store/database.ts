@@ -14,6 +14,7 @@ import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
 import { ClaimBatches1764100000000 } from '../../migrations/1764100000000-claim-batches.js';
 import { DeviceDrift1764200004000 } from '../../migrations/1764200004000-device-drift.js';
+import { DeviceCleaning1764200005000 } from '../../migrations/1764200005000-device-cleaning.js';
 import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
@@ -113,6 +114,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       Evacuation1764000004000,
       ClaimBatches1764100000000,
       DeviceDrift1764200004000,
+      DeviceCleaning1764200005000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

@@ -168,8 +168,9 @@ export async function settleDriftsAtRelease(
       if (!freed.has(id) || isInUse(own.status(address) as DeviceStatus)) continue;
       const left = atRelease(drift, own.status(address) as DeviceStatus, after);
       after.set(address, { ...(after.get(address) as Noted), notes: left.notes });
-      if (left.quarantine !== null) own.apply('quarantine', address, null);
-      written.push({ id, notes: left.notes, ...(left.quarantine !== null && { reason: left.quarantine }) });
+      const isHeld = left.quarantine !== null && own.status(address) !== 'quarantined';
+      if (isHeld) own.apply('quarantine', address, null);
+      written.push({ id, notes: left.notes, ...(isHeld && { reason: left.quarantine }) });
     }
     const now = [...after].map(([address, noted]): [Address, Noted] => [
       address,

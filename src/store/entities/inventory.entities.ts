@@ -63,6 +63,7 @@ export class HostEntity {
    'reserved', 'cleaning', 'failed', 'quarantined')`,
 )
 @Index('devices_vendor_product_idx', ['vendor_id', 'product_id'])
+@Index('devices_cleaning_idx', ['cleaning_heard_at'], { where: 'cleaning_claim IS NOT NULL' })
 export class DeviceEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'devices_pkey' }) id: string;
   @Column('uuid')
@@ -87,6 +88,10 @@ export class DeviceEntity {
   @Column('jsonb', { nullable: true }) drift: DriftNote[] | null;
   /** Since when a device that is in use or held is not reported any more. */
   @Column('timestamptz', { nullable: true }) missing_since: Date | null;
+  /** The claim after which its agent cleans it; null: it does not. */
+  @Column('uuid', { nullable: true }) cleaning_claim: string | null;
+  /** When its agent spoke of the cleaning, or was asked, last. */
+  @Column('timestamptz', { nullable: true }) cleaning_heard_at: Date | null;
   @Column('timestamptz', { default: () => 'now()' }) updated_at: Date;
 }
 
