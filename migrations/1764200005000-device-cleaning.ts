@@ -6,7 +6,9 @@ export class DeviceCleaning1764200005000 implements MigrationInterface {
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`ALTER TABLE devices ADD COLUMN cleaning_claim uuid, ADD COLUMN cleaning_heard_at timestamptz`);
-    await runner.query(`CREATE INDEX devices_cleaning_idx ON devices (cleaning_heard_at) WHERE cleaning_claim IS NOT NULL`);
+    await runner.query(
+      `CREATE INDEX devices_cleaning_idx ON devices (cleaning_heard_at) WHERE cleaning_claim IS NOT NULL`,
+    );
   }
 
   /** What is being cleaned stays out of use: nobody would hear of its end. */

@@ -2,7 +2,15 @@ import 'reflect-metadata';
 import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { binderWorld, dying, driver, failure, order, SERVER, type BinderWorld } from '../../test/support/binder-world.js';
+import {
+  binderWorld,
+  dying,
+  driver,
+  failure,
+  order,
+  SERVER,
+  type BinderWorld,
+} from '../../test/support/binder-world.js';
 import { charmsGuideHost } from '../../test/support/hosts.js';
 import { InProcessBus } from '../bus/in-process.bus.js';
 import { envelope, type MessageBody, type MessageType } from '../messages/envelope.js';
@@ -126,8 +134,10 @@ describe('a device that a server gave back', () => {
 
   it('whose reset fails says so with its release, each time that is asked for', async () => {
     const host = await worldOf();
-    const refuse = (write: SysfsWrite): SysfsWrite => (path, value) =>
-      path.endsWith('/reset') ? Promise.reject(Object.assign(new Error('no'), { code: 'EIO' })) : write(path, value);
+    const refuse =
+      (write: SysfsWrite): SysfsWrite =>
+      (path, value) =>
+        path.endsWith('/reset') ? Promise.reject(Object.assign(new Error('no'), { code: 'EIO' })) : write(path, value);
     const life = await host.life({ wrap: refuse });
     await serve(host, life);
     await release(life);
@@ -268,8 +278,10 @@ describe('a reset before the first use', () => {
 
   it('that fails gives the device back', async () => {
     const host = await worldOf();
-    const refuse = (write: SysfsWrite): SysfsWrite => (path, value) =>
-      path.endsWith('/reset') ? Promise.reject(Object.assign(new Error('no'), { code: 'EIO' })) : write(path, value);
+    const refuse =
+      (write: SysfsWrite): SysfsWrite =>
+      (path, value) =>
+        path.endsWith('/reset') ? Promise.reject(Object.assign(new Error('no'), { code: 'EIO' })) : write(path, value);
     const life = await host.life({ reset: 'always', wrap: refuse });
     const error = await failure(prepareDevices(life.binder, order(host.world, [P5000], CLAIM)));
     expect(error).toMatchObject({ step: 'reset', errno: 'EIO', address: P5000 });

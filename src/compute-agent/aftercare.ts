@@ -181,7 +181,8 @@ export class Aftercare {
     await records.change(record, { state, attempts, problem, process: null });
     const fields = { address: record.address, claimId: record.claimId, attempts };
     if (end.passed) log('info', 'A device is clean', fields);
-    else log('warn', isOver ? 'A device could not be cleaned' : 'A cleaning failed; tried again', { ...fields, problem });
+    else
+      log('warn', isOver ? 'A device could not be cleaned' : 'A cleaning failed; tried again', { ...fields, problem });
   }
 
   private async run(record: CleaningRecord): Promise<CleaningEnd> {

@@ -2,7 +2,8 @@ import { BerthError, type ErrorCode } from '../errors.js';
 import type { Address } from '../pci/address.js';
 import { errnoOf } from './sysfs-read.js';
 
-export type BindingStep = 'check' | 'unbind' | 'sriov_numvfs' | 'driver_override' | 'drivers_probe' | 'read_back' | 'reset';
+export type BindingStep =
+  'check' | 'unbind' | 'sriov_numvfs' | 'driver_override' | 'drivers_probe' | 'read_back' | 'reset';
 
 /** Where binding or giving back one device ended, and what to do about it. */
 export class BindingError extends BerthError {

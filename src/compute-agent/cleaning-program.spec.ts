@@ -39,13 +39,18 @@ async function isAlive(pidFile: string): Promise<boolean> {
 describe('a cleaning program', () => {
   it('passes with exit code 0, and is told of the device and of nothing else', async () => {
     process.env['BERTH_SECRET_FOR_TEST'] = 'secret';
-    const end = await run(`env > ${directory}/env; echo "$#:$1" > ${directory}/args; pwd > ${directory}/pwd; cat > ${directory}/in`);
+    const end = await run(
+      `env > ${directory}/env; echo "$#:$1" > ${directory}/args; pwd > ${directory}/pwd; cat > ${directory}/in`,
+    );
     delete process.env['BERTH_SECRET_FOR_TEST'];
     expect(end).toEqual({ passed: true });
     expect(await readFile(join(directory, 'args'), 'utf8')).toBe('1:0000:41:00.0\n');
     expect(await readFile(join(directory, 'pwd'), 'utf8')).toBe('/\n');
     expect(await readFile(join(directory, 'in'), 'utf8')).toBe('');
-    const env = (await readFile(join(directory, 'env'), 'utf8')).trim().split('\n').filter((line) => !/^(PWD|_|SHLVL|OLDPWD)=/.test(line));
+    const env = (await readFile(join(directory, 'env'), 'utf8'))
+      .trim()
+      .split('\n')
+      .filter((line) => !/^(PWD|_|SHLVL|OLDPWD)=/.test(line));
     expect(env.sort()).toEqual([
       ...['BERTH_ADDRESS=0000:41:00.0', 'BERTH_CLASS=010802', 'BERTH_DRIVER=', 'BERTH_PRODUCT_ID=a80a'],
       ...['BERTH_VENDOR_ID=144d', 'LANG=C', 'LC_ALL=C'],
@@ -61,7 +66,9 @@ describe('a cleaning program', () => {
   });
 
   it('may say as much as it likes: the end of it is kept', async () => {
-    const end = await run('i=0; while [ $i -lt 20000 ]; do echo "line $i of a very long story"; i=$((i+1)); done; exit 1');
+    const end = await run(
+      'i=0; while [ $i -lt 20000 ]; do echo "line $i of a very long story"; i=$((i+1)); done; exit 1',
+    );
     expect(end.passed).toBe(false);
     const { problem } = end as { problem: string };
     expect(problem.length).toBeLessThan(500);

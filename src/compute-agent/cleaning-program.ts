@@ -116,7 +116,11 @@ function endOf(child: ChildProcess): Promise<ProcessEnd> {
 }
 
 /** Waits for the end, or brings it about. @returns why it was ended; null: it ended by itself */
-async function limited(pid: number, ended: Promise<ProcessEnd>, { timeoutMs, signal }: CleaningRun): Promise<string | null> {
+async function limited(
+  pid: number,
+  ended: Promise<ProcessEnd>,
+  { timeoutMs, signal }: CleaningRun,
+): Promise<string | null> {
   const done = new AbortController();
   const stop = AbortSignal.any([signal, done.signal]);
   const limit = sleep(timeoutMs, stop).then(() => `it did not end within ${timeoutMs / 1000} s`);

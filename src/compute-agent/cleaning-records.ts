@@ -110,7 +110,10 @@ function recordsIn(text: string): Map<Address, CleaningRecord> {
 }
 
 function recordOf(value: unknown): CleaningRecord {
-  const { claimId, address, vendorId, productId, state, attempts, problem, process } = (value ?? {}) as Record<string, unknown>;
+  const { claimId, address, vendorId, productId, state, attempts, problem, process } = (value ?? {}) as Record<
+    string,
+    unknown
+  >;
   const isRecord =
     [claimId, address, vendorId, productId].every((text) => typeof text === 'string') &&
     STATES.includes(state) &&

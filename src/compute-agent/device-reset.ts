@@ -46,7 +46,11 @@ export async function resetDevice(
     return { kind: 'failed', errno, reason: `its reset failed with ${errno}` };
   }
   if (await isBack(join(directory, 'config'), limits.backMs)) return { kind: 'done' };
-  return { kind: 'failed', errno: null, reason: 'it does not answer after its reset: its configuration space reads ffff' };
+  return {
+    kind: 'failed',
+    errno: null,
+    reason: 'it does not answer after its reset: its configuration space reads ffff',
+  };
 }
 
 async function inTime(writing: Promise<void>, limitMs: number): Promise<void> {

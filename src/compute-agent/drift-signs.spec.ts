@@ -65,7 +65,8 @@ describe('a link', () => {
   });
 
   it('of a GPU may slow down at rest, and may not lose lanes', async () => {
-    const gpu = (width: number, speed: string): ReportedDevice => nic({ classCode: '030200', link: link(width, speed) });
+    const gpu = (width: number, speed: string): ReportedDevice =>
+      nic({ classCode: '030200', link: link(width, speed) });
     const signs = await open();
     const idle = gpu(16, '2.5 GT/s PCIe');
     expect(await told(signs, [gpu(16, '16.0 GT/s PCIe'), idle, idle, idle])).toEqual([null, null, null, null]);

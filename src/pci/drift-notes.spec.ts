@@ -98,7 +98,10 @@ describe('the card of a live allocation that turns up elsewhere', () => {
   it('is held when another server gives back the place that it moved to', () => {
     const notes = [{ kind: 'moved', from: A, reason: 'moved!', policy: 'keep', since: T1 }] as const;
     expect(atRelease(notes, 'available', states(gone))).toEqual({ notes, quarantine: 'moved!' });
-    expect(atRelease(notes, 'available', states({ ...gone, status: 'removed' }))).toEqual({ notes: [], quarantine: null });
+    expect(atRelease(notes, 'available', states({ ...gone, status: 'removed' }))).toEqual({
+      notes: [],
+      quarantine: null,
+    });
   });
 
   it('is nothing but news when no server has it', () => {

@@ -97,7 +97,8 @@ function freshNotes(
   since: string,
 ): Map<Address, DriftNote[]> {
   const fresh = new Map<Address, DriftNote[]>();
-  const add = (address: Address, note: DriftNote): void => void fresh.set(address, [...(fresh.get(address) ?? []), note]);
+  const add = (address: Address, note: DriftNote): void =>
+    void fresh.set(address, [...(fresh.get(address) ?? []), note]);
   for (const { kind, address, reason, from } of drifts) {
     const note = { kind, policy: policies[kind], since };
     if (from === undefined) {
@@ -131,7 +132,8 @@ function stays(note: DriftNote, told: readonly DriftNote[], { status, present }:
   if (note.to !== undefined && present) return false;
   if (status === 'removed') return comesBackHeld(note);
   if (told.some((other) => isSame(other, note))) return true;
-  if (told.some(({ kind, from }) => kind === note.kind && (from === undefined) === (note.from === undefined))) return false;
+  if (told.some(({ kind, from }) => kind === note.kind && (from === undefined) === (note.from === undefined)))
+    return false;
   if (!LASTING.includes(note.kind)) return true;
   return isInUse(status) && note.policy === 'quarantine';
 }

@@ -100,7 +100,13 @@ function cardMoves(left: readonly KnownDevice[], come: readonly ReportedDevice[]
     const { card } = identityOf(device);
     const origin = card !== null && cards.get(card) === device ? origins.get(card) : undefined;
     if (!origin || origin.address === device.address) return [];
-    return [move(origin.address, device, `the card with serial number ${device.serialNumber} was at ${origin.address} before`)];
+    return [
+      move(
+        origin.address,
+        device,
+        `the card with serial number ${device.serialNumber} was at ${origin.address} before`,
+      ),
+    ];
   });
 }
 

@@ -33,7 +33,12 @@ function plugged(options: {
 }
 
 const anyBuses = fc.uniqueArray(bus, { minLength: 5, maxLength: 5 });
-const plug = fc.record({ way: hops, buses: anyBuses, own: fc.record({ slot, fn }), vf: fc.integer({ min: 1, max: 600 }) });
+const plug = fc.record({
+  way: hops,
+  buses: anyBuses,
+  own: fc.record({ slot, fn }),
+  vf: fc.integer({ min: 1, max: 600 }),
+});
 
 describe('the identity of a device', () => {
   it('by place survives other bus numbers, for PFs and their VFs', () => {
@@ -41,7 +46,9 @@ describe('the identity of a device', () => {
       fc.property(plug, anyBuses, (told, buses) => {
         const before = plugged({ ...told, root: 'pci0000:00', serial: null });
         const after = plugged({ ...told, root: 'pci0000:00', serial: null, buses });
-        expect(after.map((device) => identityOf(device).place)).toEqual(before.map((device) => identityOf(device).place));
+        expect(after.map((device) => identityOf(device).place)).toEqual(
+          before.map((device) => identityOf(device).place),
+        );
       }),
     );
   });
@@ -77,7 +84,12 @@ describe('the identity of a device', () => {
     const card = (address: string, serialNumber: string | null): Identified => {
       return { address, vendorId: '10de', serialNumber, parentAddress: null, pciePath: ['pci0000:00'] };
     };
-    const devices = [card('0000:01:00.0', '0'), card('0000:02:00.0', '0'), card('0000:03:00.0', '7'), card('0000:04:00.0', ' ')];
+    const devices = [
+      card('0000:01:00.0', '0'),
+      card('0000:02:00.0', '0'),
+      card('0000:03:00.0', '7'),
+      card('0000:04:00.0', ' '),
+    ];
     expect([...uniqueCards(devices).values()]).toEqual([devices[2]]);
   });
 

@@ -1,6 +1,13 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { BatchIntake } from '../batches/batch-intake.js';
-import type { AgentHolds, AgentOutcome, DevicesCleaned, DevicesPrepared, DevicesReleased, PrepareFailed } from '../messages/bodies.js';
+import type {
+  AgentHolds,
+  AgentOutcome,
+  DevicesCleaned,
+  DevicesPrepared,
+  DevicesReleased,
+  PrepareFailed,
+} from '../messages/bodies.js';
 import { messageOf } from '../errors.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';

@@ -111,7 +111,8 @@ export class InventoryService {
   private async write(reports: readonly AgentReport[]): Promise<ReadonlyMap<string, Outcome>> {
     const renewed = new Set(await this.ledger.transaction((tx) => renewReports(tx, reports)));
     const news = reports.filter(({ host }) => !renewed.has(host));
-    const absorbed = news.length === 0 ? [] : await this.ledger.transaction((tx) => absorbReports(tx, news, this.policies));
+    const absorbed =
+      news.length === 0 ? [] : await this.ledger.transaction((tx) => absorbReports(tx, news, this.policies));
     return new Map<string, Outcome>([
       ...[...renewed].map((host) => [host, { outcome: 'renewed' }] as const),
       ...absorbed,

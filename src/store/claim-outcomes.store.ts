@@ -239,7 +239,8 @@ export async function finishReleases(
     [claimIds],
   );
   const isCaredFor = [...released.values()].flat().some(({ care }) => care);
-  const isOther = isCaredFor || held.some((one) => one.missing || one.pending || one.withdrawn || one.drifted || one.used_up);
+  const isOther =
+    isCaredFor || held.some((one) => one.missing || one.pending || one.withdrawn || one.drifted || one.used_up);
   await (isOther ? touchHosts : touchTakings)(tx, countHosts(claims));
   for (const claim of claims) if (claim.taskState === 'detaching') await endDetach(tx, claim);
   await deleteWhenReleased(

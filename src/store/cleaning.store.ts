@@ -107,7 +107,11 @@ export async function finishCleaning(tx: Tx, told: DevicesCleaned): Promise<bool
   ])) as { status: DeviceStatus }[];
   if (!now) return false;
   if (told.outcome === 'cleaning') {
-    await hear(tx, device.id, told.reason === null ? null : `it is being cleaned; the last attempt failed: ${told.reason}`);
+    await hear(
+      tx,
+      device.id,
+      told.reason === null ? null : `it is being cleaned; the last attempt failed: ${told.reason}`,
+    );
     return false;
   }
   const states = await readStatesAround(tx, [device.id]);

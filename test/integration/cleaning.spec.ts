@@ -65,8 +65,15 @@ async function cleaned({ claimId }: Served, outcome: DevicesCleaned['outcome'], 
   await new ClaimsService(ledger, SETTINGS).cleaned({ ...HOST, claim_id: claimId, address: A, outcome, reason });
 }
 
-async function at(): Promise<{ id: string; status: string; status_reason: string | null; cleaning_claim: string | null }> {
-  const [row] = await source.query(`SELECT id, status, status_reason, cleaning_claim FROM devices WHERE address = $1`, [A]);
+async function at(): Promise<{
+  id: string;
+  status: string;
+  status_reason: string | null;
+  cleaning_claim: string | null;
+}> {
+  const [row] = await source.query(`SELECT id, status, status_reason, cleaning_claim FROM devices WHERE address = $1`, [
+    A,
+  ]);
   return row;
 }
 

@@ -26,7 +26,11 @@ interface Card {
 
 async function report(cards: readonly Card[], quarantine: readonly DriftKind[] = []): Promise<void> {
   const devices = cards.map(({ address, serial = null, more = {} }) => {
-    return { address, ids: IDS, more: { serial_number: serial, pcie_path: [`pci0000:${address.slice(5, 7)}`], ...more } };
+    return {
+      address,
+      ids: IDS,
+      more: { serial_number: serial, pcie_path: [`pci0000:${address.slice(5, 7)}`], ...more },
+    };
   });
   const policies = { ...DEFAULT_DRIFT_POLICIES, ...Object.fromEntries(quarantine.map((kind) => [kind, 'quarantine'])) };
   const told = aReport({ host: 'node-1', sequence: ++sequence, devices });
@@ -115,7 +119,10 @@ describe('a card that moves while a server has it', () => {
   });
 
   it('and changes places with another one in use: each waits for both', async () => {
-    const one = await serverWithFirst([{ address: A, serial: 'S1' }, { address: B, serial: 'S2' }]);
+    const one = await serverWithFirst([
+      { address: A, serial: 'S1' },
+      { address: B, serial: 'S2' },
+    ]);
     const two = await ask('vm-2');
     await scheduler().schedule(two);
     await agentsAnswer();
@@ -147,7 +154,10 @@ describe('drift of a device in use', () => {
   it('driver_stolen is shown, and quarantines when the server is gone', async () => {
     const id = await serverWithFirst([{ address: A }]);
     await report([{ address: A, more: stolen }]);
-    expect(await at(A)).toMatchObject({ status: 'allocated', drift: [{ kind: 'driver_stolen', policy: 'quarantine' }] });
+    expect(await at(A)).toMatchObject({
+      status: 'allocated',
+      drift: [{ kind: 'driver_stolen', policy: 'quarantine' }],
+    });
     await report([{ address: A }]);
     await remove(id);
     expect(await at(A)).toMatchObject({ status: 'quarantined', status_reason: 'its driver is nvme', drift: null });
