@@ -50,6 +50,18 @@ export default defineConfig({
           maxWorkers: 2,
         },
       },
+      {
+        test: {
+          ...shared,
+          name: 'kernel',
+          sequence: { groupOrder: 4 },
+          include: ['test/kernel/**/*.spec.ts'],
+          globalSetup: ['test/support/postgres-alone.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 900_000,
+          maxWorkers: 1,
+        },
+      },
     ],
   },
 });

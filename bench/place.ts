@@ -17,10 +17,12 @@ import { withPostgres } from './scratch-postgres.js';
 import { quantile } from './statistics.js';
 
 const MODES = ['single', 'rest', 'batch'] as const;
-const CLIENTS = { single: 64, rest: 64, batch: 8 } as const;
+const CLIENTS = { single: 64, rest: 64, batch: 16 } as const;
 const PER_CALL = { single: 1, rest: 1, batch: 100 } as const;
 /** Of the fleet's seven devices for each host, so many are taken before they are given back. */
 const FILLED = 5;
+/** The same for fleets of all sizes, so that their figures can be compared: in a longer round binding is under way at its end. */
+const ROUND_PLACEMENTS_MAX = 5000;
 /** Reports that are taken in together. */
 const PER_TRANSACTION = 200;
 /** At a given rate a round goes on for longer, so that binding is under way in most of it. */
@@ -114,7 +116,10 @@ async function measurePlacements(urls: readonly string[], ledger: pg.Client, opt
   const { mode, clients, hosts, seconds, rate } = options;
   const load = new PlacementLoad(urls, {
     ...{ clients, perCall: PER_CALL[mode], rate },
-    ...{ msMax: ROUND_MS_MAX[rate === null ? 'closed' : 'open'], placementsMax: FILLED * hosts },
+    ...{
+      msMax: ROUND_MS_MAX[rate === null ? 'closed' : 'open'],
+      placementsMax: Math.min(ROUND_PLACEMENTS_MAX, FILLED * hosts),
+    },
   });
   const rounds: Round[] = [];
   const cpu = new Map<string, number>();

@@ -2,6 +2,7 @@
 //
 //   node scripts/check.mjs         format, lint, doors, types, dead code, API document, unit tests
 //   node scripts/check.mjs --all   the same with all tests, on a real Postgres and a real RabbitMQ, and the simulation of faults
+//   node scripts/check.mjs --all --kernel   and the agent on real kernels, in emulated machines
 //
 // The last line is `N passed, M failed`, the test cases. A failed step fails the whole, but keeps no other from running.
 import { spawn } from 'node:child_process';
@@ -10,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const WITH_SERVICES = process.argv.includes('--all');
+const WITH_KERNELS = process.argv.includes('--kernel');
 const AT_ONCE = 2;
 
 /** Programs by their path: npx costs half a second each time. */
@@ -95,6 +97,7 @@ function firstDifference(one, other) {
 /** All test projects in one run of vitest, so that there is one count; its last line is the closing one. */
 function runTests() {
   const projects = WITH_SERVICES ? ['unit', 'integration', 'e2e', 'simulation'] : ['unit'];
+  if (WITH_KERNELS) projects.push('kernel');
   const words = ['run', ...projects.flatMap((project) => ['--project', project])];
   const reporters = ['--reporter=default', '--reporter=./test/support/closing-line.reporter.ts'];
   const [program, ...rest] = [...bin('vitest/vitest.mjs'), ...words, ...reporters];

@@ -10,8 +10,10 @@ import { addExplainCommand } from './cli/explain.command.js';
 import { addHostTopologyCommand } from './cli/host-topology.command.js';
 import { addQuotaCommand } from './cli/quota.command.js';
 import { addReservationCommand } from './cli/reservation.command.js';
+import { addSriovCommand } from './cli/sriov.command.js';
 import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
+import { addHostPreparationCommands } from './compute-agent/host-command.js';
 import { tellStory } from './demo/story.js';
 import { BerthError, messageOf } from './errors.js';
 import { startFleet, type FleetCommandOptions } from './fleet/fleet-command.js';
@@ -164,10 +166,11 @@ addDeviceSpecsCommand(program, process.env);
 addCapacityCommand(program);
 addWhatIfCommand(program);
 addDefragmentCommand(program);
-addHostTopologyCommand(program);
+addHostPreparationCommands(addHostTopologyCommand(program), { withConfig, load, complain });
 addExplainCommand(program);
 addQuotaCommand(program);
 addReservationCommand(program);
+addSriovCommand(program);
 
 await program.parseAsync();
 
@@ -299,8 +302,12 @@ async function run(work: () => Promise<void>): Promise<void> {
 }
 
 function fail(error: unknown): never {
-  process.stderr.write(`berth: ${problemOf(error)}\n`);
+  complain(error);
   process.exit(1);
+}
+
+function complain(error: unknown): void {
+  process.stderr.write(`berth: ${problemOf(error)}\n`);
 }
 
 function problemOf(error: unknown): string {

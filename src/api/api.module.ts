@@ -24,6 +24,8 @@ import { FlavorsService } from './flavors/flavors.service.js';
 import { EvacuationController } from './hosts/evacuation.controller.js';
 import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
+import { IommuGroupsController } from './hosts/iommu-groups.controller.js';
+import { SriovController } from './hosts/sriov.controller.js';
 import { HttpLimits } from './http-limits.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
@@ -77,6 +79,8 @@ export class ApiModule {
         HostsController,
         EvacuationController,
         HostTopologyController,
+        IommuGroupsController,
+        SriovController,
         DevicesController,
         DeviceHoldsController,
         DeviceSpecsController,

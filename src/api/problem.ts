@@ -48,6 +48,8 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   'device.invalid_status': 409,
   'device.invalid_owner': 409,
   'device.relative_in_use': 409,
+  'sriov.in_use': 409,
+  'sriov.unknown': 404,
   'claim.conflict': 409,
   'placement.unknown': 404,
   'placement.too_many_waiting': 503,

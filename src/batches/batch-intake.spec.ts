@@ -66,6 +66,31 @@ it('handles as many batches at once as it may, and no more', async () => {
   expect(most).toBe(2);
 });
 
+it('does not let wait who are enough, unless a batch is being handled', async () => {
+  const batches: number[] = [];
+  const ends: (() => void)[] = [];
+  const intake = new BatchIntake<number, undefined>(
+    async (items) => {
+      batches.push(items.length);
+      if (batches.length === 1) await new Promise<void>((end) => ends.push(end));
+      return nothing(items);
+    },
+    { sizeMax: 8, delayMs: 3_600_000, promptMin: 3, atOnce: 2 },
+  );
+  const add = (count: number): Promise<unknown> =>
+    Promise.all(Array.from({ length: count }, (_unused, item) => intake.add(item)));
+  const first = add(4);
+  while (ends.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  const second = add(4);
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(batches).toEqual([4]);
+  const third = add(4);
+  await Promise.all([second, third]);
+  expect(batches).toEqual([4, 8]);
+  ends[0]?.();
+  await first;
+});
+
 it('turns away whoever comes when too many wait', async () => {
   const intake = new BatchIntake<number, undefined>(async (items) => nothing(items), {
     sizeMax: 1,

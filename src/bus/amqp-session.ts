@@ -52,6 +52,12 @@ export class AmqpSession {
     return !this.isOver && !this.isBlocked;
   }
 
+  /** amqplib has the socket, and does not say so in its types. */
+  localAddress(): string | null {
+    const { stream } = this.model.connection as { readonly stream?: { readonly localAddress?: string } };
+    return stream?.localAddress ?? null;
+  }
+
   channel(): Promise<Channel> {
     return openChannel(this.model);
   }

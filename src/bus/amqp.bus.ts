@@ -67,6 +67,10 @@ export class AmqpBus extends Bus {
     return !this.isClosed && (this.link.session()?.isReady() ?? false);
   }
 
+  override localAddress(): string | null {
+    return this.link.session()?.localAddress() ?? null;
+  }
+
   override unheardQueues(): readonly string[] {
     return [...this.subscriptions].filter((subscription) => !subscription.isAttached()).map(({ queue }) => queue);
   }

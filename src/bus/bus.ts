@@ -53,6 +53,11 @@ export abstract class Bus {
   /** Whether a message could be sent right now. */
   abstract isReady(): boolean;
 
+  /** Our end of the connection to the broker, an IP address; null: there is none, or it is no network's. */
+  localAddress(): string | null {
+    return null;
+  }
+
   /** Queues and topics that we were asked to hear and that the broker does not deliver from now; empty when all is well. */
   abstract unheardQueues(): readonly string[];
 

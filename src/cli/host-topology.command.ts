@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { BerthError } from '../errors.js';
 import { addEvacuateCommands } from './evacuate.command.js';
+import { addHostGroupsCommand } from './host-groups.command.js';
 import { hostTopologyText, type HostTopology } from './host-topology-text.js';
 import { ask, tell } from './rest-question.js';
 
@@ -11,11 +12,12 @@ interface TopologyOptions {
   readonly json: boolean;
 }
 
-/** `berth host`: topology, evacuate, remove. */
-export function addHostTopologyCommand(program: Command): void {
+/** `berth host`: topology, groups, evacuate, remove. Returns it for further commands that do not ask the REST face. */
+export function addHostTopologyCommand(program: Command): Command {
   const several = (value: string, earlier: readonly string[]): readonly string[] => [...earlier, value];
   const host = program.command('host').description('what a host has, and that it is left');
   addEvacuateCommands(host);
+  addHostGroupsCommand(host);
   host
     .command('topology <name>')
     .description('how far the devices of a host are from each other, by name or id of the host')
@@ -26,6 +28,7 @@ export function addHostTopologyCommand(program: Command): void {
     .action(async (name: string, { url, json, ...filter }: TopologyOptions) => {
       process.exitCode = await tell(() => topologyOf(url, name, filter), json, hostTopologyText);
     });
+  return host;
 }
 
 async function topologyOf(

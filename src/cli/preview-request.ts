@@ -28,6 +28,9 @@ export interface HostPreview {
   readonly changed: readonly Change[];
   readonly uncertain_count: number;
   readonly uncertain: readonly Change[];
+  /** An older service leaves them out. */
+  readonly protected_count?: number;
+  readonly protected?: readonly Change[];
 }
 
 export interface Finding {

@@ -26,16 +26,17 @@ function noteOf(matched: number, decided: number): string {
 }
 
 function hostLines(host: HostPreview): string[] {
-  const { added_count, removed_count, changed_count, uncertain_count } = host;
+  const { added_count, removed_count, changed_count, uncertain_count, protected_count = 0 } = host;
   const counts = `${added_count} added, ${removed_count} removed, ${changed_count} changed`;
   const state = [host.status === 'up' ? [] : [host.status], host.read_only ? ['read-only'] : []].flat();
   return [
     '',
-    `${host.host}${state.length > 0 ? ` (${state.join(', ')})` : ''}: ${counted(host.devices, 'device', 'devices')}: ${counts}${uncertain_count > 0 ? `, ${uncertain_count} uncertain` : ''}`,
+    `${host.host}${state.length > 0 ? ` (${state.join(', ')})` : ''}: ${counted(host.devices, 'device', 'devices')}: ${counts}${uncertain_count > 0 ? `, ${uncertain_count} uncertain` : ''}${protected_count > 0 ? `, ${protected_count} protected` : ''}`,
     ...changeLines('-', host.removed, removed_count),
     ...changeLines('?', host.uncertain, uncertain_count),
     ...changeLines('~', host.changed, changed_count),
     ...changeLines('+', host.added, added_count),
+    ...changeLines('!', host.protected ?? [], protected_count),
     ...host.findings.filter(({ kind }) => kind === 'shadowed').map(({ message }) => `  warning: ${message}`),
   ];
 }

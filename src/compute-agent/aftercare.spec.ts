@@ -7,6 +7,7 @@ import {
   dying,
   driver,
   failure,
+  holdOpen,
   order,
   SERVER,
   type BinderWorld,
@@ -15,6 +16,7 @@ import { charmsGuideHost } from '../../test/support/hosts.js';
 import { InProcessBus } from '../bus/in-process.bus.js';
 import { envelope, type MessageBody, type MessageType } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
+import type { HostDescription } from '../recorded-hosts/description.js';
 import { Aftercare, programFor } from './aftercare.js';
 import { CleaningRecords } from './cleaning-records.js';
 import { CommandConsumer } from './command.consumer.js';
@@ -24,6 +26,7 @@ import { prepareDevices, type BinderHost } from './vfio-binder.js';
 
 const CLAIM = '11111111-1111-4111-8111-111111111111';
 const P5000 = '0000:83:00.0';
+const OTHER_P5000 = '0000:84:00.0';
 const KIND = 'device:10de:1bb0';
 const OWN = process.getuid?.() ?? 0;
 
@@ -53,10 +56,12 @@ interface LifeOptions {
   readonly attemptsMax?: number;
   readonly pauseMs?: number;
   readonly wrap?: (write: SysfsWrite) => SysfsWrite;
+  /** Where programs are looked for that have a device open, and what the host itself needs. */
+  readonly procRoot?: string;
 }
 
-async function worldOf(): Promise<World> {
-  const world = await binderWorld(charmsGuideHost('h'), ends);
+async function worldOf(described: HostDescription | string = charmsGuideHost('h')): Promise<World> {
+  const world = await binderWorld(described, ends);
   const folder = join(world.disk.directory, 'programs');
   await mkdir(folder, { mode: 0o755 });
   await chmod(world.disk.directory, 0o755);
@@ -68,14 +73,24 @@ async function worldOf(): Promise<World> {
       await chmod(path, 0o755);
       return path;
     },
-    life: async ({ programs = {}, reset = 'release', attemptsMax = 1, pauseMs = 10, wrap } = {}) => {
+    life: async ({
+      programs = {},
+      reset = 'release',
+      attemptsMax = 1,
+      pauseMs = 10,
+      wrap,
+      procRoot = '/proc',
+    } = {}) => {
       const bus = new InProcessBus({ messageBytesMax: 16_000_000, deliveryLimit: 3 }, () => undefined);
       const received: { type: string; body: unknown }[] = [];
       await bus.consume(QUEUES.outcomes, async (message) => void received.push(message), { prefetch: 10 });
       const host = await world.agent(wrap);
       const queue = new KeyedQueue();
       const care: Aftercare = new Aftercare({
-        ...{ ...host, procRoot: '/proc', reset, owner: OWN },
+        ...{ ...host, procRoot, reset, owner: OWN },
+        protection: {
+          ...{ procRoot: world.disk.proc, kernel: 'simulated', brokerAddress: () => null, deviceSpecs: () => [] },
+        },
         records: await CleaningRecords.open(join(world.disk.directory, 'state'), host.log),
         settings: { programs, timeoutMs: 20_000, attemptsMax, pauseMs },
         alone: (address, task) => queue.run([address], task),
@@ -96,8 +111,8 @@ async function worldOf(): Promise<World> {
   };
 }
 
-async function serve({ world }: World, { binder }: Life): Promise<void> {
-  await prepareDevices(binder, order(world, [P5000], CLAIM));
+async function serve({ world }: World, { binder }: Life, addresses = [P5000]): Promise<void> {
+  await prepareDevices(binder, order(world, addresses, CLAIM));
 }
 
 const release = ({ commands }: Life): Promise<void> =>
@@ -157,6 +172,56 @@ describe('a device that a server gave back', () => {
     const other = await host.life({ wrap: writesOf(writes) });
     await failure(prepareDevices(other.binder, order(host.world, [P5000, '0000:00:00.0'], CLAIM)));
     expect(writes).not.toContain('reset');
+  });
+
+  it('is not reset again when its release comes again, as its driver has it', async () => {
+    const host = await worldOf();
+    const writes: string[] = [];
+    let refusals = 1;
+    const refuse =
+      (write: SysfsWrite): SysfsWrite =>
+      (path, value) =>
+        path.endsWith('/unbind') && value === OTHER_P5000 && refusals-- > 0
+          ? Promise.reject(Object.assign(new Error('no'), { code: 'EIO' }))
+          : writesOf(writes)(write)(path, value);
+    await serve(host, await host.life(), [P5000, OTHER_P5000]);
+    const life = await host.life({ wrap: refuse });
+    await expect(release(life)).rejects.toThrow('unbind failed with EIO');
+    expect(writes.filter((name) => name === 'reset')).toHaveLength(1);
+    await release(life);
+    expect(writes.filter((name) => name === 'reset')).toHaveLength(2);
+    expect(driver(host.world, OTHER_P5000)).toBe('nouveau');
+  });
+
+  it('is neither reset nor cleaned when another tool had it on vfio, or binds it', async () => {
+    const nic = '0000:21:00.0';
+    for (const tags of [{}, { managed: 'no' }]) {
+      const host = await worldOf('full-active');
+      host.world.tags.set(nic, tags);
+      const writes: string[] = [];
+      const programs = { 'class:02': await host.program(`touch ${host.folder}/run`) };
+      const life = await host.life({ programs, reset: 'always', wrap: writesOf(writes) });
+      await serve(host, life, [nic]);
+      // one that Berth takes over is reset for its server
+      const resets = 'managed' in tags ? 0 : 1;
+      await release(life);
+      expect(await released(life)).toEqual([[{ address: nic, outcome: 'restored', driver: 'vfio-pci' }]]);
+      expect(writes.filter((name) => name === 'reset')).toHaveLength(resets);
+      await expect(stat(join(host.folder, 'run'))).rejects.toThrow('ENOENT');
+    }
+  });
+
+  it('is not cleaned when the host itself needs it by then', async () => {
+    const host = await worldOf('small');
+    const nic = '0000:01:00.0';
+    const programs = { 'class:02': await host.program(`touch ${host.folder}/run`) };
+    const life = await host.life({ programs });
+    await serve(host, life, [nic]);
+    const route = 'eth1\t00000000\t0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n';
+    await writeFile(join(host.world.disk.proc, 'net/route'), route);
+    await release(life);
+    await vi.waitFor(() => expect(life.said()[0]).toMatch(/^failed: .*carries the default route/), 10_000);
+    await expect(stat(join(host.folder, 'run'))).rejects.toThrow('ENOENT');
   });
 
   it('is cleaned, and the centre hears of it; the next release begins anew', async () => {
@@ -274,6 +339,18 @@ describe('a reset before the first use', () => {
     expect(writes.at(-1)).toBe('reset');
     await serve(host, life);
     expect(writes.filter((name) => name === 'reset')).toHaveLength(1);
+  });
+
+  it('is none of a device that its server has open: it was prepared before, and that was not written down', async () => {
+    const host = await worldOf();
+    const writes: string[] = [];
+    const life = await host.life({ reset: 'always', wrap: writesOf(writes), procRoot: host.world.disk.proc });
+    const letGo = await holdOpen(host.world, P5000);
+    await life.care.beforeUse(CLAIM, P5000);
+    expect(writes).toEqual([]);
+    await letGo();
+    await life.care.beforeUse(CLAIM, P5000);
+    expect(writes).toEqual(['reset']);
   });
 
   it('that fails gives the device back', async () => {

@@ -2,27 +2,25 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors.js';
 import type { Address } from '../pci/address.js';
+import { isVfioDriver } from '../pci/binding-mode.js';
 import type { PciDevice } from '../pci/device.js';
-import type { ReleasedDevice, WireCare } from '../messages/bodies.js';
+import type { ReleasedDevice } from '../messages/bodies.js';
+import type { WireCare } from '../messages/device-bodies.js';
 import type { CleaningSettings } from '../settings/settings.js';
-import type { AgentLog } from './agent-log.js';
 import { BindingError } from './binding-error.js';
 import { endGroup, runCleaning, type CleaningEnd } from './cleaning-program.js';
 import type { CleaningRecord, CleaningRecords } from './cleaning-records.js';
 import { readDevice } from './device-reader.js';
-import { resetDevice } from './device-reset.js';
+import { resetDevice, type ResetOutcome } from './device-reset.js';
 import type { ClaimRecord } from './journal-state.js';
-import type { Journal } from './journal.js';
-import type { SysfsWrite } from './kernel.js';
 import { KeyedQueue } from './keyed-queue.js';
+import { assertUnprotected, type ProtectionSource } from './protection/claim-protection.js';
 import { readText } from './sysfs-read.js';
+import { isOnVfio, openersOfDevice, type DeviceCare, type WritingHost } from './vfio-binder-writes.js';
 
-export interface AftercareOptions {
-  readonly sysfsRoot: string;
-  readonly procRoot: string;
-  readonly write: SysfsWrite;
-  readonly log: AgentLog;
-  readonly journal: Journal;
+export interface AftercareOptions extends WritingHost {
+  /** Left out: what the host itself needs is not looked for. */
+  readonly protection?: ProtectionSource;
   readonly records: CleaningRecords;
   readonly settings: CleaningSettings;
   /** When devices are reset: after a server had them, or before the next one gets them as well. */
@@ -35,18 +33,20 @@ export interface AftercareOptions {
   readonly owner?: number;
 }
 
-const VFIO = 'vfio-pci';
+/** What the wire takes. */
+const REASON_MAX = 1000;
 /** Programs at the same time. */
 const SIDE_BY_SIDE_MAX = 4;
 
 /**
  * What is done with devices after a server had them: they are reset, and cleaned by the program that the configuration has for their
- * kind. Until the centre hears that it went well nobody gets them.
+ * kind. Until the centre hears that it went well nobody gets them. A device that the host itself needs by then is neither reset nor cleaned:
+ * that counts as failed.
  *
  * A cleaning begins when the whole claim is given back, each device aside from the others; it may take hours, and goes on after a
  * restart of the agent.
  */
-export class Aftercare {
+export class Aftercare implements DeviceCare {
   private readonly stopped = new AbortController();
   private readonly running = new Map<Address, Promise<void>>();
   private readonly lanes = new KeyedQueue();
@@ -60,12 +60,16 @@ export class Aftercare {
    */
   async prepare(claim: ClaimRecord): Promise<void> {
     const records: CleaningRecord[] = [];
-    for (const { address, vendorId, productId, originalDriver } of claim.devices) {
+    for (const { address, vendorId, productId, originalDriver, managed } of claim.devices) {
       const { device } = readDevice(this.options.sysfsRoot, address);
       const isThere = device?.vendorId === vendorId && device.productId === productId;
       // one that another tool had bound is reset when it is closed, and may be open again
-      if (!device || !isThere || device.driver === VFIO || originalDriver === VFIO) continue;
-      const problem = await this.reset(device);
+      const isTheirs = managed === false || isVfioDriver(originalDriver);
+      if (!device || !isThere || isTheirs || isOnVfio(this.options.sysfsRoot, address)) continue;
+      // Given back by an earlier attempt of this release, or taken by a driver: the host may use it by now.
+      const isHosts = device.driver !== null;
+      if (isHosts && this.of(claim.claimId, address)) continue;
+      const problem = isHosts ? null : await this.reset(claim.claimId, device);
       if (problem === null && this.programFor(device) === null) continue;
       const record = { claimId: claim.claimId, address, vendorId, productId, attempts: 0, problem, process: null };
       records.push({ ...record, state: problem === null ? 'cleaning' : 'failed' });
@@ -98,13 +102,15 @@ export class Aftercare {
   }
 
   /**
-   * Resets a device that is bound for a server, where the configuration says so.
+   * Resets a device that is bound for a server, where the configuration says so. One that a program has open is that server's already:
+   * its claim was prepared before, and it was not written down.
    *
    * @throws BindingError when it does not come back
    */
-  async beforeUse(address: Address): Promise<void> {
+  async beforeUse(claimId: string, address: Address): Promise<void> {
     if (this.options.reset !== 'always') return;
-    const outcome = await resetDevice(this.options, address);
+    if ((await openersOfDevice(this.options, address)).length > 0) return;
+    const outcome = await resetDevice(this.options, { claimId, address });
     if (outcome.kind !== 'failed') return;
     const at = { address, step: 'reset', cause: { code: outcome.errno ?? 'EIO' } } as const;
     throw new BindingError('binding.failed', `${address}: ${outcome.reason}; look at the card and the kernel log`, at);
@@ -134,12 +140,24 @@ export class Aftercare {
     return { address, outcome: device === null ? 'missing' : driver === null ? 'driverless' : 'restored', driver };
   }
 
-  private async reset(device: PciDevice): Promise<string | null> {
+  /** @returns why it could not be done; null when it was, or there is no way, or it is not wanted */
+  private async reset(claimId: string, device: PciDevice): Promise<string | null> {
     if (this.options.reset === 'never') return null;
-    const outcome = await resetDevice(this.options, device.address);
-    if (outcome.kind !== 'failed') return null;
-    this.options.log('error', 'A device could not be reset', { address: device.address, problem: outcome.reason });
-    return outcome.reason;
+    const { address } = device;
+    const problem = this.protectionOf(device) ?? problemOf(await resetDevice(this.options, { claimId, address }));
+    if (problem !== null) this.options.log('error', 'A device could not be reset', { address, problem });
+    return problem;
+  }
+
+  /** The host may have begun to use it since its driver has it again: a disk that is mounted is never wiped. */
+  private protectionOf(device: PciDevice): string | null {
+    const { sysfsRoot, protection } = this.options;
+    try {
+      if (protection) assertUnprotected(sysfsRoot, protection, [device]);
+      return null;
+    } catch (error) {
+      return messageOf(error);
+    }
   }
 
   private start(record: CleaningRecord): void {
@@ -193,6 +211,8 @@ export class Aftercare {
     if (device?.vendorId !== vendorId || device.productId !== productId) {
       return { passed: false, problem: 'it is not there, or another card is in its place' };
     }
+    const protectedBy = this.protectionOf(device);
+    if (protectedBy !== null) return { passed: false, problem: protectedBy };
     const program = this.programFor(device);
     if (program === null) return { passed: false, problem: 'the configuration has no program for it any more' };
     return runCleaning({
@@ -220,8 +240,14 @@ export function programFor(
   return key === undefined ? null : (programs[key] as string);
 }
 
+function problemOf(outcome: ResetOutcome): string | null {
+  return outcome.kind === 'failed' ? outcome.reason : null;
+}
+
 function careOf({ state, problem }: CleaningRecord): WireCare {
-  return state === 'failed' ? { state: 'failed', reason: problem ?? 'it could not be cleaned' } : { state: 'cleaning' };
+  return state === 'failed'
+    ? { state: 'failed', reason: (problem ?? 'it could not be cleaned').slice(0, REASON_MAX) }
+    : { state: 'cleaning' };
 }
 
 /** When a process was started, in the kernel's ticks (proc(5), stat, field 22); null: there is none. */

@@ -17,7 +17,9 @@ import { envelope, type Envelope, type MessageBody, type MessageType } from '../
 import { agentQueue, QUEUES, TOPICS } from '../messages/routes.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
+import type { PciDevice } from '../pci/device.js';
 import { poolsOf } from '../pci/pool.js';
+import { parseSriovDeclarations } from '../pci/sriov/sriov-declaration.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings } from '../settings/settings.js';
 import { startAgent, type RunningAgent } from './agent.js';
@@ -482,6 +484,58 @@ describe('commands', () => {
     expect(centre.all('devices.released')).toEqual([]);
     await start(centre, told);
     expect((await centre.nth('devices.released')).devices).toMatchObject([{ outcome: 'restored' }]);
+  });
+});
+
+describe('VFs', () => {
+  const PF = '0000:81:00.0';
+  const VF = '0000:81:02.1';
+  const declared = (vf_count: number) => parseSriovDeclarations([{ address: PF, vf_count }], 'agent.yaml:3');
+  const numbersIn = ({ devices, facts }: MessageBody<'agent.report'>) => {
+    return [devices.filter(({ parent_address }) => parent_address === PF).length, facts.sriov?.[0]?.state];
+  };
+
+  it('that are declared are in the first report, and change with the configuration', async () => {
+    const centre = await new Centre().listen();
+    const told = settings('node-1', await onDisk(sriovNicHost('n', 0)), { sriov: declared(3) });
+    const agent = await start(centre, told);
+    const first = await centre.nth('agent.report');
+    expect(numbersIn(first)).toEqual([3, 'applied']);
+    expect(first.facts.sriov).toMatchObject([{ address: PF, source: 'file', where: 'agent.yaml:3', vf_count: 3 }]);
+    await agent.configure({ deviceSpecs: [], sriov: declared(5), state: null });
+    expect(numbersIn(centre.all('agent.report').at(-1) as MessageBody<'agent.report'>)).toEqual([5, 'applied']);
+  });
+
+  it('that are wished are there with the next report, which says so; again after a restart', async () => {
+    const centre = await new Centre().listen();
+    const told = settings('node-1', await onDisk(sriovNicHost('n', 0)));
+    const first = await start(centre, told);
+    await centre.nth('agent.report');
+    const wishes = [{ address: PF, revision: 7, vendor_id: '8086', product_id: '1572', vf_count: 4 }];
+    await centre.command('node-1', 'sriov.set', { revision: 7, wishes });
+    const second = await centre.nth('agent.report', 2);
+    expect(numbersIn(second)).toEqual([4, 'applied']);
+    expect(second.facts.sriov).toMatchObject([{ source: 'ledger', revision: 7 }]);
+    await centre.command('node-1', 'sriov.set', { revision: 7, wishes });
+    expect((await centre.nth('agent.report', 3)).hash).toBe(second.hash);
+    await first.stop();
+    await simulatedKernel(told.sysfsRoot)(`bus/pci/devices/${PF}/sriov_numvfs`, '0');
+    await start(centre, told);
+    await vi.waitFor(() => expect(readDevice(told.sysfsRoot, PF).device?.sriov?.numVfs).toBe(4));
+  });
+
+  it('are there after a reboot before a claim wants one', async () => {
+    const centre = await new Centre().listen();
+    const told = settings('node-1', await onDisk(sriovNicHost('n', 0)), { sriov: declared(3) });
+    const first = await start(centre, told);
+    const { vendorId, productId } = readDevice(told.sysfsRoot, VF).device as PciDevice;
+    await centre.prepare('node-1', CLAIM, [{ address: VF, vendor_id: vendorId, product_id: productId }]);
+    await centre.nth('devices.prepared');
+    await first.stop();
+    await simulatedKernel(told.sysfsRoot)(`bus/pci/devices/${PF}/sriov_numvfs`, '0');
+    await start(centre, told);
+    await vi.waitFor(() => expect(readDevice(told.sysfsRoot, VF).device?.driver).toBe('vfio-pci'));
+    expect(centre.all('devices.prepare_failed')).toEqual([]);
   });
 });
 

@@ -5,23 +5,30 @@ import { BerthError, messageOf } from '../errors.js';
 import { agentQueue, HOST_NAME } from '../messages/routes.js';
 import type { Address } from '../pci/address.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
+import type { SriovDeclaration } from '../pci/sriov/sriov-declaration.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
 import type { AgentSettings, CleaningSettings } from '../settings/settings.js';
 import { Aftercare } from './aftercare.js';
 import type { AgentLog } from './agent-log.js';
+import { BindingModes } from './binding-modes.js';
+import { BindingProblems, withProblems } from './binding-problems.js';
 import { ChangeWatch } from './change-watch.js';
 import { CleaningRecords } from './cleaning-records.js';
 import { CommandConsumer } from './command.consumer.js';
 import { wireConfiguration } from './configuration-facts.js';
 import { DriftSigns } from './drift-signs.js';
 import { Journal } from './journal.js';
-import { liveKernel, type SysfsWrite } from './kernel.js';
+import { liveIp, simulatedIp } from './ip-program.js';
 import { KeyedQueue } from './keyed-queue.js';
+import { liveKernel, type Kernel } from './kernel.js';
 import { readLastReport, writeLastReport } from './last-report.js';
 import { Reporter } from './reporter.js';
-import { simulatedKernel } from './simulated-kernel.js';
+import { simulatedHostKernel } from './simulated-kernel.js';
 import { SerialNumbers } from './serial-numbers.js';
+import { SriovKeeper } from './sriov-keeper.js';
+import { SriovWishes } from './sriov-wishes.js';
 import { scanHost, type HostScan } from './sysfs-scanner.js';
+import { driverOf, isOnVfio } from './vfio-binder-writes.js';
 import { WhitelistLog } from './whitelist-log.js';
 
 /** Commands side by side: one that waits for a program to let go of a device must not hold up the others. */
@@ -45,6 +52,8 @@ export interface AgentOptions {
 /** What changes in a running agent: always together, so that no report has the one without the other. */
 export interface AgentConfiguration {
   readonly deviceSpecs: readonly DeviceSpec[];
+  /** VFs that are declared; left out: none. */
+  readonly sriov?: readonly SriovDeclaration[];
   readonly state: ConfigurationState | null;
 }
 
@@ -79,17 +88,47 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const epoch = await journal.nextEpoch(Date.now());
   let configuration: AgentConfiguration = {
     deviceSpecs: settings.deviceSpecs,
+    sriov: settings.sriov ?? [],
     state: options.configuration ?? null,
   };
+  const stopping = new AbortController();
+  const problems = new BindingProblems();
+  const modes = new BindingModes(() => scan());
+  const brokerAddress = lastKnown(() => bus.localAddress());
+  const writing = {
+    ...kernelOf(settings),
+    ...{ sysfsRoot: settings.sysfsRoot, procRoot: settings.procRoot, journal, log, problems },
+    protection: { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs },
+    modeOf: (address: Address) => modes.of(address),
+    stopping: stopping.signal,
+  };
+  const queue = new KeyedQueue();
+  const care: Aftercare = new Aftercare({
+    ...writing,
+    records: await CleaningRecords.open(settings.stateDir, log),
+    settings: settings.cleaning ?? NO_CLEANING,
+    reset: settings.reset ?? 'release',
+    alone: (address, task) => queue.run([address], task),
+    tell: ({ claimId, address }) => commands.tellCleaning(claimId, address),
+  });
+  const binder = { ...writing, care };
+  const sriov = new SriovKeeper({
+    ...{ binder, queue, readOnly: settings.readOnly },
+    wishes: await SriovWishes.open(settings.stateDir, log),
+    declarations: () => configuration.sriov ?? [],
+    ip: settings.kernel === 'live' ? liveIp() : simulatedIp(),
+  });
   const eyes = {
+    ...{ sriov, brokerAddress, modes, problems },
     serials: new SerialNumbers(),
     whitelistLog: new WhitelistLog(host, log),
     signs: await DriftSigns.open(settings.stateDir, log),
   };
+  const scan = (): Promise<HostScan> => configuredScan(settings, configuration, journal, eyes);
   const reporter = new Reporter({
     host,
     epoch,
-    scan: () => configuredScan(settings, configuration, journal, eyes),
+    scan,
     bus,
     log,
     scanIntervalMs: settings.scanIntervalMs,
@@ -97,27 +136,20 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     lastReport: await readLastReport(settings.stateDir),
     remember: (report) => writeLastReport(settings.stateDir, report, log),
   });
-  const queue = new KeyedQueue();
-  const write = kernelOf(settings);
-  const care: Aftercare = new Aftercare({
-    ...{ sysfsRoot: settings.sysfsRoot, procRoot: settings.procRoot, write, log, journal },
-    records: await CleaningRecords.open(settings.stateDir, log),
-    settings: settings.cleaning ?? NO_CLEANING,
-    reset: settings.reset ?? 'release',
-    alone: (address, task) => queue.run([address], task),
-    tell: ({ claimId, address }) => commands.tellCleaning(claimId, address),
-  });
   const commands: CommandConsumer = new CommandConsumer({
-    ...{ queue, care },
     host,
     epoch,
     readOnly: settings.readOnly,
     bus,
-    binder: { sysfsRoot: settings.sysfsRoot, write, journal, log, care },
+    ...{ binder, queue, sriov, care },
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
-    lookAgain: () => reporter.lookAgain(),
+    lookAgain: () => {
+      void sriov.keep();
+      reporter.lookAgain();
+    },
   });
+  await sriov.restore();
   commands.resume();
   const telling = tellUntilHeard(commands, host, log);
   // Before the first report: who is told of the host may send it commands at once.
@@ -125,22 +157,33 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     prefetch: PREFETCH,
   });
   await reporter.start();
-  const watch = new ChangeWatch({
-    sysfsRoot: settings.sysfsRoot,
-    intervalMs: settings.changeIntervalMs ?? CHANGE_INTERVAL_MS,
-    look: () => reporter.look(),
-  });
-  watch.start();
+  sriov.start(settings.scanIntervalMs, () => reporter.lookAgain());
+  const watch = watchOf(settings, reporter);
   log('info', 'Agent started', { host, epoch, sysfsRoot: settings.sysfsRoot, kernel: settings.kernel });
   return {
     host,
     status: () => statusOf(host, epoch, reporter, bus),
-    configure: (next) => {
+    configure: async (next) => {
       configuration = next;
-      return reporter.reportOrOwe();
+      await sriov.keepAnew();
+      await reporter.reportOrOwe();
     },
-    stop: () => stopped(host, log, [watch.stop(), subscription.stop(), reporter.stop(), telling.stop(), care.stop()]),
+    stop: () => {
+      stopping.abort();
+      const parts = [watch, subscription, sriov, reporter, telling, care];
+      return stopped(
+        host,
+        log,
+        parts.map((part) => part.stop()),
+      );
+    },
   };
+}
+
+function watchOf({ sysfsRoot, changeIntervalMs = CHANGE_INTERVAL_MS }: AgentSettings, reporter: Reporter): ChangeWatch {
+  const watch = new ChangeWatch({ sysfsRoot, intervalMs: changeIntervalMs, look: () => reporter.look() });
+  watch.start();
+  return watch;
 }
 
 /** Tells what is held once the broker takes it; agents start without a broker, too. */
@@ -165,30 +208,54 @@ function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog):
   };
 }
 
+/** A NIC does not lose its protection because the broker is away. */
+function lastKnown(ask: () => string | null): () => string | null {
+  let known: string | null = null;
+  return () => (known = ask() ?? known);
+}
+
+/** What the agent knows from one scan to the next. */
+interface Eyes {
+  readonly sriov: SriovKeeper;
+  readonly serials: SerialNumbers;
+  readonly whitelistLog: WhitelistLog;
+  readonly signs: DriftSigns;
+  readonly modes: BindingModes;
+  readonly problems: BindingProblems;
+  readonly brokerAddress: () => string | null;
+}
+
 /** One whitelist and its state for the whole of a scan, also when they change before it ends. */
 async function configuredScan(
   settings: AgentSettings,
   { deviceSpecs, state }: AgentConfiguration,
   journal: Journal,
-  { serials, whitelistLog, signs }: Eyes,
+  eyes: Eyes,
 ): Promise<HostScan> {
-  const found = await scanHost({ ...settings, deviceSpecs }, journal.originals(), serials);
-  const scan = { ...found, devices: await signs.fillIn(found.devices, servedIn(journal)) };
-  whitelistLog.tell(deviceSpecs, scan.devices);
-  return state === null ? scan : { ...scan, facts: { ...scan.facts, configuration: wireConfiguration(state) } };
+  const { sriov, brokerAddress } = eyes;
+  const looking = { ...settings, deviceSpecs, brokerAddress: brokerAddress() };
+  const found = await scanHost(looking, journal.originals(), eyes.serials);
+  eyes.whitelistLog.tell(deviceSpecs, found.devices);
+  eyes.modes.learn(found.devices);
+  const devices = await eyes.signs.fillIn(found.devices, strayedIn(journal, settings.sysfsRoot));
+  const vfs = sriov.states();
+  const more = {
+    ...(state !== null && { configuration: wireConfiguration(state) }),
+    ...(vfs.length > 0 && { sriov: [...vfs] }),
+  };
+  return { ...found, devices: withProblems(devices, eyes.problems), facts: { ...found.facts, ...more } };
 }
 
-/** What one look learns for the next. */
-interface Eyes {
-  readonly serials: SerialNumbers;
-  readonly whitelistLog: WhitelistLog;
-  readonly signs: DriftSigns;
-}
-
-/** What should be bound: a claim that is being prepared or released is on its way. */
-function servedIn(journal: Journal): Set<Address> {
+/**
+ * Devices that should be with the driver they were bound to for a server, or another one for guests, and are not. A claim that is being
+ * prepared or released is on its way.
+ */
+function strayedIn(journal: Journal, sysfsRoot: string): Set<Address> {
   const prepared = journal.claims().filter(({ state }) => state === 'prepared');
-  return new Set(prepared.flatMap(({ devices }) => devices.map(({ address }) => address)));
+  const strayed = prepared
+    .flatMap(({ devices }) => devices)
+    .filter(({ address, vfioDriver }) => driverOf(sysfsRoot, address) !== vfioDriver && !isOnVfio(sysfsRoot, address));
+  return new Set(strayed.map(({ address }) => address));
 }
 
 function hostNameOf(settings: AgentSettings): string {
@@ -197,9 +264,9 @@ function hostNameOf(settings: AgentSettings): string {
   throw new BerthError('settings.invalid', `agent.host: "${name.slice(0, 80)}" is not a DNS name; set another`);
 }
 
-function kernelOf({ kernel, sysfsRoot, readOnly }: AgentSettings): SysfsWrite {
-  if (readOnly) return refuseWrite;
-  return kernel === 'live' ? liveKernel(sysfsRoot) : simulatedKernel(sysfsRoot);
+function kernelOf({ kernel, sysfsRoot, readOnly }: AgentSettings): Kernel {
+  const all = kernel === 'live' ? liveKernel(sysfsRoot) : simulatedHostKernel(sysfsRoot);
+  return readOnly ? { ...all, write: refuseWrite, loadModule: refuseWrite } : all;
 }
 
 /** The consumer refuses commands before this; it is the second bolt. */

@@ -3,7 +3,17 @@ import type { Address } from '../pci/address.js';
 import { errnoOf } from './sysfs-read.js';
 
 export type BindingStep =
-  'check' | 'unbind' | 'sriov_numvfs' | 'driver_override' | 'drivers_probe' | 'read_back' | 'reset';
+  | 'check'
+  | 'modprobe'
+  | 'unbind'
+  | 'sriov_drivers_autoprobe'
+  | 'sriov_numvfs'
+  | 'vf_settings'
+  | 'driver_override'
+  | 'drivers_probe'
+  | 'bind'
+  | 'read_back'
+  | 'reset';
 
 /** Where binding or giving back one device ended, and what to do about it. */
 export class BindingError extends BerthError {
@@ -27,8 +37,7 @@ export class BindingError extends BerthError {
 /** The error for a write that the kernel refused. */
 export function refusedWrite(address: Address, step: BindingStep, cause: unknown): BindingError {
   const errno = errnoOf(cause);
-  const remedy =
-    (step === 'sriov_numvfs' ? VF_REMEDIES[errno] : undefined) ?? REMEDIES[errno] ?? 'see the kernel log (dmesg)';
+  const remedy = REMEDIES_OF_STEPS[step]?.[errno] ?? REMEDIES[errno] ?? 'see the kernel log (dmesg)';
   return new BindingError('binding.failed', `${address}: ${step} failed with ${errno}: ${remedy}`, {
     address,
     step,
@@ -57,4 +66,15 @@ const VF_REMEDIES: Readonly<Record<string, string>> = {
   ENOENT: "the PF's driver does not change the number of VFs by sriov_numvfs; change it by that driver's own means",
   ERANGE: 'the device does not have that many VFs; see its sriov_totalvfs',
   ENOMEM: 'the host has no bus numbers or memory ranges left for the VFs; see the kernel log (dmesg)',
+};
+
+/** When its own driver is to take it back. */
+const BIND_REMEDIES: Readonly<Record<string, string>> = {
+  EINVAL: 'its own driver did not take it back; see the kernel log (dmesg)',
+  EBUSY: 'another driver has it, or a member of its IOMMU group is still open; end what uses it',
+};
+
+const REMEDIES_OF_STEPS: Readonly<Partial<Record<BindingStep, Readonly<Record<string, string>>>>> = {
+  sriov_numvfs: VF_REMEDIES,
+  bind: BIND_REMEDIES,
 };

@@ -1,63 +1,88 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../errors.js';
 import type { PrepareTarget } from '../messages/bodies.js';
 import type { Address } from '../pci/address.js';
+import { DRIVER_NAME, isVfioDriver, type BindingMode } from '../pci/binding-mode.js';
 import { isBridge, type PciDevice } from '../pci/device.js';
 import { isolationUnits } from '../pci/iommu.js';
 import { BindingError } from './binding-error.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
 import type { Journal } from './journal.js';
+import { assertUnprotected } from './protection/claim-protection.js';
 import { listNames, readLinkName } from './sysfs-read.js';
+import { assertUnusedByHost } from './vf-guards.js';
+import { isOnVfio, openersOfDevice, type BinderHost } from './vfio-binder-writes.js';
+import { openersText } from './vfio-openers.js';
 
-export const VFIO_DRIVER = 'vfio-pci';
+/** What a prepare wants of these checks. */
+interface Wanted {
+  readonly claimId: string;
+  readonly targets: readonly PrepareTarget[];
+  readonly adopt?: boolean;
+}
 
 /**
- * Everything that can be known before the first write: a claim that fails here has changed nothing.
+ * Everything that can be known before the first write: a claim that fails here has changed nothing, but that a vfio driver's module may
+ * have been loaded.
  *
+ * @param modes how each of the targets is bound
  * @returns the devices as they are now, in the order of the targets
- * @throws BindingError `device.missing`, `device.changed`, `binding.refused`, `binding.failed`, at step `check`; at
+ * @throws BindingError `device.missing`, `device.changed`, `device.protected`, `binding.refused`, `binding.failed`, at step `check`; at
  *   `sriov_numvfs` for a VF that somebody else uses
  */
-export function checkClaim(
-  host: { readonly sysfsRoot: string; readonly journal: Journal },
-  claimId: string,
-  targets: readonly PrepareTarget[],
-): PciDevice[] {
+export async function checkClaim(
+  host: BinderHost,
+  wanted: Wanted,
+  modes: ReadonlyMap<Address, BindingMode>,
+): Promise<PciDevice[]> {
+  const { claimId, targets } = wanted;
   const devices = targets.map((target) => deviceAsExpected(host.sysfsRoot, target));
+  if (host.protection) assertUnprotected(host.sysfsRoot, host.protection, notHeldYet(host.journal, claimId, devices));
   for (const device of devices) {
     assertPassable(device);
     assertNotHeld(host.journal, claimId, device.address);
     assertWithoutParent(device, devices);
     assertVfsIdle(host, claimId, device);
     if (device.parentAddress !== null) assertNotHeld(host.journal, claimId, device.parentAddress, device.address);
+    assertBoundBeforehand(host.sysfsRoot, device, modes);
   }
   for (const group of new Set(devices.map((device) => device.iommuGroup as number))) {
     assertViable(host, claimId, group, devices);
   }
-  assertDriverLoaded(host.sysfsRoot);
+  for (const device of devices) await assertNotInUse(host, wanted, device);
+  for (const driver of new Set([...modes.values()].filter(({ managed }) => managed).map((mode) => mode.driver))) {
+    await loadDriver(host, driver);
+  }
   return devices;
 }
 
 /**
  * While a PF is handed over it has no VFs: those that exist have to be dispensable.
  *
- * @throws BindingError `binding.refused` when a claim holds a VF (step `check`), or somebody else's program may have it open
- *   (step `sriov_numvfs`): the kernel would wait for that program to let go
+ * @throws BindingError `binding.refused` when a claim holds a VF or the host uses its network interface (step `check`), or
+ *   somebody else's program may have it open (step `sriov_numvfs`): the kernel would wait for that program to let go
  */
 export function assertVfsIdle(
-  { sysfsRoot, journal }: { readonly sysfsRoot: string; readonly journal: Journal },
+  { sysfsRoot, journal }: { readonly sysfsRoot: string; readonly journal: Pick<Journal, 'holderOf'> },
   claimId: string,
   device: PciDevice,
 ): void {
   for (const vf of virtualFunctions(sysfsRoot, device)) {
     assertNotHeld(journal, claimId, vf, device.address);
+    assertUnusedByHost(sysfsRoot, vf, device.address);
     const driver = readLinkName(join(sysfsRoot, PCI_DEVICES, vf, 'driver'));
-    // There are others than vfio-pci itself: mlx5_vfio_pci, hisi_acc_vfio_pci.
-    if (driver.kind !== 'text' || !/vfio/.test(driver.text)) continue;
+    if (driver.kind !== 'text' || !isVfioDriver(driver.text)) continue;
     const what = `its VF ${vf} is bound to ${driver.text}, and not by Berth; stop what uses it and unbind it`;
     const { address } = device;
     throw new BindingError('binding.refused', `${address}: ${what}`, { address, step: 'sriov_numvfs' });
   }
+}
+
+function notHeldYet(journal: Journal, claimId: string, devices: readonly PciDevice[]): PciDevice[] {
+  return devices.filter(
+    ({ address, driver }) => journal.holderOf(address)?.claimId !== claimId || !isVfioDriver(driver),
+  );
 }
 
 function deviceAsExpected(sysfsRoot: string, target: PrepareTarget): PciDevice {
@@ -88,7 +113,12 @@ function assertWithoutParent(device: PciDevice, devices: readonly PciDevice[]): 
   throw refusal('binding.refused', device.address, what);
 }
 
-function assertNotHeld(journal: Journal, claimId: string, held: Address, wanted: Address = held): void {
+function assertNotHeld(
+  journal: Pick<Journal, 'holderOf'>,
+  claimId: string,
+  held: Address,
+  wanted: Address = held,
+): void {
   const holder = journal.holderOf(held);
   if (!holder || holder.claimId === claimId) return;
   const whose = held === wanted ? 'it is' : `its relative ${held} is`;
@@ -131,12 +161,51 @@ function assertNotHeldAlong(journal: Journal, claimId: string, member: PciDevice
   throw refusal('binding.refused', member.address, what);
 }
 
-function assertDriverLoaded(sysfsRoot: string): void {
-  if (existsSync(join(sysfsRoot, 'bus/pci/drivers', VFIO_DRIVER))) return;
-  throw new BindingError('binding.failed', 'The driver vfio-pci is not loaded: run `modprobe vfio-pci`', {
-    address: null,
-    step: 'check',
-  });
+/** `managed: no`: Berth does not bind it, so that somebody else has to have done so. */
+function assertBoundBeforehand(
+  sysfsRoot: string,
+  { address, driver }: PciDevice,
+  modes: ReadonlyMap<Address, BindingMode>,
+): void {
+  if (modes.get(address)?.managed !== false || isOnVfio(sysfsRoot, address)) return;
+  const found = driver === null ? 'it has no driver' : `it is bound to ${driver}`;
+  const remedy = 'bind it to a vfio driver beforehand, or take managed: no from its whitelist entry';
+  throw refusal('binding.refused', address, `its whitelist entry says managed: no, but ${found}; ${remedy}`);
+}
+
+/**
+ * What another tool has on vfio and somebody has open is somebody's guest. A claim that the journal has, or that is taken over after the
+ * journal was lost, may be open: its own server runs.
+ */
+async function assertNotInUse(host: BinderHost, { claimId, adopt }: Wanted, { address }: PciDevice): Promise<void> {
+  if (adopt || host.journal.claim(claimId) || !isOnVfio(host.sysfsRoot, address)) return;
+  const openers = await openersOfDevice(host, address);
+  if (openers.length === 0) return;
+  const remedy = 'it is left alone; end that, or take the device from the whitelist';
+  throw refusal('binding.refused', address, `not bound by Berth, and ${openersText(openers)} has it open; ${remedy}`);
+}
+
+async function loadDriver(host: BinderHost, driver: string): Promise<void> {
+  const at = { address: null, step: 'modprobe' } as const;
+  if (!DRIVER_NAME.test(driver)) {
+    const named = JSON.stringify(driver.slice(0, 64));
+    throw new BindingError('binding.refused', `vfio_driver: ${named} is not the name of a driver`, at);
+  }
+  const directory = join(host.sysfsRoot, 'bus/pci/drivers', driver);
+  if (existsSync(directory)) return;
+  const remedy = `run \`modprobe ${driver}\` and see the kernel log (dmesg)`;
+  try {
+    await host.loadModule(driver);
+  } catch (cause) {
+    const message = `The driver ${driver} could not be loaded: ${messageOf(cause).slice(0, 500)}; ${remedy}`;
+    throw new BindingError('binding.failed', message, { ...at, cause });
+  }
+  if (existsSync(directory)) return;
+  throw new BindingError(
+    'binding.failed',
+    `The driver ${driver} is not there after its module was loaded; ${remedy}`,
+    at,
+  );
 }
 
 function refusal(code: 'device.missing' | 'device.changed' | 'binding.refused', address: Address, what: string) {

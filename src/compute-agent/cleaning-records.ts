@@ -90,7 +90,7 @@ export class CleaningRecords {
   private update(change: (known: ReadonlyMap<Address, CleaningRecord>) => ReadonlyMap<Address, CleaningRecord>) {
     const done = this.writing.then(async () => {
       const next = change(this.records);
-      await writeDurably(this.stateDir, FILE, JSON.stringify({ version: 1, records: [...next.values()] }));
+      await writeDurably(this.stateDir, FILE, { version: 1, records: [...next.values()] });
       this.records = next;
     });
     this.writing = done.catch(() => undefined);

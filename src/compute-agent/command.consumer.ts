@@ -3,12 +3,15 @@ import { messageOf } from '../errors.js';
 import type { AgentCommand, PrepareDevices, ReleaseDevices, RequestJournal } from '../messages/bodies.js';
 import { envelope, type Envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
+import type { SetSriov } from '../messages/sriov-bodies.js';
 import type { Aftercare } from './aftercare.js';
 import { BindingError } from './binding-error.js';
+import { BlockedWork } from './blocked-work.js';
 import type { ClaimRecord } from './journal-state.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { OutcomeSender } from './outcome-sender.js';
-import { isBound, prepareDevices, releaseDevices, resumeReleases, type BinderHost } from './vfio-binder.js';
+import type { SriovKeeper } from './sriov-keeper.js';
+import { isBound, prepareDevices, releaseDevices, type BinderHost } from './vfio-binder.js';
 
 export interface CommandContext {
   readonly host: string;
@@ -16,78 +19,82 @@ export interface CommandContext {
   readonly readOnly: boolean;
   readonly bus: Bus;
   readonly binder: BinderHost;
-  /** Commands for one device wait for each other, and for whatever else is in it. Left out: one of its own. */
-  readonly queue?: KeyedQueue;
   /** What is done with devices after a server had them; left out: nothing. */
   readonly care?: Aftercare;
   /** Have the configuration files read again, and report; null: this agent has none of its own. */
   readonly reload: (() => Promise<void>) | null;
   /** Ask for a full report; resolves when it is sent. */
   readonly reportFully: () => Promise<void>;
+  /** null: this agent keeps no VFs. */
+  readonly sriov?: Pick<SriovKeeper, 'take'> | null;
+  /** Shared with whoever else works on devices; left out: one of its own. */
+  readonly queue?: KeyedQueue;
   /** Drivers have changed: look again soon. */
   readonly lookAgain: () => void;
 }
 
 /**
  * Carries out the centre's commands. Every command is answered before it is acknowledged, and every one may come again:
- * a crash between the two only makes the answer come twice.
+ * a crash between the two only makes the answer come twice. One whose device is blocked is acknowledged, and answered when it has ended.
  *
- * What a crash leaves of a prepare is not touched at the next start: the command was not acknowledged, comes again and
- * finishes it; or the centre has given the claim up and sends its release, which undoes it. What it leaves of a release
- * is finished at the start, because nothing else can become of it.
+ * What a crash leaves half done is finished at the next start, without the centre: no device stays without a driver because the
+ * broker is away. A claim that the centre has given up meanwhile is undone by its release, which comes when the broker does.
  */
 export class CommandConsumer {
-  private readonly queue: KeyedQueue;
+  private readonly work: BlockedWork;
   /** Devices of claims whose prepare is under way, which the journal may not know yet. */
   private readonly preparing = new Map<string, readonly string[]>();
 
   private readonly outcomes: OutcomeSender;
 
   constructor(private readonly context: CommandContext) {
-    this.queue = context.queue ?? new KeyedQueue();
-    this.outcomes = new OutcomeSender(context.bus);
+    const { bus, binder, lookAgain } = context;
+    this.outcomes = new OutcomeSender(bus);
+    this.work = new BlockedWork(context.queue ?? new KeyedQueue(), binder.problems, binder.log);
+    binder.problems.listen(lookAgain);
   }
 
-  /** Begins to finish releases that a crash interrupted; does not wait for them, as a device may still be held open. */
+  /** Begins to finish what a crash or a reboot interrupted; does not wait for it, as a device may still be held open. */
   resume(): void {
-    const { binder, lookAgain, readOnly } = this.context;
-    const left = binder.journal.claims().filter((claim) => claim.state === 'releasing');
+    const { binder, readOnly } = this.context;
     if (readOnly) return;
     this.context.care?.resume();
-    this.bindAgain();
-    if (left.length === 0) return;
-    const keys = left.flatMap((claim) => this.keysOf(claim.claimId));
-    void this.queue
-      .run([...new Set(keys)], () => resumeReleases(binder))
-      .then(() => this.context.care?.resume())
-      .then(lookAgain)
-      .catch((error: unknown) =>
-        binder.log('error', 'Interrupted releases are not finished', { problem: messageOf(error) }),
-      );
-  }
-
-  /** After a reboot the journal holds claims whose devices are with their drivers again: their servers want them back. */
-  private bindAgain(): void {
-    const { binder } = this.context;
-    const loose = binder.journal.claims().filter((claim) => claim.state === 'prepared' && !isBound(binder, claim));
-    for (const claim of loose) {
-      void this.prepareIfHeld(claim).catch((error: unknown) =>
-        binder.log('error', 'Devices of a claim are not bound again', { ...claim, problem: messageOf(error) }),
+    for (const claim of binder.journal.claims()) {
+      const isLeft = claim.state === 'releasing' || claim.state === 'preparing' || !isBound(binder, claim);
+      if (!isLeft) continue;
+      const resumed = claim.state === 'releasing' ? this.releaseAgain(claim) : this.prepareAgain(claim);
+      void resumed.catch((error: unknown) =>
+        binder.log('error', 'What was interrupted could not be finished', { ...claim, problem: messageOf(error) }),
       );
     }
   }
 
-  private async prepareIfHeld({ claimId, serverId, devices }: ClaimRecord): Promise<void> {
-    const { binder, bus, lookAgain } = this.context;
-    await this.queue.run(this.keysOf(claimId), async () => {
-      if (binder.journal.claim(claimId)?.state !== 'prepared') return;
-      const targets = devices.map(({ address, vendorId, productId }) => ({
-        ...{ address, vendor_id: vendorId, product_id: productId },
-      }));
+  private async releaseAgain({ claimId, serverId, devices }: ClaimRecord): Promise<void> {
+    const addresses = devices.map(({ address }) => address);
+    const keys = this.keysOf(claimId);
+    const run = async (): Promise<void> => {
+      if (!this.context.binder.journal.claim(claimId)) return;
+      await this.releaseAndAnswer({ claim_id: claimId, server_id: serverId });
+    };
+    await this.work.run({ what: 'release', claimId, addresses, keys, run });
+    this.context.lookAgain();
+  }
+
+  /** The server wants its devices back, or has not got them yet: the driver that a device had may be gone from it already. */
+  private async prepareAgain({ claimId, serverId, devices, state }: ClaimRecord): Promise<void> {
+    const { binder, lookAgain } = this.context;
+    const targets = devices.map(({ address, vendorId, productId }) => ({
+      ...{ address, vendor_id: vendorId, product_id: productId },
+    }));
+    const run = async (): Promise<void> => {
+      if (binder.journal.claim(claimId)?.state !== state) return;
       const answer = await this.prepared({ claim_id: claimId, server_id: serverId, devices: targets });
-      if (answer.type === 'devices.prepare_failed') await bus.publish(QUEUES.outcomes, answer);
-      binder.log('warn', 'Devices of a claim were not bound any more', { claimId, serverId, outcome: answer.type });
-    });
+      binder.log('warn', 'A claim was not bound, or not any more', { claimId, serverId, outcome: answer.type });
+      // What was prepared before is the centre's knowledge already.
+      if (answer.type === 'devices.prepare_failed' || state === 'preparing') await this.answer(answer);
+    };
+    const addresses = devices.map(({ address }) => address);
+    await this.work.run({ what: 'prepare', claimId, addresses, keys: this.keysOf(claimId), run });
     lookAgain();
   }
 
@@ -109,9 +116,17 @@ export class CommandConsumer {
         return this.tellJournal(message.body);
       case 'cleaning.request':
         return this.tellCleaning(message.body.claim_id, message.body.address);
+      case 'sriov.set':
+        return this.setVfs(message.body);
       default:
         this.context.binder.log('warn', 'A message that is no command was dropped', { type: message.type });
     }
+  }
+
+  /** What came of it is in the report, with the VFs that there are then. */
+  private async setVfs(order: SetSriov): Promise<void> {
+    await this.context.sriov?.take(order);
+    await this.context.reportFully();
   }
 
   /** All of them are carried out, whatever becomes of the others; when one has to come again, they all do. */
@@ -127,64 +142,104 @@ export class CommandConsumer {
   }
 
   private async prepare(order: PrepareDevices): Promise<void> {
+    const { claim_id: claimId } = order;
     const addresses = order.devices.map((device) => device.address);
-    this.preparing.set(order.claim_id, addresses);
-    try {
-      await this.queue.run([...new Set([order.claim_id, ...addresses])], () => this.prepareAndAnswer(order));
-    } finally {
-      this.preparing.delete(order.claim_id);
-    }
+    const refusal = this.blockedByAnother(order, addresses);
+    if (refusal) return this.refuse(order, refusal);
+    this.preparing.set(claimId, addresses);
+    const run = async (): Promise<void> => {
+      try {
+        await this.prepareAndAnswer(order);
+      } finally {
+        this.preparing.delete(claimId);
+      }
+    };
+    await this.work.run({ what: 'prepare', claimId, addresses, keys: [claimId, ...addresses], run });
     this.context.lookAgain();
+  }
+
+  /** Another claim's device that hangs is not waited for: there are other hosts. */
+  private blockedByAnother({ claim_id: claimId }: PrepareDevices, addresses: readonly string[]): BindingError | null {
+    const { journal, problems } = this.context.binder;
+    const problem = problems.blocked(claimId, addresses);
+    if (!problem || problem.claimId === claimId || journal.claim(claimId)) return null;
+    const { address, step, heldBy, remedy } = problem;
+    const who = heldBy === null ? '' : `, held by ${heldBy}`;
+    const message = `${address}: claim ${problem.claimId} still has it, blocked at ${step}${who}; ${remedy}`;
+    return new BindingError('binding.refused', message, { address, step: 'check' });
+  }
+
+  private async refuse(order: PrepareDevices, refusal: BindingError): Promise<void> {
+    await this.context.binder.journal.beginRelease(order.claim_id, order.claim_number);
+    await this.answer(this.failed(order, refusal));
   }
 
   private async prepareAndAnswer(order: PrepareDevices): Promise<void> {
     const answer = await this.prepared(order);
-    await this.outcomes.send(
-      answer.type === 'devices.prepared' ? { prepared: answer.body } : { prepare_failed: answer.body },
-    );
+    await this.answer(answer);
     const { log } = this.context.binder;
     const fields = { host: this.context.host, claimId: order.claim_id, serverId: order.server_id };
     if (answer.type === 'devices.prepared') log('info', 'Devices are prepared', fields);
     else log('warn', 'Devices could not be prepared', { ...fields, problem: answer.body.message });
   }
 
+  private answer(answer: Envelope<'devices.prepared' | 'devices.prepare_failed'>): Promise<void> {
+    return this.outcomes.send(
+      answer.type === 'devices.prepared' ? { prepared: answer.body } : { prepare_failed: answer.body },
+    );
+  }
+
   private async prepared(order: PrepareDevices): Promise<Envelope<'devices.prepared' | 'devices.prepare_failed'>> {
     try {
       this.assertMayBind();
       this.assertForUs(order);
-      const { claim_id: claimId, server_id: serverId, devices: targets, claim_number: number = 0 } = order;
-      const bindings = await prepareDevices(this.context.binder, { claimId, serverId, targets, number });
+      const { claim_id: claimId, server_id: serverId, devices: targets, claim_number: number = 0, adopt } = order;
+      const asked = { claimId, serverId, targets, number, adopt: adopt === true };
+      const bindings = await prepareDevices(this.context.binder, asked);
       return envelope('devices.prepared', { ...this.signature(order), bindings });
     } catch (error) {
       // Anything else is a fault of the agent (its disk, a bug): the command comes again.
       if (!(error instanceof BindingError)) throw error;
-      return envelope('devices.prepare_failed', {
-        ...this.signature(order),
-        code: error.code,
-        message: error.message.slice(0, 2000),
-        address: error.address,
-        step: error.step,
-        errno: error.errno,
-        ...(error.code === 'command.stale' && { incarnation: this.context.binder.journal.incarnation as string }),
-      });
+      return this.failed(order, error);
     }
   }
 
+  private failed(order: PrepareDevices, error: BindingError): Envelope<'devices.prepare_failed'> {
+    return envelope('devices.prepare_failed', {
+      ...this.signature(order),
+      code: error.code,
+      message: error.message.slice(0, 2000),
+      address: error.address,
+      step: error.step,
+      errno: error.errno,
+      ...(error.code === 'command.stale' && { incarnation: this.context.binder.journal.incarnation as string }),
+    });
+  }
+
   private async release(order: ReleaseDevices): Promise<void> {
+    const { claim_id: claimId } = order;
     const split = order.split_from ?? null;
     const whole = split === null ? [] : [split.claim_id, ...split.addresses];
-    await this.queue.run([...new Set([...this.keysOf(order.claim_id), ...whole])], async () => {
-      const { binder, host } = this.context;
-      if (split) await binder.journal.split(split.claim_id, order.claim_id, split.addresses);
-      if (binder.journal.claim(order.claim_id)) this.assertMayBind();
-      const released = await releaseDevices(binder, order.claim_id, order.claim_number);
-      const devices = this.context.care?.told(order.claim_id, released) ?? released;
-      await this.outcomes.send({ released: { ...this.signature(order), devices } });
-      this.context.care?.begin(order.claim_id);
-      const outcomes = devices.map(({ address, outcome }) => `${address} ${outcome}`);
-      binder.log('info', 'Devices are released', { host, claimId: order.claim_id, outcomes });
-    });
+    const keys = [...this.keysOf(claimId), ...whole];
+    const addresses = keys.filter((key) => key !== claimId && key !== split?.claim_id);
+    const run = async (): Promise<void> => {
+      const { binder } = this.context;
+      if (split) await binder.journal.split(split.claim_id, claimId, split.addresses);
+      if (binder.journal.claim(claimId)) this.assertMayBind();
+      await this.releaseAndAnswer(order);
+    };
+    await this.work.run({ what: 'release', claimId, addresses, keys, run });
     this.context.lookAgain();
+  }
+
+  private async releaseAndAnswer(order: ReleaseDevices): Promise<void> {
+    const { binder, host } = this.context;
+    const released = await releaseDevices(binder, order.claim_id, order.claim_number);
+    const devices = this.context.care?.told(order.claim_id, released) ?? released;
+    await this.outcomes.send({ released: { ...this.signature(order), devices } });
+    this.context.care?.begin(order.claim_id);
+    const outcomes = devices.map(({ address, outcome }) => `${address} ${outcome}`);
+    binder.log('info', 'Devices are released', { host, claimId: order.claim_id, outcomes });
   }
 
   /** Not behind the commands under way: one that waits for a device is what somebody may be looking for. */
@@ -196,6 +251,7 @@ export class CommandConsumer {
     return bus.publish(QUEUES.outcomes, envelope('agent.journal', { host, epoch, asked_at, claims }));
   }
 
+  /** What became of the cleaning of a device after a claim. */
   async tellCleaning(claimId: string, address: string): Promise<void> {
     const record = this.context.care?.asked(claimId, address) ?? null;
     await this.context.bus.publish(

@@ -3,6 +3,8 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { BerthError } from '../errors.js';
 import { normalizeAddress, type Address } from '../pci/address.js';
 import type { DeviceType, PcieLink, PciDevice } from '../pci/device.js';
+import { constantReading, type ConstantAttributes } from './constant-attributes.js';
+import { isMadeUp } from './iommu-facts.js';
 import { errnoOf, listNames, readLinkName, readText, type Reading } from './sysfs-read.js';
 
 /** Of `bus/pci/devices`, relative to a sysfs root. */
@@ -27,6 +29,7 @@ export interface DeviceReading {
 
 interface DeviceDir {
   readonly dir: string;
+  readonly constants: Map<string, Reading> | null;
   readonly names: ReadonlySet<string>;
   readonly problems: string[];
 }
@@ -37,14 +40,21 @@ class Unusable extends Error {}
 /**
  * Reads one PCI function. Never throws for what the tree holds: a device without usable ids, class or place is null with
  * the reason, an optional attribute that makes no sense is null with a problem, an absent one is null.
+ *
+ * @param memory what earlier scans read that cannot have changed; null: all of it is read
  */
-export function readDevice(sysfsRoot: string, address: Address): DeviceReading {
+export function readDevice(
+  sysfsRoot: string,
+  address: Address,
+  memory: ConstantAttributes | null = null,
+): DeviceReading {
   const problems: string[] = [];
   try {
     assertAddress(address);
     const place = locate(sysfsRoot, address, problems);
     const names = new Set(readdirSync(place.dir));
-    return { device: deviceIn({ dir: place.dir, names, problems }, address, place.pciePath), problems };
+    const constants = memory?.of(join(sysfsRoot, PCI_DEVICES, address)) ?? null;
+    return { device: deviceIn({ dir: place.dir, constants, names, problems }, address, place.pciePath), problems };
   } catch (error) {
     const reason = error instanceof Unusable ? error.message : `its directory cannot be read: ${errnoOf(error)}`;
     return { device: null, problems: [...problems, `left out: ${reason}`] };
@@ -145,11 +155,14 @@ function physicalFunction(from: DeviceDir): Address | null {
   throw new Unusable('it is a VF, but physfn does not name its PF');
 }
 
-/** Of a PF: the `sriov_*` files are there even while no VF is enabled. */
+/**
+ * Of a PF: the `sriov_*` files are there even while no VF is enabled. VFs are counted by their links: Linux 5.8 to 6.8 show `sriov_numvfs`
+ * under the device's lock, and whoever reads it waits for as long as a guest holds a PF that is being unbound.
+ */
 function sriovOf(from: DeviceDir): PciDevice['sriov'] {
   const totalVfs = optionalInteger(from, 'sriov_totalvfs', VFS_MAX);
   if (totalVfs === null || totalVfs <= 0) return null;
-  return { totalVfs, numVfs: optionalInteger(from, 'sriov_numvfs', VFS_MAX) ?? 0 };
+  return { totalVfs, numVfs: [...from.names].filter((name) => /^virtfn\d{1,5}$/.test(name)).length };
 }
 
 function deviceTypeOf(parentAddress: Address | null, sriov: PciDevice['sriov']): DeviceType {
@@ -166,6 +179,9 @@ function numaNodeOf(from: DeviceDir): number | null {
 
 function iommuGroupOf(from: DeviceDir): number | null {
   const name = linkName(from, 'iommu_group');
+  const isOfVfio = readLinkName(join(from.dir, 'driver'));
+  // without an IOMMU, vfio can be told to make up groups for what it drives
+  if (isOfVfio.kind === 'text' && /vfio/.test(isOfVfio.text) && isMadeUp(join(from.dir, 'iommu_group'))) return null;
   return name === null ? null : integer(from, 'iommu_group', name, IOMMU_GROUP_MAX);
 }
 
@@ -249,7 +265,8 @@ function textOrProblem(from: DeviceDir, reading: Reading): string | null {
 }
 
 function attribute(from: DeviceDir, name: string): Reading {
-  return from.names.has(name) ? readText(join(from.dir, name)) : { kind: 'absent' };
+  if (!from.names.has(name)) return { kind: 'absent' };
+  return constantReading(from.constants, name, () => readText(join(from.dir, name)));
 }
 
 function quote(text: string): string {

@@ -2,71 +2,53 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Address } from '../pci/address.js';
+import { BindingError } from './binding-error.js';
 import { PCI_DEVICES } from './device-reader.js';
-import type { SysfsWrite } from './kernel.js';
 import { errnoOf, readText } from './sysfs-read.js';
+import { write, type WritingHost } from './vfio-binder-writes.js';
 
 /** `done`; `none`: the kernel knows no way to reset it; else what went wrong, for people. */
 export type ResetOutcome =
   | { readonly kind: 'done' | 'none' }
   | { readonly kind: 'failed'; readonly errno: string | null; readonly reason: string };
 
-export interface ResetLimits {
-  /** For the kernel's write: the methods wait for the device one after the other, a minute at most each. */
-  readonly writeMs: number;
-  /** Until the device answers again. */
-  readonly backMs: number;
-}
-
-const LIMITS: ResetLimits = { writeMs: 60_000, backMs: 5_000 };
+/** Until the device answers again. */
+const BACK_MS = 5_000;
 const ASKED_EVERY_MS = 100;
 /** The kernel probes its methods anew at each reset; with none left there is nothing that failed. */
-const NO_METHOD = ['ENOTTY'];
+const NO_METHOD = 'ENOTTY';
 
 /**
  * Resets a device by the methods that its `reset_method` has, in that order, which is the kernel's own doing: an administrator who
  * wrote fewer into it has them respected. Then reads the device's configuration space, as a card that did not come back
  * answers with ones. Never throws.
+ *
+ * Takes as long as the kernel does, which may wait a minute for the device by each method, and holds the device's lock meanwhile: nothing
+ * else could be done with it. Reports show it as blocked then.
  */
 export async function resetDevice(
-  { sysfsRoot, write }: { readonly sysfsRoot: string; readonly write: SysfsWrite },
-  address: Address,
-  limits = LIMITS,
+  host: WritingHost,
+  { claimId, address }: { readonly claimId: string; readonly address: Address },
+  backMs = BACK_MS,
 ): Promise<ResetOutcome> {
-  const directory = join(sysfsRoot, PCI_DEVICES, address);
+  const directory = join(host.sysfsRoot, PCI_DEVICES, address);
   const methods = readText(join(directory, 'reset_method'));
   // kernels before 5.15 have `reset` alone
   if (readText(join(directory, 'reset')).kind === 'absent') return { kind: 'none' };
   if (methods.kind === 'text' && methods.text === '') return { kind: 'none' };
   try {
-    await inTime(write(`${PCI_DEVICES}/${address}/reset`, '1'), limits.writeMs);
+    await write(host, { claimId, address, step: 'reset' }, `${PCI_DEVICES}/${address}/reset`, '1');
   } catch (error) {
-    const errno = errnoOf(error);
-    if (NO_METHOD.includes(errno)) return { kind: 'none' };
+    const errno = error instanceof BindingError && error.errno !== null ? error.errno : errnoOf(error);
+    if (errno === NO_METHOD) return { kind: 'none' };
     return { kind: 'failed', errno, reason: `its reset failed with ${errno}` };
   }
-  if (await isBack(join(directory, 'config'), limits.backMs)) return { kind: 'done' };
+  if (await isBack(join(directory, 'config'), backMs)) return { kind: 'done' };
   return {
     kind: 'failed',
     errno: null,
     reason: 'it does not answer after its reset: its configuration space reads ffff',
   };
-}
-
-async function inTime(writing: Promise<void>, limitMs: number): Promise<void> {
-  const timeout = new AbortController();
-  const late = delay(limitMs, null, { signal: timeout.signal }).then(
-    () => {
-      throw Object.assign(new Error(`no answer within ${limitMs} ms`), { code: 'ETIMEDOUT' });
-    },
-    () => undefined,
-  );
-  try {
-    await Promise.race([writing, late]);
-  } finally {
-    timeout.abort();
-    writing.catch(() => undefined);
-  }
 }
 
 async function isBack(config: string, limitMs: number): Promise<boolean> {

@@ -54,13 +54,13 @@ export class DriftSigns {
   /**
    * The devices with what happened to them.
    *
-   * @param served devices that the journal holds bound for a server
+   * @param strayed devices that a server has, and that are with no driver for guests
    */
-  async fillIn(devices: readonly ReportedDevice[], served: ReadonlySet<Address>): Promise<ReportedDevice[]> {
+  async fillIn(devices: readonly ReportedDevice[], strayed: ReadonlySet<Address>): Promise<ReportedDevice[]> {
     const links = new Map<string, Remembered>();
     const stolen = new Set<Address>();
     const seen = devices.map((device) => {
-      const signs = [...this.theft(device, served, stolen), ...this.degradation(device, links)];
+      const signs = [...this.theft(device, strayed, stolen), ...this.degradation(device, links)];
       return signs.length === 0 ? device : { ...device, drift: signs };
     });
     this.stolen = stolen;
@@ -71,10 +71,9 @@ export class DriftSigns {
     return seen;
   }
 
-  private theft(device: ReportedDevice, served: ReadonlySet<Address>, stolen: Set<Address>): ToldDrift[] {
+  private theft(device: ReportedDevice, strayed: ReadonlySet<Address>, stolen: Set<Address>): ToldDrift[] {
     const { address, driver } = device;
-    const isStolen = served.has(address) && !isVfioDriver(driver);
-    if (!this.settled(`driver ${address}`, isStolen, this.stolen.has(address))) return [];
+    if (!this.settled(`driver ${address}`, strayed.has(address), this.stolen.has(address))) return [];
     stolen.add(address);
     const now = driver === null ? 'it has no driver' : `its driver is ${driver}`;
     return [{ kind: 'driver_stolen', reason: `${now}, although a server has it` }];
@@ -128,11 +127,6 @@ export class DriftSigns {
 /** In the words of what it was: what it is now flickers. */
 function degraded(best: Link): ToldDrift {
   return { kind: 'link_degraded', reason: `its PCIe link was ${wordsOf(best)} at its best, and is less now` };
-}
-
-/** vfio-pci, and the drivers that makers derive from it (`mlx5_vfio_pci`, `nvgrace_gpu_vfio_pci`). */
-function isVfioDriver(driver: string | null): boolean {
-  return driver !== null && /(?:^|[_-])vfio[_-]/.test(driver);
 }
 
 function linksIn(text: string): Map<string, Remembered> {

@@ -1,12 +1,12 @@
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Writes a file of the state directory: after a power cut there is either the old one or the new one, whole. */
-export async function writeDurably(directory: string, name: string, text: string): Promise<void> {
+/** Writes a file of the state directory as JSON. After a power cut there is either the old one or the new one, whole. */
+export async function writeDurably(directory: string, name: string, value: object): Promise<void> {
   const path = join(directory, name);
   const temporary = `${path}.new`;
   await withFile(temporary, 'w', async (file) => {
-    await file.writeFile(text);
+    await file.writeFile(JSON.stringify(value));
     await file.sync();
   });
   await rename(temporary, path);

@@ -4,6 +4,7 @@ import type { WireHostFacts, WireNumaCell, WireResources } from '../messages/bod
 import type { AgentSettings } from '../settings/settings.js';
 import { AGENT_VERSION } from './agent-version.js';
 import { readCapabilities } from './host-capabilities.js';
+import { readIommu } from './iommu-facts.js';
 import { listNames, readText } from './sysfs-read.js';
 
 const CELLS_MAX = 256;
@@ -42,6 +43,7 @@ export async function readHostFacts(settings: FactsSettings): Promise<FactsReadi
     read_only: settings.readOnly,
     agent_version: AGENT_VERSION,
     ...(settings.hypervisor ? { capabilities: readCapabilities(settings, settings.hypervisor) } : {}),
+    iommu: readIommu(settings.sysfsRoot),
     ...(settings.reserved ? { reserved: reservedOf(settings.reserved) } : {}),
   };
   if (facts.vcpus === 0) problems.push('the number of CPUs is not known; set agent.resources.vcpus');
@@ -131,7 +133,8 @@ async function diskOf({ kernel, stateDir }: FactsSettings, problems: string[]): 
   }
 }
 
-function kernelRelease(procRoot: string): string | null {
+/** The running kernel: `6.1.0-18-amd64`. */
+export function kernelRelease(procRoot: string): string | null {
   const release = textOf(join(procRoot, 'sys/kernel/osrelease'));
   const version = /^Linux version (\S+)/.exec(textOf(join(procRoot, 'version')) ?? '')?.[1];
   return (release || version)?.slice(0, 255) ?? null;

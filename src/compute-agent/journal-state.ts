@@ -6,13 +6,27 @@ export interface DeviceRecord {
   readonly address: Address;
   readonly vendorId: string;
   readonly productId: string;
-  /** null: it had none. `vfio-pci`: another tool had bound it, and it stays so. */
+  /** null: it had none. The driver that the claim wants: another tool had bound it, and it stays so. */
   readonly originalDriver: string | null;
   readonly originalNetdevs: readonly string[];
   /** What an operator had written to `driver_override`; null: nothing. */
   readonly originalOverride: string | null;
   /** Of a PF: how many VFs it had when the agent removed them, at least 1; absent: the agent removed none. */
   readonly originalVfs?: number;
+  /** The module of the driver that it had, where its name is another one. */
+  readonly originalModule?: string;
+  /** false: bound by somebody else before, and neither bound nor given back. Absent: the agent binds it. */
+  readonly managed?: boolean;
+  /** The driver that it is bound to; absent: vfio-pci. */
+  readonly vfioDriver?: string;
+}
+
+/** What the claim waits for, until a program lets go of the device. */
+export interface BlockedStep {
+  readonly address: Address;
+  readonly step: string;
+  /** Milliseconds since 1970. */
+  readonly since: number;
 }
 
 /** `preparing` → `prepared` → `releasing`, or straight from `preparing` to `releasing` when a step failed. */
@@ -21,6 +35,8 @@ export interface ClaimRecord {
   readonly serverId: string;
   readonly state: 'preparing' | 'prepared' | 'releasing';
   readonly devices: readonly DeviceRecord[];
+  /** Absent: nothing is known to block it. */
+  readonly blocked?: BlockedStep;
 }
 
 export interface JournalState {
@@ -89,18 +105,28 @@ function fencesOf(
 }
 
 function claimOf(value: unknown): ClaimRecord {
-  const { claimId, serverId, state, devices } = objectOf(value, 'claim');
+  const { claimId, serverId, state, devices, blocked } = objectOf(value, 'claim');
   if (!STATES.includes(state)) throw broken(`claim state ${JSON.stringify(state)} is not known`);
   return {
     claimId: textOf(claimId, 'claimId'),
     serverId: textOf(serverId, 'serverId'),
     state: state as ClaimRecord['state'],
     devices: listOf(devices, 'devices').map(deviceOf),
+    ...(blocked === undefined ? {} : { blocked: blockedOf(blocked) }),
+  };
+}
+
+function blockedOf(value: unknown): BlockedStep {
+  const { address, step, since } = objectOf(value, 'blocked');
+  return {
+    address: normalizeAddress(textOf(address, 'address')),
+    step: textOf(step, 'step'),
+    since: numberOf(since, 'since'),
   };
 }
 
 function deviceOf(value: unknown): DeviceRecord {
-  const { address, vendorId, productId, originalDriver, originalNetdevs, originalOverride, originalVfs } = objectOf(
+  const { address, vendorId, productId, originalDriver, originalNetdevs, originalOverride, ...later } = objectOf(
     value,
     'device',
   );
@@ -112,7 +138,18 @@ function deviceOf(value: unknown): DeviceRecord {
     originalDriver: originalDriver === null ? null : textOf(originalDriver, 'originalDriver'),
     originalNetdevs: listOf(originalNetdevs, 'originalNetdevs').map((name) => textOf(name, 'originalNetdevs')),
     originalOverride: originalOverride === null ? null : textOf(originalOverride, 'originalOverride'),
+    ...laterFieldsOf(later),
+  };
+}
+
+/** What not every version has written. */
+function laterFieldsOf({ originalVfs, originalModule, managed, vfioDriver }: Record<string, unknown>) {
+  if (managed !== undefined && typeof managed !== 'boolean') throw broken('managed is neither true nor false');
+  return {
     ...(originalVfs === undefined ? {} : { originalVfs: vfsOf(originalVfs) }),
+    ...(originalModule === undefined ? {} : { originalModule: textOf(originalModule, 'originalModule') }),
+    ...(managed === undefined ? {} : { managed }),
+    ...(vfioDriver === undefined ? {} : { vfioDriver: textOf(vfioDriver, 'vfioDriver') }),
   };
 }
 

@@ -57,6 +57,20 @@ describe('claims', () => {
     expect(await readdir(join(dir, 'state'))).toEqual(['journal.json']);
   });
 
+  it('know how each device was bound, and what they wait for', async () => {
+    const journal = await open();
+    const variant = { ...DEVICE, originalModule: 'nvidia_drm', vfioDriver: 'nvgrace_gpu_vfio_pci' };
+    const foreign = { ...DEVICE, address: '0000:84:00.0', managed: false };
+    const blocked = { address: DEVICE.address, step: 'unbind', since: 1_700_000_000_000 };
+    await journal.begin({ claimId: 'c1', serverId: 's1', devices: [variant, foreign] });
+    await journal.noteBlocked('c1', blocked);
+    expect((await open()).claim('c1')).toMatchObject({ devices: [variant, foreign], blocked });
+    await journal.noteBlocked('c1', null);
+    expect((await open()).claim('c1')).not.toHaveProperty('blocked');
+    await journal.noteBlocked('c2', blocked);
+    expect((await open()).claims()).toHaveLength(1);
+  });
+
   it('can be split once: the part is a claim of its own, and the rest goes on', async () => {
     const other = { ...DEVICE, address: '0000:84:00.0' };
     const journal = await open();
@@ -145,6 +159,14 @@ describe('a file that is no journal', () => {
       `with ${JSON.stringify(originalVfs)} VFs`,
       JSON.stringify({ ...whole, claims: [{ ...claim, devices: [{ ...DEVICE, originalVfs }] }] }),
     ]),
+    ...[{ managed: 'no' }, { vfioDriver: 7 }, { originalModule: null }].map((wrong) => [
+      `with ${JSON.stringify(wrong)}`,
+      JSON.stringify({ ...whole, claims: [{ ...claim, devices: [{ ...DEVICE, ...wrong }] }] }),
+    ]),
+    [
+      'that waits for no device',
+      JSON.stringify({ ...whole, claims: [{ ...claim, blocked: { address: '../x', step: 'unbind', since: 1 } }] }),
+    ],
     ['with numbers for ids', JSON.stringify({ ...whole, released: [1] })],
   ])('(%s) is set aside, loudly, and kept', async (_name, text) => {
     await open();

@@ -5,7 +5,7 @@ import type { Address } from '../pci/address.js';
 import type { OriginalState } from '../pci/device.js';
 import type { AgentLog } from './agent-log.js';
 import { writeDurably } from './durable-file.js';
-import { EMPTY_JOURNAL, readJournal, type ClaimRecord, type JournalState } from './journal-state.js';
+import { EMPTY_JOURNAL, readJournal, type BlockedStep, type ClaimRecord, type JournalState } from './journal-state.js';
 import { errnoOf } from './sysfs-read.js';
 
 /** A release that is older than this many others is forgotten; its number goes on to keep its prepare out. */
@@ -97,6 +97,14 @@ export class Journal {
     await this.put({ ...claim, devices: noted });
   }
 
+  /** What the claim waits for; null: for nothing any more. */
+  async noteBlocked(claimId: string, blocked: BlockedStep | null): Promise<void> {
+    const claim = this.claim(claimId);
+    if (!claim) return;
+    const { blocked: _before, ...others } = claim;
+    await this.put({ ...others, ...(blocked && { blocked }) });
+  }
+
   /** All devices of the claim are bound. */
   async finish(claimId: string): Promise<void> {
     const claim = this.claim(claimId);
@@ -158,7 +166,7 @@ export class Journal {
   private update(change: (state: JournalState) => JournalState): Promise<void> {
     const done = this.writing.then(async () => {
       const next = change(this.state);
-      await writeDurably(this.stateDir, FILE, JSON.stringify(next));
+      await writeDurably(this.stateDir, FILE, next);
       this.state = next;
     });
     this.writing = done.catch(() => undefined);

@@ -17,6 +17,11 @@ export class KeyedQueue {
     return done;
   }
 
+  /** Whether something runs, or waits, for one of the keys. */
+  isBusy(keys: readonly string[]): boolean {
+    return keys.some((key) => this.last.has(key));
+  }
+
   private forget(keys: readonly string[], ended: Promise<unknown>): void {
     for (const key of keys) if (this.last.get(key) === ended) this.last.delete(key);
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Address } from '../pci/address.js';
 import type { PciDevice } from '../pci/device.js';
+import { ConstantAttributes } from './constant-attributes.js';
 import { PCI_DEVICES } from './device-reader.js';
 import { errnoOf } from './sysfs-read.js';
 import { readSerialNumber, VPD_BYTES_MAX, type VpdReading } from './vpd.js';
@@ -45,6 +46,8 @@ export interface SerialProblem {
  * longer than the limits.
  */
 export class SerialNumbers {
+  /** What else stays the same while a card is plugged in. */
+  readonly constants = new ConstantAttributes();
   private known = new Map<Address, Known>();
   private stuck = 0;
 

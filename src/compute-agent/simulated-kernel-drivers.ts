@@ -1,16 +1,15 @@
 import { join } from 'node:path';
+import { isVfioDriver } from '../pci/binding-mode.js';
 import { SIMULATION_DIRECTORY } from '../recorded-hosts/driver-table.js';
 import type { SimulatedDevice, SimulatedTree } from './simulated-kernel-tree.js';
 
-export const VFIO_PCI = 'vfio-pci';
-
 /**
  * The driver that matches the device (`pci_match_device`): with an override only that one, else the one that has its
- * ids; vfio-pci has none.
+ * ids; vfio-pci and its variants have none. (A real variant has ids, and takes devices by an override only.)
  */
 export function driverThatTakes(tree: SimulatedTree, device: SimulatedDevice): string | null {
   if (device.driverOverride === null) return tree.drivers[device.ids] ?? null;
-  const known = device.driverOverride === VFIO_PCI || tree.drivers[device.ids] === device.driverOverride;
+  const known = isVfioDriver(device.driverOverride) || tree.drivers[device.ids] === device.driverOverride;
   return known ? device.driverOverride : null;
 }
 
@@ -22,7 +21,7 @@ export interface Refusal {
 /** What the driver says to a device that it matches; null when it takes it. */
 export function probe(tree: SimulatedTree, device: SimulatedDevice, driver: string): Refusal | null {
   if (!tree.exists(`bus/pci/drivers/${driver}`)) return { code: 'ENODEV', why: `${driver} is not loaded` };
-  if (driver === VFIO_PCI) {
+  if (isVfioDriver(driver)) {
     if (device.classCode.startsWith('06')) return { code: 'EINVAL', why: 'vfio-pci takes no bridges' };
     if (device.iommuGroup === null) return { code: 'EINVAL', why: 'vfio-pci needs an IOMMU' };
     if (device.vfs > 0) return { code: 'EBUSY', why: 'vfio-pci takes no PF that has VFs' };
@@ -79,8 +78,8 @@ const PRESENTED =
 function settlePresented(tree: SimulatedTree, device: SimulatedDevice, former: string | null): void {
   const shelf = `${SIMULATION_DIRECTORY}/aside/${device.address}`;
   const native = tree.drivers[device.ids];
-  if (device.driver !== null && device.driver !== VFIO_PCI) return restore(tree, device, `${shelf}/${device.driver}`);
-  const owner = former !== null && former !== VFIO_PCI ? former : native;
+  if (device.driver !== null && !isVfioDriver(device.driver)) return restore(tree, device, `${shelf}/${device.driver}`);
+  const owner = former !== null && !isVfioDriver(former) ? former : native;
   if (owner !== undefined) putAside(tree, device, `${shelf}/${owner}`);
 }
 
@@ -126,7 +125,7 @@ function restore(tree: SimulatedTree, { directory }: SimulatedDevice, shelf: str
 function settleVfio(tree: SimulatedTree, device: SimulatedDevice): void {
   const own = `${device.directory}/vfio-dev`;
   const [name] = tree.names(own);
-  if (device.driver === VFIO_PCI) {
+  if (isVfioDriver(device.driver)) {
     const vfio = name ?? freeName('vfio', tree.names('class/vfio-dev'));
     tree.link(`${own}/${vfio}/device`, device.directory);
     tree.link(`${own}/${vfio}/subsystem`, 'class/vfio-dev');
@@ -145,7 +144,7 @@ export function settleVfioGroup(tree: SimulatedTree, group: number): void {
   // A mediated device has a group of its own, and its name is a UUID; none of our business.
   if (members.length > 0 && !members.every((name) => /^[0-9a-f]{4,8}:/.test(name))) return;
   const devices = members.map((address) => tree.device(address));
-  if (!devices.some((member) => member?.driver === VFIO_PCI)) {
+  if (!devices.some((member) => isVfioDriver(member?.driver ?? null))) {
     tree.remove(`class/vfio/${group}`);
     tree.remove(directory);
   } else if (!tree.exists(directory)) {

@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path';
+import { isVfioDriver } from '../pci/binding-mode.js';
 import { card } from '../recorded-hosts/cards.js';
 import type { Card, CardLink } from '../recorded-hosts/description.js';
 import { SIMULATION_DIRECTORY } from '../recorded-hosts/driver-table.js';
@@ -8,15 +9,7 @@ import { writeInterface } from '../recorded-hosts/presented-files.js';
 import { TreeBuilder } from '../recorded-hosts/tree-builder.js';
 import type { TreeEntry } from '../recorded-hosts/tree.js';
 import { errnoError } from './kernel.js';
-import {
-  attach,
-  detach,
-  driverThatTakes,
-  probe,
-  settleDevice,
-  settleVfioGroup,
-  VFIO_PCI,
-} from './simulated-kernel-drivers.js';
+import { attach, detach, driverThatTakes, probe, settleDevice, settleVfioGroup } from './simulated-kernel-drivers.js';
 import type { SimulatedDevice, SimulatedTree } from './simulated-kernel-tree.js';
 
 /**
@@ -38,7 +31,7 @@ export function setVirtualFunctions(
   if (wanted > total) return fail('ERANGE', `the device has at most ${total} VFs`);
   const present = Number(tree.text(`${parent.directory}/sriov_numvfs`));
   if (wanted === present) return;
-  if (parent.driver === null || parent.driver === VFIO_PCI)
+  if (parent.driver === null || isVfioDriver(parent.driver))
     return fail('ENOENT', 'no driver that makes VFs has the device');
   if (wanted > 0 && present > 0) return fail('EBUSY', `${present} VFs exist; write 0 first`);
   tree.write(`${parent.directory}/sriov_numvfs`, `${wanted}\n`);

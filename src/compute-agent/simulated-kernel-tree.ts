@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { isVfioDriver } from '../pci/binding-mode.js';
 import { DRIVER_TABLE_FILE, SIMULATION_DIRECTORY, type DriverTable } from '../recorded-hosts/driver-table.js';
 import { kernelLink } from '../recorded-hosts/tree-builder.js';
 import type { FileContent } from '../recorded-hosts/tree.js';
@@ -143,25 +144,26 @@ function driverTable(tree: SimulatedTree): DriverTable {
   const seen: Record<string, string> = {};
   for (const address of tree.addresses()) {
     const device = tree.device(address);
-    if (device?.driver != null && device.driver !== 'vfio-pci') seen[device.ids] ??= device.driver;
+    if (device?.driver != null && !isVfioDriver(device.driver)) seen[device.ids] ??= device.driver;
   }
   tree.write(seenFile, `${JSON.stringify(seen)}\n`);
   return { ...brought, ...seen };
 }
 
-/** Makes the driver's directory as `modprobe vfio-pci` does; the tree must be there. */
-export function loadVfioPci(sysfsRoot: string): void {
+/** Makes the driver's directory as `modprobe` does, e.g. for `vfio-pci`; the tree must be there. */
+export function loadDriver(sysfsRoot: string, driver: string): void {
   const drivers = join(sysfsRoot, 'bus/pci/drivers');
-  const directory = join(drivers, 'vfio-pci');
+  const directory = join(drivers, driver);
   if (!existsSync(drivers) || existsSync(directory)) return;
   mkdirSync(directory);
   for (const name of ['bind', 'unbind', 'new_id', 'remove_id', 'uevent']) {
     writeFileSync(join(directory, name), '');
     chmodSync(join(directory, name), 0o200);
   }
-  const module = join(sysfsRoot, 'module/vfio_pci/drivers');
+  const moduleName = driver.replaceAll('-', '_');
+  const module = join(sysfsRoot, 'module', moduleName, 'drivers');
   mkdirSync(module, { recursive: true });
-  symlinkSync('../../../../module/vfio_pci', join(directory, 'module'));
-  if (!existsSync(join(module, 'pci:vfio-pci')))
-    symlinkSync('../../../bus/pci/drivers/vfio-pci', join(module, 'pci:vfio-pci'));
+  symlinkSync(`../../../../module/${moduleName}`, join(directory, 'module'));
+  if (!existsSync(join(module, `pci:${driver}`)))
+    symlinkSync(`../../../bus/pci/drivers/${driver}`, join(module, `pci:${driver}`));
 }

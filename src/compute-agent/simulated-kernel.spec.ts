@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { access, mkdir, readdir, readFile, readlink, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { charmsGuideHost, eightGpuHost, sriovNicHost, temporaryHost } from '../../test/support/hosts.js';
 import * as cards from '../recorded-hosts/cards.js';
@@ -452,7 +454,7 @@ describe('a simulated kernel after a restart', () => {
 describe('liveKernel', () => {
   it('writes to files that are there, and makes none', async () => {
     const sim = await simulation('small');
-    const write = liveKernel(sim.sysfs);
+    const { write } = liveKernel(sim.sysfs);
     await write(dev('0000:01:00.0', 'driver_override'), '\n');
     expect((await sim.text(dev('0000:01:00.0', 'driver_override'))).startsWith('\n')).toBe(true);
     await expect(write(dev('0000:01:00.0', 'nothing'), '1')).rejects.toMatchObject({ code: 'ENOENT' });
@@ -469,16 +471,40 @@ describe('liveKernel', () => {
     ['bus/pci/drivers_probe', 'x'.repeat(5000), 'EINVAL'],
   ])('refuses %j ← %j with %s', async (path, value, code) => {
     const sim = await simulation('small');
-    await expect(liveKernel(sim.sysfs)(path, value)).rejects.toMatchObject({ code });
+    await expect(liveKernel(sim.sysfs).write(path, value)).rejects.toMatchObject({ code });
   });
 
   it('does not follow links out of the root', async () => {
     const sim = await simulation('small');
     await symlink('/proc/self', join(sim.sysfs, 'out'));
     await symlink('/proc/self/comm', join(sim.sysfs, 'bus/comm'));
-    const write = liveKernel(sim.sysfs);
+    const { write } = liveKernel(sim.sysfs);
     await expect(write('out/comm', 'x')).rejects.toMatchObject({ code: 'EINVAL' });
     await expect(write('bus/comm', 'x')).rejects.toMatchObject({ code: 'ELOOP' });
+  });
+
+  it('reads what the kernel shows under a lock, and nothing outside', async () => {
+    const sim = await simulation('small');
+    const { read } = liveKernel(sim.sysfs);
+    expect(await read(dev('0000:01:00.0', 'driver_override'))).toBe('(null)');
+    expect(await read(dev('0000:01:00.0', 'nothing'))).toBeNull();
+    expect(await read('../proc/version')).toBeNull();
+  });
+
+  it('tells what a kernel answered', async () => {
+    const { write } = liveKernel(`/proc/${process.pid}`);
+    await expect(write('oom_score_adj', '5000')).rejects.toMatchObject({ code: 'EINVAL', syscall: 'write' });
+  });
+
+  it('writes to no pipe, which would keep the writer', async () => {
+    const sim = await simulation('small');
+    await promisify(execFile)('mkfifo', [join(sim.sysfs, 'bus/fifo')]);
+    await expect(liveKernel(sim.sysfs).write('bus/fifo', '1')).rejects.toMatchObject({ code: 'EISDIR' });
+  });
+
+  it.each(['', '-r', 'vfio pci', '../vfio', 'x;y', 'x'.repeat(64)])('loads no module %j', async (name) => {
+    const sim = await simulation('small');
+    await expect(liveKernel(sim.sysfs).loadModule(name)).rejects.toMatchObject({ code: 'EINVAL' });
   });
 });
 

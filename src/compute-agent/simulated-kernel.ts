@@ -1,10 +1,20 @@
 import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
-import { errnoError, resolveAttribute, SYSFS_VALUE_MAX, type Attribute, type SysfsWrite } from './kernel.js';
+import { isVfioDriver, VFIO_DRIVER } from '../pci/binding-mode.js';
+import {
+  assertModuleName,
+  errnoError,
+  resolveAttribute,
+  SYSFS_VALUE_MAX,
+  type Attribute,
+  type Kernel,
+  type SysfsWrite,
+} from './kernel.js';
 import { attach, detach, driverThatTakes, probe } from './simulated-kernel-drivers.js';
 import { repair } from './simulated-kernel-repair.js';
 import { setVirtualFunctions } from './simulated-kernel-sriov.js';
-import { loadVfioPci, SimulatedTree } from './simulated-kernel-tree.js';
+import { loadDriver, SimulatedTree } from './simulated-kernel-tree.js';
+import { readText } from './sysfs-read.js';
 
 /**
  * A **simulated** kernel: answers writes to a recorded or generated tree as Linux 6.1 does, errno by errno, and changes
@@ -16,7 +26,7 @@ import { loadVfioPci, SimulatedTree } from './simulated-kernel-tree.js';
  * Not simulated: waiting for a device's user, group viability, `new_id`, `remove`, `rescan`, mediated devices.
  */
 export function simulatedKernel(sysfsRoot: string): SysfsWrite {
-  loadVfioPci(sysfsRoot); // as if by modprobe at boot; a driver's directory is there from then on
+  loadDriver(sysfsRoot, VFIO_DRIVER); // as if by modprobe at boot; a driver's directory is there from then on
   let tree: SimulatedTree | null = null;
   // Each write is one synchronous step, so that no two of them mix: a kernel has locks for that.
   return async (path, value) => {
@@ -24,6 +34,39 @@ export function simulatedKernel(sysfsRoot: string): SysfsWrite {
     tree ??= openTree(attribute.root);
     answer(tree, attribute, path, value);
   };
+}
+
+/** The simulated kernel with all that binding needs: `write` is {@link simulatedKernel}'s. */
+export function simulatedHostKernel(sysfsRoot: string): Kernel {
+  return {
+    write: simulatedKernel(sysfsRoot),
+    read: async (path) => {
+      const reading = readText(join(sysfsRoot, path));
+      return reading.kind === 'text' ? reading.text : null;
+    },
+    loadModule: async (name) => loadModule(sysfsRoot, name),
+  };
+}
+
+/** The driver of a module finds its devices by itself. vfio's drivers are modules of any host, others those that the tree knows. */
+function loadModule(sysfsRoot: string, name: string): void {
+  assertModuleName(name);
+  const tree = SimulatedTree.open(sysfsRoot);
+  const driver =
+    [VFIO_DRIVER, ...Object.values(tree.drivers)].find((known) => moduleOf(known) === moduleOf(name)) ?? name;
+  if (!isVfioDriver(driver) && !Object.values(tree.drivers).includes(driver)) {
+    throw new Error(`modprobe ${name}: FATAL: Module ${name} not found (simulated kernel)`);
+  }
+  loadDriver(sysfsRoot, driver);
+  for (const address of tree.addresses()) {
+    const device = tree.device(address);
+    if (device?.driver !== null || driverThatTakes(tree, device) !== driver) continue;
+    if (probe(tree, device, driver) === null) attach(tree, device, driver);
+  }
+}
+
+function moduleOf(driver: string): string {
+  return driver.replaceAll('-', '_');
 }
 
 function openTree(root: string): SimulatedTree {

@@ -11,6 +11,8 @@ export type Reading =
   | { readonly kind: 'absent' }
   | { readonly kind: 'unusable'; readonly problem: string };
 
+/** Used again for each attribute: reading is synchronous, and what was read is a text before the next one begins. */
+const ATTRIBUTE_BUFFER = Buffer.alloc(ATTRIBUTE_BYTES_MAX + 1);
 const ABSENT: Reading = { kind: 'absent' };
 // A last component that is a link is refused: attributes are plain files, and a recorded tree must not lead the agent
 // to other files of the machine. NONBLOCK, so that a named pipe in a tree cannot hang the agent.
@@ -66,7 +68,7 @@ function readBytes(path: string, bytesMax: number): Buffer {
   const file = openSync(path, OPEN_FLAGS);
   try {
     // One byte more than allowed tells "too large"; the size that stat gives is a page for every attribute.
-    const buffer = Buffer.allocUnsafe(bytesMax + 1);
+    const buffer = bytesMax === ATTRIBUTE_BYTES_MAX ? ATTRIBUTE_BUFFER : Buffer.allocUnsafe(bytesMax + 1);
     let filled = 0;
     for (;;) {
       const count = readSync(file, buffer, filled, buffer.length - filled, null);

@@ -1,15 +1,20 @@
 import 'reflect-metadata';
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eightGpuHost, sriovNicHost, temporaryHost, type HostOnDisk } from '../../test/support/hosts.js';
+import { DEVICES_PER_HOST_MAX } from '../messages/bodies.js';
 import { contentHash } from '../messages/content-hash.js';
 import { decodeEnvelope, encodeEnvelope, envelope } from '../messages/envelope.js';
-import { toWireDevice } from '../messages/wire-device.js';
+import { fromWireDevice, toWireDevice } from '../messages/wire-device.js';
 import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
-import type { PciDevice } from '../pci/device.js';
+import { isBridge, type PciDevice } from '../pci/device.js';
+import { inGroups, isolationUnits } from '../pci/iommu.js';
 import * as cards from '../recorded-hosts/cards.js';
 import { bridge, device, type HostDescription } from '../recorded-hosts/description.js';
 import { scanHost, type HostScan, type ScanSettings } from './sysfs-scanner.js';
@@ -108,6 +113,35 @@ describe('recorded trees', () => {
     expect(problems).toEqual([]);
   });
 
+  it.each([
+    ['full', { state: 'on', units: 1 }],
+    ['noiommu', { state: 'none', units: 0 }],
+    ['host', { state: 'none', units: 0 }],
+  ])('%s: tells whether there is an IOMMU', async (tree, iommu) => {
+    expect((await scan(await onDisk(tree))).facts.iommu).toEqual(iommu);
+  });
+
+  it('tells an IOMMU that is off from none, and takes no group for one that vfio made up', async () => {
+    const host = await onDisk('noiommu');
+    const nic = '0000:01:00.0';
+    const group = join(host.sysfs, 'kernel/iommu_groups/0');
+    await mkdir(group, { recursive: true });
+    await writeFile(join(group, 'name'), 'vfio-noiommu\n');
+    const directory = join(host.sysfs, 'devices/pci0000:00/0000:00:04.0', nic);
+    await symlink(group, join(directory, 'iommu_group'));
+    await unlink(join(directory, 'driver'));
+    await symlink('../../../../bus/pci/drivers/vfio-pci', join(directory, 'driver'));
+    const without = await scan(host);
+    expect(without.facts.iommu).toEqual({ state: 'none', units: 0 });
+    expect(without.devices.find(({ address }) => address === nic)).toMatchObject({
+      driver: 'vfio-pci',
+      iommuGroup: null,
+    });
+    await mkdir(join(host.sysfs, 'firmware/acpi/tables'), { recursive: true });
+    await writeFile(join(host.sysfs, 'firmware/acpi/tables/DMAR'), 'DMAR');
+    expect((await scan(host)).facts.iommu).toEqual({ state: 'off', units: 0 });
+  });
+
   it('tells NUMA cells, memory and kernel', async () => {
     const { facts } = await scan(await onDisk('full'));
     expect(facts).toMatchObject({ vcpus: 2, kernel: '6.1.0-56-amd64', kernel_kind: 'simulated', disk_gb: 0 });
@@ -188,6 +222,53 @@ describe('what is offered', () => {
     expect(offered).toHaveLength(8);
     expect(offered.every((found) => found.notOffered === null && found.offer?.entry === 0)).toBe(true);
     expect(devices.find((found) => found.classCode === '060400')?.notOffered).toContain('bridges');
+  });
+
+  it.each(['small', 'full', 'accel', 'legacy'])(
+    '%s: keeps the NIC of the default route, unless told exactly',
+    async (tree) => {
+      const host = await onDisk(tree);
+      const everything = { vendor_id: '*' };
+      const { devices } = await scan(host, { deviceSpecs: specs(everything) });
+      const kept = devices.filter((found) => found.protection);
+      const nic = kept.find(({ protection }) => protection?.reasons[0]?.code === 'default_route');
+      expect(nic?.netdevs).toEqual(['eth0']);
+      expect(nic?.notOffered).toContain(
+        `protected (default_route): it carries the default route (eth0 → ${nic?.address});`,
+      );
+      expect(nic?.notOffered).toContain(`override_protection in a device_spec entry for exactly ${nic?.address}`);
+      expect(kept.every(({ offer, iommuGroup }) => offer === null && iommuGroup === nic?.iommuGroup)).toBe(true);
+      const override = { address: nic?.address, override_protection: true };
+      const again = await scan(host, { deviceSpecs: specs(everything, override) });
+      const lifted = again.devices.filter((found) => found.protection);
+      expect(lifted.map(({ address }) => address)).toEqual([nic?.address]);
+      expect(lifted[0]).toMatchObject({ offer: { entry: 0 }, notOffered: null, protection: { overridden: true } });
+    },
+  );
+
+  it('keeps what shares an IOMMU group with what the host needs, and says which that is', async () => {
+    const host = await onDisk('legacy');
+    const all = { deviceSpecs: specs({ vendor_id: '*' }) };
+    const { devices } = await scan(host, all);
+    const endpoints = devices.filter(({ classCode, netdevs }) => !isBridge({ classCode }) && !netdevs.includes('eth0'));
+    const shared = [...inGroups(endpoints).groups.values()].find(({ length }) => length > 1);
+    const [one, other] = shared ?? [];
+    const path = join(host.sysfs, 'devices', ...(one?.pciePath ?? []), one?.address ?? '');
+    const name = one?.netdevs[0] ?? 'eth9';
+    await rm(join(host.sysfs, 'class/net', name), { force: true });
+    await symlink(join(path, 'net', name), join(host.sysfs, 'class/net', name));
+    const line = `${name}\t00000000\t0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n`;
+    await writeFile(join(host.proc, 'net/route'), line);
+    const after = await scan(host, all);
+    const sibling = after.devices.find(({ address }) => address === other?.address);
+    expect(sibling?.notOffered).toContain(
+      `protected (iommu_group): it shares IOMMU group ${one?.iommuGroup} with ${one?.address}, which carries the default route`,
+    );
+    const content = { facts: after.facts, devices: after.devices.map(toWireDevice) };
+    const hash = contentHash(content);
+    const message = envelope('agent.report', { host: 'a', epoch: 1, sequence: 1, hash, ...content, pools: [] });
+    expect(decodeEnvelope(encodeEnvelope(message, 1e7), 1e7).body).toEqual(message.body);
+    expect(after.devices.map(toWireDevice).map(fromWireDevice)).toEqual(after.devices);
   });
 
   it('offers nothing of a host it only looks at, and says so', async () => {
@@ -421,6 +502,121 @@ describe('trees that are not as they should be', () => {
       driver: null,
       iommuGroup: null,
     });
+  });
+});
+
+describe('trees that are larger, or stranger, than any host', () => {
+  /** A function in as few files as there can be. Synchronous: thousands of them are written many times sooner so. */
+  function put(host: HostOnDisk, place: string, links: Readonly<Record<string, string>> = {}): void {
+    const directory = join(host.sysfs, 'devices', place);
+    mkdirSync(directory, { recursive: true });
+    const files = { vendor: '0x8086', device: '0x154c', class: '0x020000' };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), `${text}\n`);
+    for (const [name, target] of Object.entries(links)) symlinkSync(target, join(directory, name));
+    symlinkSync(`../../../devices/${place}`, join(host.sysfs, 'bus/pci/devices', basename(place)));
+  }
+
+  /** Heap in MiB that is left after the garbage is gone. */
+  function heapMib(): number {
+    setFlagsFromString('--expose-gc');
+    (runInNewContext('gc') as () => void)();
+    return process.memoryUsage().heapUsed / 2 ** 20;
+  }
+
+  it('a PF with 4,096 VFs', async () => {
+    const host = await onDisk('small');
+    const address = (vf: number): string => {
+      const [bus, slot] = [0x10 + (vf >> 8), (vf >> 3) & 31].map((part) => part.toString(16).padStart(2, '0'));
+      return `0001:${bus}:${slot}.${vf & 7}`;
+    };
+    const pf = '0001:0f:00.0';
+    put(host, `pci0001:0f/${pf}`);
+    for (const [name, text] of [
+      ['sriov_totalvfs', '4096'],
+      ['sriov_numvfs', '4096'],
+    ] as const)
+      await writeFile(join(host.sysfs, `devices/pci0001:0f/${pf}`, name), `${text}\n`);
+    const links = (vf: number) => ({ physfn: `../${pf}`, iommu_group: `../../../kernel/iommu_groups/${100 + vf}` });
+    for (let vf = 0; vf < 4096; vf++) put(host, `pci0001:0f/${address(vf)}`, links(vf));
+    const before = heapMib();
+    const { devices, problems } = await scan(host, { deviceSpecs: specs({ address: pf }) });
+    expect(heapMib() - before).toBeLessThan(16); // of which 4 KiB a device are the device's
+    expect(problems).toEqual([]);
+    expect(devices).toHaveLength(8 + 1 + 4096);
+    const vfs = devices.filter(({ parentAddress }) => parentAddress === pf);
+    expect(vfs.map((vf) => vf.address)).toEqual(Array.from({ length: 4096 }, (_, vf) => address(vf)));
+    expect(vfs.every(({ offer, deviceType }) => offer !== null && deviceType === 'type-VF')).toBe(true);
+    expect(isolationUnits(devices.map((device) => ({ ...device, offered: device.offer !== null }))).size).toBe(4097);
+  }, 60_000);
+
+  it('more functions than a report may have: the rest is left out, and that is said', async () => {
+    const host = await onDisk('small');
+    const directory = join(host.sysfs, 'bus/pci/devices');
+    for (let at = 0; at < DEVICES_PER_HOST_MAX; at++) {
+      const [domain, bus, slot] = [2 + (at >> 12), (at >> 4) & 255, (at >> 1) & 7].map((part) => part.toString(16));
+      const name = `${domain?.padStart(4, '0')}:${bus?.padStart(2, '0')}:0${slot}.${at & 1}`;
+      symlinkSync('../nowhere', join(directory, name));
+    }
+    const before = heapMib();
+    const { devices, problems } = await scan(host);
+    expect(heapMib() - before).toBeLessThan(16);
+    expect(devices).toHaveLength(8);
+    expect(problems[0]).toEqual({ address: null, problem: '8 devices above the limit of 16384 are left out' });
+    expect(problems).toHaveLength(1 + DEVICES_PER_HOST_MAX - 8);
+    expect(problems.at(-1)?.problem).toMatch(/^left out: /);
+  }, 60_000);
+
+  it('PCI domains of 32 bits', async () => {
+    const host = await onDisk('small');
+    const addresses = ['10000:e1:00.0', '80000000:01:00.0', 'ffffffff:ff:1f.7'];
+    for (const address of addresses) put(host, `pci${address.slice(0, -5)}/${address}`);
+    const { devices, problems, facts } = await scan(host, { deviceSpecs: specs({ address: 'ffffffff:ff:1f.7' }) });
+    expect(problems).toEqual([]);
+    expect(devices.slice(8).map(({ address, pciePath }) => [address, pciePath])).toEqual(
+      addresses.map((address) => [address, [`pci${address.slice(0, -5)}`]]),
+    );
+    expect(devices.filter(({ offer }) => offer !== null).map(({ address }) => address)).toEqual(['ffffffff:ff:1f.7']);
+    const content = { facts, devices: devices.map(toWireDevice) };
+    const message = envelope('agent.report', {
+      ...{ host: 'a', epoch: 1, sequence: 1, hash: contentHash(content), pools: [] },
+      ...content,
+    });
+    expect(decodeEnvelope(encodeEnvelope(message, 1e7), 1e7).type).toBe('agent.report');
+  });
+
+  it('VFs that are their own PF, or each the other one’s', async () => {
+    const host = await onDisk('small');
+    put(host, 'pci0009:00/0009:00:00.0', { physfn: '../0009:00:00.0', iommu_group: '../x/90' });
+    put(host, 'pci0009:00/0009:00:01.0', { physfn: '../0009:00:02.0', iommu_group: '../x/91' });
+    put(host, 'pci0009:00/0009:00:02.0', { physfn: '../0009:00:01.0', iommu_group: '../x/91' });
+    const { devices, problems } = await scan(host, { deviceSpecs: specs({ vendor_id: '8086' }) });
+    expect(problems).toEqual([]);
+    expect(devices.filter(({ deviceType }) => deviceType === 'type-VF').map(({ address }) => address)).toEqual([
+      '0009:00:00.0',
+      '0009:00:01.0',
+      '0009:00:02.0',
+    ]);
+    const units = isolationUnits(devices.map((device) => ({ ...device, offered: device.offer !== null })));
+    for (const address of ['0009:00:00.0', '0009:00:01.0']) {
+      expect(units.get(address)?.blockedBy).toContain('together with its PF');
+    }
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('files that only others may read', async () => {
+    const host = await onDisk('small');
+    const nic = join(host.sysfs, 'devices/pci0000:00/0000:00:04.0/0000:01:00.0');
+    put(host, 'pci0009:00/0009:00:00.0');
+    for (const name of ['revision', 'net']) await chmod(join(nic, name), 0);
+    await chmod(join(host.sysfs, 'devices/pci0009:00/0009:00:00.0'), 0);
+    await chmod(host.directory, 0o755);
+    process.seteuid?.(65_534);
+    const { devices, problems } = await scan(host).finally(() => process.seteuid?.(0));
+    expect(devices).toHaveLength(8);
+    expect(problems.map(({ address, problem }) => `${address}: ${problem}`).sort()).toEqual([
+      '0000:01:00.0: net cannot be read: EACCES',
+      '0000:01:00.0: revision cannot be read: EACCES',
+      '0009:00:00.0: left out: its directory cannot be read: EACCES',
+    ]);
   });
 });
 

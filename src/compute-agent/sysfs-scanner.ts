@@ -8,12 +8,23 @@ import {
   checkOnHost,
   hostContext,
   offerDevice,
+  overriddenAddresses,
   type DeviceSpec,
   type HostContext,
 } from '../pci/device-spec/device-spec.js';
-import { asUnbound, isBridge, type OriginalState, type PciDevice, type ReportedDevice } from '../pci/device.js';
+import {
+  asUnbound,
+  isBridge,
+  type OriginalState,
+  type PciDevice,
+  type Protection,
+  type ReportedDevice,
+} from '../pci/device.js';
+import { protectDevices, withoutProtected } from '../pci/protection.js';
 import { fillInRedirects } from './acs-redirects.js';
+import type { ConstantAttributes } from './constant-attributes.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
+import { displaysIn, readHostNeeds } from './protection/host-needs.js';
 import { readHostFacts, type FactsSettings } from './host-facts.js';
 import { SerialNumbers } from './serial-numbers.js';
 import { errnoOf } from './sysfs-read.js';
@@ -25,6 +36,8 @@ const NOT_OFFERED_LENGTH_MAX = 500;
 
 export interface ScanSettings extends FactsSettings {
   readonly deviceSpecs: readonly DeviceSpec[];
+  /** The local end of the agent's connection to the message broker; null or left out: not known. */
+  readonly brokerAddress?: string | null;
 }
 
 export interface ScanProblem {
@@ -46,7 +59,7 @@ export interface HostScan {
  * is wrong with one device is a problem of that device. Links are read, never walked, because sysfs has cycles.
  *
  * @param originals devices that the agent holds bound: a whitelist entry by `driver` or `devname` goes on to match them
- * @param serials   what earlier scans learnt of serial numbers
+ * @param serials   what earlier scans learnt of serial numbers, and of what else does not change
  * @throws BerthError `sysfs.unreadable` when there is no `bus/pci/devices` to read
  */
 export async function scanHost(
@@ -55,15 +68,25 @@ export async function scanHost(
   serials = new SerialNumbers(),
 ): Promise<HostScan> {
   const problems: ScanProblem[] = [];
-  const read = await readDevices(settings.sysfsRoot, deviceNames(settings.sysfsRoot, problems), problems);
+  // in a recorded tree files are changed in place
+  const memory = settings.kernel === 'live' ? serials.constants : null;
+  memory?.beginScan();
+  const read = await readDevices(settings.sysfsRoot, deviceNames(settings.sysfsRoot, problems), problems, memory);
   const withRedirects = await fillInRedirects(settings.sysfsRoot, read);
   const { devices: found, problems: ofSerials } = await serials.fillIn(settings.sysfsRoot, withRedirects);
   const { facts, problems: ofHost } = await readHostFacts(settings);
   problems.push(...ofSerials, ...ofHost.map((problem) => ({ address: null, problem })));
   const known = found.map((device) => withOriginal(device, originals.get(device.address)));
+  const needs = readHostNeeds(settings, displaysIn(found), settings.brokerAddress ?? null);
+  problems.push(...needs.problems.map((problem) => ({ address: null, problem })));
+  const protections = protectDevices(found, needs.findings, overriddenAddresses(settings.deviceSpecs));
   const context = hostContext(known.map(asUnbound));
   checkOnHost(settings.deviceSpecs, context);
-  const devices = known.map((device) => ({ ...device, ...offered(settings, asUnbound(device), context) }));
+  const devices = known.map((device) => {
+    const protection = protections.get(device.address);
+    const offer = offered(settings, asUnbound(device), context, protection);
+    return { ...device, ...offer, ...(protection && { protection }) };
+  });
   return { facts, devices, problems };
 }
 
@@ -87,11 +110,16 @@ function deviceNames(sysfsRoot: string, problems: ScanProblem[]): string[] {
   return names.slice(0, DEVICES_PER_HOST_MAX);
 }
 
-async function readDevices(sysfsRoot: string, names: readonly string[], problems: ScanProblem[]): Promise<PciDevice[]> {
+async function readDevices(
+  sysfsRoot: string,
+  names: readonly string[],
+  problems: ScanProblem[],
+  memory: ConstantAttributes | null,
+): Promise<PciDevice[]> {
   const devices: PciDevice[] = [];
   for (const [index, name] of names.entries()) {
     if (index > 0 && index % DEVICES_PER_TURN === 0) await nextTurn();
-    const reading = readDevice(sysfsRoot, name);
+    const reading = readDevice(sysfsRoot, name, memory);
     if (reading.device) devices.push(reading.device);
     problems.push(...reading.problems.map((problem) => ({ address: name.slice(0, 64), problem })));
   }
@@ -109,8 +137,9 @@ function offered(
   settings: ScanSettings,
   device: PciDevice,
   context: HostContext,
+  protection: Protection | undefined,
 ): Pick<ReportedDevice, 'offer' | 'notOffered'> {
   if (settings.readOnly && !isBridge(device)) return { offer: null, notOffered: READ_ONLY_REASON };
-  const answer = offerDevice(settings.deviceSpecs, device, context);
+  const answer = withoutProtected(offerDevice(settings.deviceSpecs, device, context), protection);
   return { offer: answer.offer, notOffered: answer.notOffered?.slice(0, NOT_OFFERED_LENGTH_MAX) ?? null };
 }

@@ -218,8 +218,9 @@ describe('VFs that cannot be restored', () => {
     const { w, agent } = await nic();
     await prepareDevices(agent, order(w, [PF]));
     await rm(join(w.disk.sysfs, 'bus/pci/drivers/i40e'), { recursive: true });
-    expect(await releaseDevices(agent, CLAIM)).toEqual([{ address: PF, outcome: 'driverless', driver: null }]);
-    expect(w.logged).toEqual([expect.stringMatching(/^error: The VFs .*it has no driver, not to i40e/)]);
+    const broken = { ...agent, loadModule: () => Promise.reject(new Error('no such module')) };
+    expect(await releaseDevices(broken, CLAIM)).toMatchObject([{ address: PF, outcome: 'driverless', driver: null }]);
+    expect(w.logged.at(-1)).toMatch(/^error: The VFs .*it has no driver, not to i40e/);
   });
 
   it('because somebody uses those that its driver made by itself are told as well', async () => {

@@ -1,20 +1,12 @@
 import { messageOf } from '../errors.js';
 import type { Address } from '../pci/address.js';
 import type { PciDevice } from '../pci/device.js';
-import type { AgentLog } from './agent-log.js';
-import { BindingError, refusedWrite } from './binding-error.js';
-import { assertVfsIdle, VFIO_DRIVER } from './claim-checks.js';
+import { isVfioDriver } from '../pci/binding-mode.js';
+import { BindingError } from './binding-error.js';
+import { assertVfsIdle } from './claim-checks.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
 import type { DeviceRecord } from './journal-state.js';
-import type { Journal } from './journal.js';
-import type { SysfsWrite } from './kernel.js';
-
-interface SriovHost {
-  readonly sysfsRoot: string;
-  readonly write: SysfsWrite;
-  readonly journal: Journal;
-  readonly log: AgentLog;
-}
+import { write, type BinderHost } from './vfio-binder-writes.js';
 
 /**
  * Takes a PF's idle VFs away, because vfio-pci takes no PF that has some; how many there were is in the journal before.
@@ -22,12 +14,12 @@ interface SriovHost {
  *
  * @throws BindingError at `sriov_numvfs`, or at `check` when a claim has got hold of a VF meanwhile
  */
-export async function removeVfs(host: SriovHost, claimId: string, address: Address): Promise<void> {
+export async function removeVfs(host: BinderHost, claimId: string, address: Address): Promise<void> {
   const { device } = readDevice(host.sysfsRoot, address);
-  if (!device || device.driver === null || device.driver === VFIO_DRIVER || vfsOf(device) === 0) return;
+  if (!device || device.driver === null || isVfioDriver(device.driver) || vfsOf(device) === 0) return;
   assertVfsIdle(host, claimId, device);
   await host.journal.noteVfs(claimId, address, vfsOf(device));
-  await setVfs(host, address, 0);
+  await setVfs(host, claimId, address, 0);
 }
 
 /**
@@ -36,7 +28,7 @@ export async function removeVfs(host: SriovHost, claimId: string, address: Addre
  *
  * The PF is back at the host whether or not this works, so a failure is told to the operator and fails nothing.
  */
-export async function restoreVfs(host: SriovHost, claimId: string, record: DeviceRecord): Promise<void> {
+export async function restoreVfs(host: BinderHost, claimId: string, record: DeviceRecord): Promise<void> {
   const { address, originalVfs } = record;
   if (originalVfs === undefined) return;
   try {
@@ -53,16 +45,16 @@ export async function restoreVfs(host: SriovHost, claimId: string, record: Devic
   }
 }
 
-async function makeVfs(host: SriovHost, claimId: string, record: DeviceRecord, wanted: number): Promise<void> {
+async function makeVfs(host: BinderHost, claimId: string, record: DeviceRecord, wanted: number): Promise<void> {
   const { address } = record;
   const device = ownDevice(host.sysfsRoot, record);
   if (vfsOf(device) === wanted) return;
   if (vfsOf(device) > 0) {
     // The kernel goes from one number to another by way of 0 only.
     assertVfsIdle(host, claimId, device);
-    await setVfs(host, address, 0);
+    await setVfs(host, claimId, address, 0);
   }
-  await setVfs(host, address, wanted);
+  await setVfs(host, claimId, address, wanted);
 }
 
 function ownDevice(sysfsRoot: string, record: DeviceRecord): PciDevice {
@@ -75,18 +67,19 @@ function ownDevice(sysfsRoot: string, record: DeviceRecord): PciDevice {
   throw failed(record.address, `${found}, not to ${record.originalDriver}`);
 }
 
-async function setVfs({ sysfsRoot, write }: SriovHost, address: Address, wanted: number): Promise<void> {
-  try {
-    await write(`${PCI_DEVICES}/${address}/sriov_numvfs`, String(wanted));
-  } catch (error) {
-    throw refusedWrite(address, 'sriov_numvfs', error);
-  }
-  const found = vfsOf(readDevice(sysfsRoot, address).device);
+async function setVfs(host: BinderHost, claimId: string, address: Address, wanted: number): Promise<void> {
+  await write(
+    host,
+    { claimId, address, step: 'sriov_numvfs' },
+    `${PCI_DEVICES}/${address}/sriov_numvfs`,
+    String(wanted),
+  );
+  const found = vfsOf(readDevice(host.sysfsRoot, address).device);
   if (found !== wanted)
     throw failed(address, `it has ${found} VFs after ${wanted} were asked for; see the kernel log (dmesg)`);
 }
 
-function vfsOf(device: PciDevice | null): number {
+export function vfsOf(device: PciDevice | null): number {
   return device?.sriov?.numVfs ?? 0;
 }
 

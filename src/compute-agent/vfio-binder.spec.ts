@@ -151,10 +151,15 @@ describe('prepare and release', () => {
     await prepareDevices(agent, order(w, P5000S));
     await unlink(join(w.disk.sysfs, 'bus/pci/devices', first)); // the card was pulled
     await rm(join(w.disk.sysfs, 'bus/pci/drivers', native), { recursive: true }); // the module was removed
-    expect(await releaseDevices(agent, CLAIM)).toEqual([
+    const broken = { ...agent, loadModule: () => Promise.reject(new Error('no such module')) };
+    expect(await releaseDevices(broken, CLAIM)).toEqual([
       { address: first, outcome: 'missing', driver: null },
-      { address: second, outcome: 'driverless', driver: null },
+      {
+        ...{ address: second, outcome: 'driverless', driver: null, step: 'modprobe' },
+        remedy: expect.stringMatching(new RegExp(`^load ${native} .*drivers_probe: .*no such module`)) as string,
+      },
     ]);
+    expect(agent.problems.of(second)).toMatchObject({ state: 'driverless', claimId: CLAIM });
   });
 
   it('leave alone another card that sits at the address by now', async () => {
@@ -179,7 +184,13 @@ describe('prepare and release', () => {
     const before = { address, ...record, originalDriver: 'nvidia-old', originalNetdevs: [], originalOverride: null };
     await agent.journal.begin({ claimId: CLAIM, serverId: SERVER, devices: [before] });
     await prepareDevices(agent, order(w, [address]));
-    expect(await releaseDevices(agent, CLAIM)).toEqual([{ address, outcome: 'restored-other-driver', driver: native }]);
+    expect(await releaseDevices(agent, CLAIM)).toEqual([
+      {
+        ...{ address, outcome: 'restored-other-driver', driver: native, step: 'read_back' },
+        remedy: expect.stringContaining(`${native} was quicker than nvidia-old`) as string,
+      },
+    ]);
+    expect(agent.problems.of(address)).toBeNull();
   });
 });
 
@@ -228,12 +239,16 @@ describe('what is refused, with nothing touched', () => {
     expect(error.message).toContain('10de:1bb0 was expected');
   });
 
-  it('a host without vfio-pci, with the command that helps', async () => {
+  it('a host that cannot load vfio-pci, with the command that helps', async () => {
     const w = await world('small');
     const agent = await w.agent();
     await rm(join(w.disk.sysfs, 'bus/pci/drivers/vfio-pci'), { recursive: true });
-    const error = await failure(prepareDevices(agent, order(w, ['0000:01:00.0'])));
-    expect(error.message).toContain('modprobe vfio-pci');
+    const asked: string[] = [];
+    const loadModule = (name: string) => Promise.reject(new Error(`modprobe said no to ${asked.push(name)}`));
+    const error = await failure(prepareDevices({ ...agent, loadModule }, order(w, ['0000:01:00.0'])));
+    expect(error).toMatchObject({ code: 'binding.failed', step: 'modprobe' });
+    expect(error.message).toMatch(/modprobe said no.*modprobe vfio-pci/);
+    expect(asked).toEqual(['vfio-pci']);
     expect(driver(w, '0000:01:00.0')).toBe('e1000e');
   });
 
@@ -344,9 +359,14 @@ describe('when the kernel refuses', () => {
     expect(driver(w, first)).toBe('vfio-pci');
     expect(agent.journal.claim(CLAIM)?.state).toBe('releasing');
     expect(w.logged.join()).toContain('could not be given back');
+    const shown = agent.problems.of(first);
+    expect(shown).toMatchObject({ state: 'refused', step: 'unbind', errno: 'EIO', claimId: CLAIM });
+    await releaseDevices(agent, CLAIM).catch(() => undefined);
+    expect(agent.problems.of(first)).toEqual(shown); // since the first time
     stuck = false;
     const [binding] = await prepareDevices(agent, order(w, [first], OTHER_CLAIM));
     expect(binding?.original_driver).toBe(native);
+    expect(agent.problems.of(first)).toBeNull();
     expect(agent.journal.claims().map((claim) => claim.claimId)).toEqual([OTHER_CLAIM]);
   });
 });

@@ -1,27 +1,20 @@
 import { join } from 'node:path';
 import { messageOf } from '../errors.js';
 import type { PrepareTarget, ReleasedDevice, WireBinding } from '../messages/bodies.js';
+import { VFIO_DRIVER, type BindingMode } from '../pci/binding-mode.js';
 import type { Address } from '../pci/address.js';
 import type { PciDevice } from '../pci/device.js';
-import type { Aftercare } from './aftercare.js';
-import type { AgentLog } from './agent-log.js';
-import { BindingError, refusedWrite, type BindingStep } from './binding-error.js';
-import { checkClaim, VFIO_DRIVER } from './claim-checks.js';
-import { PCI_DEVICES, readDevice } from './device-reader.js';
+import { BindingError } from './binding-error.js';
+import { checkClaim } from './claim-checks.js';
+import { PCI_DEVICES } from './device-reader.js';
 import type { ClaimRecord, DeviceRecord } from './journal-state.js';
 import type { Journal } from './journal.js';
-import type { SysfsWrite } from './kernel.js';
-import { errnoOf, readLinkName, readText } from './sysfs-read.js';
+import { readLinkName } from './sysfs-read.js';
+import { giveBack, takeFromVfio } from './vfio-binder-restore.js';
 import { removeVfs, restoreVfs } from './vfio-binder-sriov.js';
+import { driverOf, overrideOf, unbind, write, type BinderHost } from './vfio-binder-writes.js';
 
-export interface BinderHost {
-  readonly sysfsRoot: string;
-  readonly write: SysfsWrite;
-  readonly journal: Journal;
-  readonly log: AgentLog;
-  /** Resets and cleanings; left out: there are none. */
-  readonly care?: Pick<Aftercare, 'beforeUse' | 'prepare'>;
-}
+export type { BinderHost } from './vfio-binder-writes.js';
 
 export interface PrepareOrder {
   readonly claimId: string;
@@ -29,11 +22,14 @@ export interface PrepareOrder {
   readonly targets: readonly PrepareTarget[];
   /** The claim's number; left out or 0: not known. */
   readonly number?: number;
+  /** The claim was prepared before, and this journal was lost: who has its devices open is its own server. */
+  readonly adopt?: boolean;
 }
 
 /**
- * Binds a claim's devices to vfio-pci, all or none. Idempotent: what is bound already is looked at again, and what a crash
- * left undone is finished, because the command comes again until it is answered.
+ * Binds a claim's devices to vfio-pci, or the variant that their whitelist entries name, all or none; those that somebody else is to
+ * have bound are only looked at. Idempotent: what is bound already is looked at again, and what a crash left undone is finished,
+ * because the command comes again until it is answered.
  *
  * @throws BindingError with step and errno, after everything done for the claim was undone and the claim was closed
  */
@@ -43,14 +39,12 @@ export async function prepareDevices(host: BinderHost, order: PrepareOrder): Pro
   const known = host.journal.claim(order.claimId);
   try {
     assertSameDevices(known, order);
-    const devices = checkClaim(host, order.claimId, order.targets);
-    await host.journal.begin({
-      claimId: order.claimId,
-      serverId: order.serverId,
-      devices: known?.devices ?? devices.map((device) => recordOf(host.sysfsRoot, device)),
-    });
-    for (const device of devices) await bind(host, order.claimId, device);
-    if (known?.state !== 'prepared') for (const { address } of devices) await host.care?.beforeUse(address);
+    const modes = await modesOf(host, known, order);
+    const devices = await checkClaim(host, order, modes);
+    const records = known?.devices ?? (await Promise.all(devices.map((device) => recordOf(host, device, modes))));
+    await host.journal.begin({ claimId: order.claimId, serverId: order.serverId, devices: records });
+    for (const record of records) await bind(host, order.claimId, record);
+    if (known?.state !== 'prepared' && !order.adopt) await careBeforeUse(host, order.claimId, records);
     await host.journal.finish(order.claimId);
     return devices.map((device) => bindingOf(host, order.claimId, device));
   } catch (error) {
@@ -61,7 +55,7 @@ export async function prepareDevices(host: BinderHost, order: PrepareOrder): Pro
 
 /**
  * Gives a claim's devices back to the drivers they had. A claim that is not known is closed all the same, so that a prepare that
- * comes late is refused. Idempotent.
+ * comes late is refused. Idempotent. Waits for as long as a program has a device open; `problems` tell who.
  *
  * All devices leave vfio-pci before the first is probed: while any member of an IOMMU group is open, the kernel lets no
  * driver of the host have another.
@@ -76,22 +70,26 @@ export async function releaseDevices(host: BinderHost, claimId: string, number =
   if (!claim) return [];
   const failures: BindingError[] = [];
   for (const record of claim.devices.toReversed()) {
-    await takeFromVfio(host, record).catch((error: unknown) => failures.push(asBindingError(error)));
+    await takeFromVfio(host, claimId, record).catch((error: unknown) => failures.push(asBindingError(error)));
   }
   if (wasUsed) await host.care?.prepare(claim);
   const released: ReleasedDevice[] = [];
   for (const record of claim.devices) {
-    released.push(await giveBack(host, record));
+    released.push(await giveBack(host, claimId, record));
     await restoreVfs(host, claimId, record);
   }
+  tellProblems(host, claimId, released, failures);
   if (failures[0]) throw failures[0];
   await host.journal.endRelease(claimId);
   return released;
 }
 
-/** Whether all devices of a claim that was prepared are still bound, which a reboot ends. */
+/** Whether all devices of a claim that was prepared are still bound, which a reboot ends. What others bind is theirs to bind again. */
 export function isBound(host: BinderHost, claim: ClaimRecord): boolean {
-  return claim.devices.every(({ address }) => driverOf(host.sysfsRoot, address) === VFIO_DRIVER);
+  return claim.devices.every(
+    ({ address, managed, vfioDriver }) =>
+      managed === false || driverOf(host.sysfsRoot, address) === (vfioDriver ?? VFIO_DRIVER),
+  );
 }
 
 /** Goes on with what a crash interrupted: of a release, the devices are half-way back to the host. */
@@ -141,36 +139,78 @@ function assertSameDevices(known: ClaimRecord | null, order: PrepareOrder): void
   );
 }
 
-function recordOf(sysfsRoot: string, device: PciDevice): DeviceRecord {
+/** A claim keeps the modes that it was begun with, whatever the whitelist says by now. */
+async function modesOf(
+  host: BinderHost,
+  known: ClaimRecord | null,
+  { targets }: PrepareOrder,
+): Promise<ReadonlyMap<Address, BindingMode>> {
+  const modes = new Map<Address, BindingMode>();
+  for (const { address } of targets) {
+    const record = known?.devices.find((device) => device.address === address);
+    modes.set(
+      address,
+      record
+        ? { managed: record.managed !== false, driver: record.vfioDriver ?? VFIO_DRIVER }
+        : await host.modeOf(address),
+    );
+  }
+  return modes;
+}
+
+async function recordOf(
+  host: BinderHost,
+  device: PciDevice,
+  modes: ReadonlyMap<Address, BindingMode>,
+): Promise<DeviceRecord> {
+  const { address, vendorId, productId, driver, netdevs } = device;
+  const mode = modes.get(address);
+  const module = moduleOf(host.sysfsRoot, driver);
   return {
-    address: device.address,
-    vendorId: device.vendorId,
-    productId: device.productId,
-    originalDriver: device.driver,
-    originalNetdevs: device.netdevs,
-    originalOverride: overrideOf(sysfsRoot, device.address),
+    ...{ address, vendorId, productId },
+    originalDriver: driver,
+    originalNetdevs: netdevs,
+    originalOverride: await overrideOf(host, address),
+    ...(module !== null && module !== driver && { originalModule: module }),
+    ...(mode?.managed === false && { managed: false }),
+    ...(mode && mode.driver !== VFIO_DRIVER && { vfioDriver: mode.driver }),
   };
+}
+
+/** The module that a driver is of, which may have another name; null: it is built in, or there is none. */
+function moduleOf(sysfsRoot: string, driver: string | null): string | null {
+  if (driver === null) return null;
+  const reading = readLinkName(join(sysfsRoot, 'bus/pci/drivers', driver, 'module'));
+  return reading.kind === 'text' ? reading.text : null;
 }
 
 /**
  * The override comes first: it changes nothing by itself, so a kernel that refuses it leaves the device at work, and between
  * unbinding and probing no other driver can take the device. VFs go before that, as only the PF's own driver can remove them.
  */
-async function bind(host: BinderHost, claimId: string, { address }: PciDevice): Promise<void> {
-  if (driverOf(host.sysfsRoot, address) === VFIO_DRIVER) return;
+async function bind(host: BinderHost, claimId: string, record: DeviceRecord): Promise<void> {
+  const { address, vfioDriver: driver = VFIO_DRIVER } = record;
+  if (record.managed === false || driverOf(host.sysfsRoot, address) === driver) return;
   await removeVfs(host, claimId, address);
-  await step(host, address, 'driver_override', `${PCI_DEVICES}/${address}/driver_override`, VFIO_DRIVER);
-  if (driverOf(host.sysfsRoot, address) !== null) await unbind(host, address);
-  await step(host, address, 'drivers_probe', 'bus/pci/drivers_probe', address);
-  if (driverOf(host.sysfsRoot, address) === VFIO_DRIVER) return;
-  await explainReadBack(host, address);
+  await write(host, { claimId, address, step: 'driver_override' }, `${PCI_DEVICES}/${address}/driver_override`, driver);
+  if (driverOf(host.sysfsRoot, address) !== null) await unbind(host, claimId, address);
+  await write(host, { claimId, address, step: 'drivers_probe' }, 'bus/pci/drivers_probe', address);
+  if (driverOf(host.sysfsRoot, address) === driver) return;
+  await explainReadBack(host, claimId, address, driver);
+}
+
+/** What its server may have open already, or somebody else binds, is left alone. */
+async function careBeforeUse(host: BinderHost, claimId: string, records: readonly DeviceRecord[]): Promise<void> {
+  for (const { address, managed } of records) {
+    if (managed !== false) await host.care?.beforeUse(claimId, address);
+  }
 }
 
 /** `drivers_probe` reports success even when no driver took the device; `bind` says why. */
-async function explainReadBack(host: BinderHost, address: Address): Promise<void> {
-  await step(host, address, 'read_back', `bus/pci/drivers/${VFIO_DRIVER}/bind`, address);
+async function explainReadBack(host: BinderHost, claimId: string, address: Address, wanted: string): Promise<void> {
+  await write(host, { claimId, address, step: 'read_back' }, `bus/pci/drivers/${wanted}/bind`, address);
   const driver = driverOf(host.sysfsRoot, address);
-  if (driver === VFIO_DRIVER) return;
+  if (driver === wanted) return;
   const found = driver === null ? 'has no driver' : `is bound to ${driver}`;
   throw new BindingError('binding.failed', `${address}: after drivers_probe it ${found}; see the kernel log (dmesg)`, {
     address,
@@ -178,28 +218,11 @@ async function explainReadBack(host: BinderHost, address: Address): Promise<void
   });
 }
 
-/** A driver that let go meanwhile is no failure. */
-async function unbind(host: BinderHost, address: Address): Promise<void> {
-  try {
-    await host.write(`${PCI_DEVICES}/${address}/driver/unbind`, address);
-  } catch (error) {
-    if (driverOf(host.sysfsRoot, address) !== null) throw refusedWrite(address, 'unbind', error);
-  }
-}
-
-async function step(host: BinderHost, address: Address, name: BindingStep, path: string, value: string): Promise<void> {
-  try {
-    await host.write(path, value);
-  } catch (error) {
-    throw refusedWrite(address, name, error);
-  }
-}
-
 function bindingOf(host: BinderHost, claimId: string, device: PciDevice): WireBinding {
   const record = host.journal.claim(claimId)?.devices.find(({ address }) => address === device.address);
   return {
     address: device.address,
-    driver: VFIO_DRIVER,
+    driver: driverOf(host.sysfsRoot, device.address) ?? record?.vfioDriver ?? VFIO_DRIVER,
     original_driver: record?.originalDriver ?? null,
     iommu_group: device.iommuGroup,
   };
@@ -214,52 +237,30 @@ async function undone(host: BinderHost, order: PrepareOrder, failure: BindingErr
   return new BindingError(code, message, { address, step: failedStep, cause });
 }
 
-/** Another card at the address is none of ours; a device that another tool had bound stays with it. */
-function isOurs(sysfsRoot: string, record: DeviceRecord): boolean {
-  const { device } = readDevice(sysfsRoot, record.address);
-  return device !== null && device.vendorId === record.vendorId && device.productId === record.productId;
-}
-
-async function takeFromVfio(host: BinderHost, record: DeviceRecord): Promise<void> {
-  const { address } = record;
-  if (record.originalDriver === VFIO_DRIVER || !isOurs(host.sysfsRoot, record)) return;
-  if (driverOf(host.sysfsRoot, address) === VFIO_DRIVER) await unbind(host, address);
-  if (overrideOf(host.sysfsRoot, address) !== VFIO_DRIVER) return;
-  // An override to vfio-pci that was there before would keep the old driver away. A line feed clears it; of an empty text
-  // nothing would be written at all.
-  const before = record.originalOverride === VFIO_DRIVER ? null : record.originalOverride;
-  await step(host, address, 'driver_override', `${PCI_DEVICES}/${address}/driver_override`, before ?? '\n');
-}
-
-async function giveBack(host: BinderHost, record: DeviceRecord): Promise<ReleasedDevice> {
-  const { address } = record;
-  if (!isOurs(host.sysfsRoot, record)) return { address, outcome: 'missing', driver: null };
-  if (record.originalDriver !== null && driverOf(host.sysfsRoot, address) === null) {
-    await host.write('bus/pci/drivers_probe', address).catch((error: unknown) => {
-      host.log('warn', 'No driver took a released device', { address, errno: errnoOf(error) });
-    });
+/** What the reports are to show of a release until it is put right. */
+function tellProblems(
+  { problems }: BinderHost,
+  claimId: string,
+  released: readonly ReleasedDevice[],
+  failures: readonly BindingError[],
+): void {
+  for (const { address, outcome, errno = null, remedy = '' } of released) {
+    const before = problems.of(address);
+    // A release that is tried again has failed since the first time.
+    const since = before?.state === 'refused' && before.claimId === claimId ? before.since : Date.now();
+    const common = { claimId, heldBy: null, since } as const;
+    const failure = failures.find((one) => one.address === address);
+    if (failure) {
+      const { step, message } = failure;
+      const of = { step: step ?? 'unbind', errno: failure.errno, remedy: message } as const;
+      problems.set({ ...common, address, state: 'refused', ...of });
+    } else if (outcome === 'driverless') {
+      problems.set({ ...common, address, state: 'driverless', step: 'bind', errno, remedy });
+    } else problems.clear(address);
   }
-  const driver = driverOf(host.sysfsRoot, address);
-  return { address, outcome: outcomeOf(record, driver), driver };
-}
-
-function outcomeOf(record: DeviceRecord, driver: string | null): ReleasedDevice['outcome'] {
-  if (driver === record.originalDriver) return 'restored';
-  return driver === null ? 'driverless' : 'restored-other-driver';
 }
 
 function asBindingError(error: unknown): BindingError {
   if (error instanceof BindingError) return error;
   throw error;
-}
-
-function driverOf(sysfsRoot: string, address: Address): string | null {
-  const reading = readLinkName(join(sysfsRoot, PCI_DEVICES, address, 'driver'));
-  return reading.kind === 'text' ? reading.text : null;
-}
-
-/** The kernel prints an override that is not set as `(null)`. */
-function overrideOf(sysfsRoot: string, address: Address): string | null {
-  const reading = readText(join(sysfsRoot, PCI_DEVICES, address, 'driver_override'));
-  return reading.kind === 'text' && reading.text !== '' && reading.text !== '(null)' ? reading.text : null;
 }

@@ -15,11 +15,13 @@ import {
   MaxLength,
   Max,
   Min,
-  ValidateIf,
   ValidateNested,
 } from 'class-validator';
-import { DEVICE_TYPES, TOLD_DRIFT_KINDS, type DeviceType, type ToldDriftKind } from '../pci/device.js';
+import { IOMMU_STATES, type IommuState } from '../pci/iommu-groups.js';
+import { WireCare, WireDevice } from './device-bodies.js';
 import { COMMANDS_PER_MESSAGE_MAX, HOST_NAME } from './routes.js';
+import { SRIOV_PFS_MAX, WireSriovState } from './sriov-bodies.js';
+import { ADDRESS, HEX4, Nullable } from './wire-fields.js';
 
 /** The most PCI functions one host may report (64 SR-IOV ports with 256 VFs each). */
 export const DEVICES_PER_HOST_MAX = 16_384;
@@ -27,77 +29,11 @@ const NUMA_CELLS_MAX = 256;
 export const CPU_FEATURES_MAX = 1024;
 /** Characters of `configuration.problem`. */
 export const CONFIGURATION_PROBLEM_MAX = 2000;
-const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
-const HEX4 = /^[0-9a-f]{4}$/;
-
-/** `@IsOptional` treats undefined as fine; on the wire a field is there, or it is null. */
-const Nullable = (): PropertyDecorator => ValidateIf((_object, value) => value !== null);
 
 /** A nudge: the server's state in the ledger says what is to be done. */
 export class ServerNudge {
   @IsUUID()
   server_id: string;
-}
-
-export class WireLink {
-  @Nullable() @IsString() @MaxLength(64) current_speed: string | null;
-  @Nullable() @IsString() @MaxLength(64) max_speed: string | null;
-  @Nullable() @IsInt() @Min(0) @Max(1024) current_width: number | null;
-  @Nullable() @IsInt() @Min(0) @Max(1024) max_width: number | null;
-}
-
-export class WireSriov {
-  @IsInt() @Min(0) @Max(65_535) total_vfs: number;
-  @IsInt() @Min(0) @Max(65_535) num_vfs: number;
-}
-
-export class WireOffer {
-  @IsInt() @Min(0) @Max(100_000) entry: number;
-  /** Values are texts or null: checked where it is turned into an `Offer`. */
-  @IsObject() tags: Record<string, string | null>;
-  @Nullable() @IsString() @MaxLength(255) resource_class: string | null;
-  @IsArray() @ArrayMaxSize(256) @IsString({ each: true }) @MaxLength(255, { each: true }) traits: string[];
-}
-
-/** How a device that the agent holds bound was before. */
-export class WireOriginal {
-  @Nullable() @IsString() @MaxLength(64) driver: string | null;
-  @IsArray() @ArrayMaxSize(64) @IsString({ each: true }) @MaxLength(64, { each: true }) netdevs: string[];
-}
-
-/** What the agent has seen happen to a device. */
-export class WireDrift {
-  @IsIn(TOLD_DRIFT_KINDS) kind: ToldDriftKind;
-  @IsString() @MaxLength(300) reason: string;
-}
-
-/** One PCI function as it travels; `wire-device.ts` turns it into a `ReportedDevice` and back. */
-export class WireDevice {
-  @Matches(ADDRESS) address: string;
-  @Matches(HEX4) vendor_id: string;
-  @Matches(HEX4) product_id: string;
-  @Matches(/^[0-9a-f]{6}$/) class_code: string;
-  @Nullable() @Matches(HEX4) subsystem_vendor_id: string | null;
-  @Nullable() @Matches(HEX4) subsystem_product_id: string | null;
-  @Nullable() @Matches(/^[0-9a-f]{2}$/) revision: string | null;
-  /** Agents up to 0.1 leave it out; nothing is filled in here, because the report's hash is over what was sent. */
-  @IsOptional() @IsString() @MaxLength(255) serial_number?: string | null;
-  @IsIn(DEVICE_TYPES) device_type: DeviceType;
-  @Nullable() @Matches(ADDRESS) parent_address: string | null;
-  @Nullable() @IsInt() @Min(0) @Max(65_535) numa_node: number | null;
-  @Nullable() @IsString() @MaxLength(64) driver: string | null;
-  @Nullable() @IsInt() @Min(0) @Max(1_000_000) iommu_group: number | null;
-  @Nullable() @IsObject() @ValidateNested() @Type(() => WireSriov) sriov: WireSriov | null;
-  @IsArray() @ArrayMaxSize(64) @IsString({ each: true }) @MaxLength(64, { each: true }) netdevs: string[];
-  @IsArray() @ArrayMaxSize(32) @IsString({ each: true }) @MaxLength(32, { each: true }) pcie_path: string[];
-  /** Agents up to 0.1 leave it out, as they do `serial_number`. */
-  @IsOptional() @IsBoolean() acs_redirect?: boolean | null;
-  @Nullable() @IsObject() @ValidateNested() @Type(() => WireLink) link: WireLink | null;
-  @IsArray() @ArrayMaxSize(16) @IsString({ each: true }) @MaxLength(32, { each: true }) reset_methods: string[];
-  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireOriginal) original?: WireOriginal | null;
-  @IsOptional() @IsArray() @ArrayMaxSize(4) @ValidateNested({ each: true }) @Type(() => WireDrift) drift?: WireDrift[];
-  @Nullable() @IsObject() @ValidateNested() @Type(() => WireOffer) offer: WireOffer | null;
-  @Nullable() @IsString() @MaxLength(500) not_offered: string | null;
 }
 
 export class WireNumaCell {
@@ -129,6 +65,13 @@ export class WireCapabilities {
   cpu_features: string[];
 }
 
+/** Whether devices can be isolated at all. */
+export class WireIommu {
+  @IsIn(IOMMU_STATES) state: IommuState;
+  /** Remapping units that the kernel uses. */
+  @IsInt() @Min(0) @Max(1024) units: number;
+}
+
 export class WireResources {
   @IsInt() @Min(0) vcpus: number;
   @IsInt() @Min(0) memory_mb: number;
@@ -157,6 +100,15 @@ export class WireHostFacts {
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireCapabilities) capabilities?: WireCapabilities | null;
   /** Kept for the host itself. Agents up to 0.1 leave it out. */
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireResources) reserved?: WireResources | null;
+  /** Agents up to 0.1 leave it out. */
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireIommu) iommu?: WireIommu | null;
+  /** Left out where nothing is said of VFs. */
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(SRIOV_PFS_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => WireSriovState)
+  sriov?: WireSriovState[];
 }
 
 export class WirePool {
@@ -213,6 +165,8 @@ export class PrepareDevices extends CommandFence {
   @IsUUID() claim_id: string;
   @IsUUID() server_id: string;
   @IsArray() @ArrayMaxSize(1024) @ValidateNested({ each: true }) @Type(() => PrepareTarget) devices: PrepareTarget[];
+  /** true: the agent has lost what it had prepared for the claim, whose server may have the devices open. */
+  @IsOptional() @IsBoolean() adopt?: boolean;
 }
 
 /** Which devices of which claim. */
@@ -308,7 +262,7 @@ export class PrepareFailed {
   @IsString() @MaxLength(64) code: string;
   @IsString() @MaxLength(2000) message: string;
   @Nullable() @Matches(ADDRESS) address: string | null;
-  /** Which step failed: `check`, `sriov_numvfs`, `unbind`, `driver_override`, `drivers_probe`, `read_back`. */
+  /** Which step failed: `check`, `modprobe`, `sriov_numvfs`, `unbind`, `driver_override`, `drivers_probe`, `read_back`. */
   @Nullable() @IsString() @MaxLength(64) step: string | null;
   @Nullable() @IsString() @MaxLength(32) errno: string | null;
   /** The agent's own, with code `command.stale`: the command was for another one. */
@@ -338,38 +292,16 @@ export class AgentHolds {
   claims: WireHeldClaim[];
 }
 
-/** What is done with a device after a server had it. */
-export class WireCare {
-  /** `cleaning`: nobody gets it before `devices.cleaned` says that it went well. `failed`: nobody gets it. */
-  @IsIn(['cleaning', 'failed']) state: 'cleaning' | 'failed';
-  @IsOptional() @IsString() @MaxLength(1000) reason?: string;
-}
-
-/** What became of the cleaning of a device: said when it is over, after each attempt, and when it is asked for. */
-export class DevicesCleaned {
-  @Matches(HOST_NAME) host: string;
-  @IsInt() @Min(1) epoch: number;
-  /** The claim after which it is cleaned. */
-  @IsUUID() claim_id: string;
-  @Matches(ADDRESS) address: string;
-  /** `unknown`: the agent's journal has nothing of it. */
-  @IsIn(['passed', 'failed', 'cleaning', 'unknown']) outcome: 'passed' | 'failed' | 'cleaning' | 'unknown';
-  /** Why it failed, or failed the last time. */
-  @Nullable() @IsString() @MaxLength(1000) reason: string | null;
-}
-
-/** Say what became of the cleaning of a device. Idempotent. */
-export class RequestCleaning {
-  @IsUUID() claim_id: string;
-  @Matches(ADDRESS) address: string;
-}
-
 export class ReleasedDevice {
   @Matches(ADDRESS) address: string;
   @IsIn(['restored', 'restored-other-driver', 'driverless', 'missing']) outcome: ReleaseOutcome;
   @Nullable() @IsString() @MaxLength(64) driver: string | null;
   /** Left out: it can be used as it is. */
   @IsOptional() @IsObject() @ValidateNested() @Type(() => WireCare) care?: WireCare;
+  /** Of a device that is not as it was: which step did not help (`drivers_probe`, `bind`, `modprobe`, `read_back`). */
+  @IsOptional() @IsString() @MaxLength(64) step?: string;
+  @IsOptional() @IsString() @MaxLength(32) errno?: string;
+  @IsOptional() @IsString() @MaxLength(1000) remedy?: string;
 }
 
 export class DevicesReleased {

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { BerthError } from '../errors.js';
 import type { Address } from '../pci/address.js';
 import { DEVICE_TYPES, type ReportedDevice } from '../pci/device.js';
-import type { AgentReport, WireConfiguration, WireDevice } from './bodies.js';
+import type { AgentReport, WireConfiguration } from './bodies.js';
+import type { WireBindingProblem, WireDevice } from './device-bodies.js';
 import { contentHash } from './content-hash.js';
 import { decodeEnvelope, encodeEnvelope, envelope } from './envelope.js';
 import { fromWireDevice, toWireDevice } from './wire-device.js';
@@ -58,7 +59,18 @@ function aReport(devices: readonly unknown[]): AgentReport {
 
 const CONFIGURATION: WireConfiguration = { loaded_at: '2026-03-01T12:00:00.250Z', problem: null, needs_restart: [] };
 
+const WISH = { address: '0000:81:00.0', revision: 1, vendor_id: '8086', product_id: '1572', vf_count: 8 };
+const VFS_TOLD = {
+  ...{ address: '0000:81:00.0', source: 'file', vf_count: 8, state: 'applied', step: null, errno: null, message: null },
+  vfs: [],
+};
 const ABLE = { architecture: 'x86_64', hypervisor_type: 'QEMU', hypervisor_version: null, cpu_features: ['vmx'] };
+
+const NOT_RESTORED = { step: 'bind', errno: 'EIO', remedy: 'load nouveau' };
+const BLOCKED: WireBindingProblem = {
+  ...{ state: 'blocked', step: 'unbind', errno: null, held_by: 'qemu (process 1)', remedy: 'shut it down' },
+  since: '2026-03-01T12:00:00.250Z',
+};
 
 function withConfiguration(configuration: unknown): AgentReport {
   const report = aReport([DEVICE]);
@@ -103,6 +115,9 @@ describe('envelope', () => {
       envelope('agent.reload', {}),
       envelope('agent.reload', { reason: 'asked for' }),
       envelope('journal.request', { asked_at: '2026-03-01T12:00:00.250Z' }),
+      envelope('sriov.set', { revision: 1, wishes: [] }),
+      envelope('sriov.set', { revision: 1_764_300_000_000, wishes: [{ ...WISH, autoprobe: null, vfs: null }] }),
+      envelope('sriov.set', { revision: 2, wishes: [{ ...WISH, autoprobe: true, vfs: { '*': { trust: true } } }] }),
       envelope('agent.journal', { ...agent, asked_at: '2026-03-01T12:00:00.250Z', claims: [] }),
       envelope('agent.journal', {
         ...agent,
@@ -134,6 +149,13 @@ describe('envelope', () => {
         ...claim,
         devices: [{ address: '0000:83:00.0', outcome: 'driverless', driver: null }],
       }),
+      envelope('devices.released', {
+        ...agent,
+        ...claim,
+        devices: [{ address: '0000:83:00.0', outcome: 'driverless', driver: null, ...NOT_RESTORED }],
+      }),
+      envelope('devices.prepare', { ...claim, devices: [], adopt: true }),
+      envelope('agent.report', aReport([{ ...DEVICE, binding_problem: BLOCKED }])),
     ];
     for (const message of messages) {
       expect(decodeEnvelope(encodeEnvelope(message, BYTES_MAX), BYTES_MAX)).toEqual(message);
@@ -226,6 +248,25 @@ describe('a malformed message', () => {
       'a type that is no text',
       { ...GOOD, type: ['server.requested'] },
       'type: ["server.requested"] is not a message type',
+    ],
+    [
+      'a device that hangs in no known way',
+      {
+        ...{ ...GOOD, type: 'agent.report' },
+        body: aReport([{ ...DEVICE, binding_problem: { ...BLOCKED, state: 'lost' } as never }]),
+      },
+      'agent.report: devices.0.binding_problem.state',
+    ],
+    [
+      'a remedy as long as a book',
+      {
+        ...{ ...GOOD, type: 'devices.released' },
+        body: {
+          ...{ host: 'node-1', epoch: 3, claim_id: ID, server_id: ID },
+          devices: [{ address: '0000:83:00.0', outcome: 'driverless', driver: null, remedy: 'x'.repeat(1001) }],
+        },
+      },
+      'devices.released: devices.0.remedy',
     ],
     [
       'a part of no claim',
@@ -347,6 +388,26 @@ describe('a malformed message', () => {
       'a reload for a long reason',
       { ...GOOD, type: 'agent.reload', body: { reason: 'x'.repeat(501) } },
       'agent.reload: ',
+    ],
+    [
+      'VFs of no PF',
+      { ...GOOD, type: 'sriov.set', body: { revision: 1, wishes: [{ ...WISH, address: '../x' }] } },
+      'sriov.set: wishes.0.address: address must match ',
+    ],
+    [
+      'too many VFs',
+      { ...GOOD, type: 'sriov.set', body: { revision: 1, wishes: [{ ...WISH, vf_count: 65_536 }] } },
+      'sriov.set: wishes.0.vf_count: vf_count must not be greater than 65535',
+    ],
+    [
+      'a wish of no number',
+      { ...GOOD, type: 'sriov.set', body: { wishes: [] } },
+      'sriov.set: revision: revision must ',
+    ],
+    [
+      'VFs in an unknown state',
+      withFacts({ sriov: [{ ...VFS_TOLD, state: 'applying' }] }),
+      'agent.report: facts.sriov.0.state: state must be one of ',
     ],
     ['a field left out', withDevice({ driver: undefined }), 'agent.report: devices.1.driver: driver must be'],
     [

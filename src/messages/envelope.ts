@@ -12,18 +12,18 @@ import {
   AgentHolds,
   AgentReport,
   AgentStamp,
-  DevicesCleaned,
   DevicesPrepared,
   DevicesReleased,
   PrepareDevices,
   PrepareFailed,
   ReleaseDevices,
   ReloadAgent,
-  RequestCleaning,
   RequestJournal,
   RequestReport,
   ServerNudge,
 } from './bodies.js';
+import { DevicesCleaned, RequestCleaning } from './device-bodies.js';
+import { SetSriov } from './sriov-bodies.js';
 import { QUICK_LOOKS } from './quick-look.js';
 import { jsonHash, RecentHashes } from './recent-hashes.js';
 
@@ -45,6 +45,7 @@ const BODIES = {
   'agent.reload': ReloadAgent,
   'journal.request': RequestJournal,
   'agent.journal': AgentJournal,
+  'sriov.set': SetSriov,
   'devices.prepared': DevicesPrepared,
   'devices.prepare_failed': PrepareFailed,
   'devices.released': DevicesReleased,

@@ -115,6 +115,7 @@ function isBinding(binding: Fields): boolean {
 function isReleasedDevice(device: Fields): boolean {
   const { address, outcome, driver } = device;
   const isDriver = driver === null || isText(driver);
+  // What has a step, an errno and a remedy is not as it usually is.
   return hasFields(device, 3) && matches(ADDRESS, address) && RELEASE_OUTCOMES.has(outcome) && isDriver;
 }
 

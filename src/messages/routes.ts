@@ -8,7 +8,7 @@
  *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.outcomes (several), agent.journal,
  *                                   agent.holds, devices.cleaned   (agents)
  *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, agent.commands (several), report.request,
- *                                   agent.reload, journal.request, cleaning.request  (relay)
+ *                                   agent.reload, journal.request, cleaning.request, sriov.set  (relay)
  */
 export const QUEUES = {
   requests: 'berth.requests',

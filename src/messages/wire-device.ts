@@ -1,6 +1,6 @@
 import { BerthError } from '../errors.js';
-import type { ReportedDevice, Tags } from '../pci/device.js';
-import type { WireDevice } from './bodies.js';
+import type { BindingProblemFacts, Protection, ReportedDevice, Tags } from '../pci/device.js';
+import type { WireBindingProblem, WireDevice, WireProtection } from './device-bodies.js';
 
 const TAGS_MAX = 64;
 const TAG_TEXT_MAX = 255;
@@ -41,6 +41,8 @@ export function toWireDevice(device: ReportedDevice): WireDevice {
       traits: [...device.offer.traits],
     },
     not_offered: device.notOffered,
+    ...(device.protection && { protection: protectionCopy(device.protection) }),
+    ...(device.bindingProblem && { binding_problem: toWireProblem(device.bindingProblem) }),
   };
 }
 
@@ -84,7 +86,22 @@ export function fromWireDevice(wire: WireDevice): ReportedDevice {
       traits: wire.offer.traits,
     },
     notOffered: wire.not_offered,
+    ...(wire.protection && { protection: protectionCopy(wire.protection) }),
+    ...(wire.binding_problem && { bindingProblem: fromWireProblem(wire.binding_problem) }),
   };
+}
+
+/** Alike on both sides. */
+function protectionCopy({ reasons, overridden }: Protection): WireProtection {
+  return { reasons: reasons.map(({ code, text, remedy }) => ({ code, text, remedy })), overridden };
+}
+
+function toWireProblem({ heldBy, ...same }: BindingProblemFacts): WireBindingProblem {
+  return { ...same, held_by: heldBy };
+}
+
+function fromWireProblem({ held_by: heldBy, ...same }: WireBindingProblem): BindingProblemFacts {
+  return { ...same, heldBy };
 }
 
 function checkedTags(tags: Record<string, unknown>, address: string): Tags {

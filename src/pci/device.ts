@@ -78,8 +78,40 @@ export interface OriginalState {
   readonly netdevs: readonly string[];
 }
 
+/** Why the host cannot spare a device. */
+export interface ProtectionReason {
+  /** A `ProtectionCode` of `protection.ts`; a newer agent may say another. */
+  readonly code: string;
+  /** Goes on after "it": `carries the default route (bond0 → eth0 → 0000:01:00.0)`. */
+  readonly text: string;
+  readonly remedy: string;
+}
+
+/** What keeps a device with its host. A device that nothing keeps has none. */
+export interface Protection {
+  /** At least one, the weightiest first. */
+  readonly reasons: readonly ProtectionReason[];
+  /** Whether a device_spec entry for exactly this address says to give it away all the same. */
+  readonly overridden: boolean;
+}
+
+/** What keeps the agent from binding a device, or from giving it back, for as long as it does. */
+export interface BindingProblemFacts {
+  /** `blocked`: it goes on when a program lets go. `refused`: it is tried again. `driverless`: no driver took it back. */
+  readonly state: 'blocked' | 'refused' | 'driverless';
+  readonly step: string;
+  readonly errno: string | null;
+  /** Programs that have it open, as a text; null: none is known. */
+  readonly heldBy: string | null;
+  readonly remedy: string;
+  /** When it began, ISO 8601. */
+  readonly since: string;
+}
+
 /** A device and whether the host offers it: the unit of a report. */
 export interface ReportedDevice extends PciDevice {
+  /** Of a device that hangs. */
+  readonly bindingProblem?: BindingProblemFacts;
   /** Of a device that the agent holds bound. */
   readonly original?: OriginalState;
   /** What the agent has seen happen to it; left out when there is nothing. */
@@ -87,6 +119,8 @@ export interface ReportedDevice extends PciDevice {
   /** null when the device is not offered; then `notOffered` says why. */
   readonly offer: Offer | null;
   readonly notOffered: string | null;
+  /** Of a device that the host itself needs. */
+  readonly protection?: Protection;
 }
 
 /** The device as it was before the agent bound it. */

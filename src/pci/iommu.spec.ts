@@ -36,6 +36,8 @@ describe('isolation units', () => {
     ['no driver', { driver: null }, null],
     ['vfio-pci', { driver: 'vfio-pci' }, null],
     ['pci-stub', { driver: 'pci-stub' }, null],
+    ['a vfio driver of its own', { driver: 'mlx5_vfio_pci' }, null],
+    ['a vfio driver with dashes', { driver: 'nvgrace-gpu-vfio-pci' }, null],
     ['a bridge on pcieport', { classCode: '060400', driver: 'pcieport' }, null],
     [
       'a bridge on shpchp',
@@ -46,6 +48,33 @@ describe('isolation units', () => {
     const units = isolationUnits([member(GPU), member(AUDIO, { offered: false, ...other })]);
     expect(units.get(GPU)).toEqual({ iommuGroup: 25, members: [GPU], blockedBy });
     expect(units.has(AUDIO)).toBe(false);
+  });
+
+  it.each(['vfio', 'uio_pci_generic', 'vfio_pci_lookalike', 'mlx5_core'])('the driver %s is none of vfio', (driver) => {
+    const units = isolationUnits([member(GPU), member(AUDIO, { offered: false, driver })]);
+    expect(units.get(GPU)?.blockedBy).toContain(`the host's driver ${driver} uses`);
+  });
+
+  it('a member that the host needs blocks its group, whatever its driver, and is named before others', () => {
+    const protection = (code: string) => ({
+      reasons: [{ code, text: 'holds / (nvme0n1 → 0000:24:00.0)', remedy: 'move the system to another disk' }],
+      overridden: false,
+    });
+    const needed = member('0000:24:00.0', { offered: false, protection: protection('system_disk') });
+    const along = member(AUDIO, { offered: false, driver: 'snd_hda_intel', protection: protection('iommu_group') });
+    expect(isolationUnits([member(GPU), along, needed]).get(GPU)?.blockedBy).toBe(
+      'IOMMU group 25 also holds 0000:24:00.0, which the host needs: it holds / (nvme0n1 → 0000:24:00.0); move the system to another disk',
+    );
+    const lifted = { ...needed, offered: true, protection: { ...protection('system_disk'), overridden: true } };
+    expect(isolationUnits([member(GPU), lifted]).get(GPU)?.blockedBy).toBeNull();
+  });
+
+  it('tells a host without IOMMU from a device without a group', () => {
+    const alone = member(GPU, { iommuGroup: null });
+    expect(isolationUnits([alone]).get(GPU)?.blockedBy).toMatch(/^this host has no IOMMU, or has it off; turn it on/);
+    expect(isolationUnits([alone, member(AUDIO)]).get(GPU)?.blockedBy).toMatch(
+      /^the host has no IOMMU group for it; turn the IOMMU on/,
+    );
   });
 
   it('names the same blocker whatever the order of devices', () => {
@@ -68,7 +97,9 @@ describe('isolation units', () => {
       member(GPU, { deviceType: 'type-PF' }),
       member(AUDIO, { deviceType: 'type-VF', parentAddress: GPU }),
     ]);
-    expect(units.get(AUDIO)?.blockedBy).toBe(`IOMMU group 25 holds the VF ${AUDIO} together with its PF ${GPU}`);
+    expect(units.get(AUDIO)?.blockedBy).toBe(
+      `IOMMU group 25 holds the VF ${AUDIO} together with its PF ${GPU}; put the card into a slot whose ports have ACS, or offer one of the two`,
+    );
   });
 
   it.each<[string, Partial<Member>, Partial<Member>]>([

@@ -95,7 +95,7 @@ export async function startComputeAgent(configuration: LiveConfiguration): Promi
       logger.follow(inForce.logLevel);
       await app
         .get(ComputeAgentService, { strict: false })
-        .configure({ deviceSpecs: inForce.agent.deviceSpecs, state });
+        .configure({ deviceSpecs: inForce.agent.deviceSpecs, sriov: inForce.agent.sriov ?? [], state });
     },
   });
 }
@@ -140,8 +140,8 @@ export async function startAll(configuration: LiveConfiguration, demo: boolean):
         take: (fresh) => takeAliases(app, { ...settings, aliases: withoutDoubles(fresh, ofCode) }),
         follow: async (inForce, state) => {
           logger.follow(inForce.logLevel);
-          const { deviceSpecs } = inForce.agent;
-          if (!demo) await app.get(ComputeAgentService, { strict: false }).configure({ deviceSpecs, state });
+          const { deviceSpecs, sriov = [] } = inForce.agent;
+          if (!demo) await app.get(ComputeAgentService, { strict: false }).configure({ deviceSpecs, sriov, state });
         },
       },
       postgres,

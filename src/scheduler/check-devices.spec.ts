@@ -85,6 +85,11 @@ describe('the devices of a host', () => {
     ['in use, another card by now', [plain(GPU, { ...owned('a'), pending: true })], []],
     ['bound for nobody', [plain(GPU, { held: true })], ['device_held_by_agent']],
     ['in use, on a host driver', [plain(GPU, { ...owned('a'), settled: true, driver: 'nvidia' })], ['device_rebound']],
+    [
+      'in use, on the driver that others gave it',
+      [plain(GPU, { ...owned('a'), settled: true, driver: 'nvidia', bound_to: 'nvidia' })],
+      [],
+    ],
     ['in use, without a driver', [plain(GPU, { ...owned('a'), settled: true, driver: null })], ['device_rebound']],
     ['in use, on a variant of vfio', [plain(GPU, { ...owned('a'), settled: true, driver: 'mlx5_vfio_pci' })], []],
     ['in use, not reported since', [plain(GPU, { ...owned('a'), driver: 'nvidia' })], []],

@@ -1,3 +1,4 @@
+import { isVfioDriver } from '../pci/binding-mode.js';
 import type { Address } from '../pci/address.js';
 import { isVirtualFunction } from '../pci/device.js';
 import { isInUse, settled, type DeviceState, type DeviceStatus } from '../pci/device-state.js';
@@ -62,15 +63,17 @@ function dueByClaim({ status, claim_id: claimId, claim_status: claimStatus, lost
   return isInUse(status) ? status : 'allocated';
 }
 
-/** Somebody has taken it from vfio-pci, or a variant of it. */
+/** Somebody has taken it from vfio-pci, or a variant of it; of what others bind (`managed: no`), from whatever had it. */
 function isRebound({
   claim_status: claimStatus,
   settled: isSettled,
   missing,
   pending,
   driver,
+  bound_to: boundTo,
 }: CheckedDevice): boolean {
-  return claimStatus === 'allocated' && isSettled && !missing && !pending && !/vfio/.test(driver ?? '');
+  const isAsBound = isVfioDriver(driver) || (driver !== null && driver === boundTo);
+  return claimStatus === 'allocated' && isSettled && !missing && !pending && !isAsBound;
 }
 
 function parentInUse(device: CheckedDevice, devices: readonly CheckedDevice[]): Found[] {

@@ -3,11 +3,12 @@ import { BatchIntake } from '../batches/batch-intake.js';
 import type {
   AgentHolds,
   AgentOutcome,
-  DevicesCleaned,
   DevicesPrepared,
   DevicesReleased,
   PrepareFailed,
+  ReleasedDevice,
 } from '../messages/bodies.js';
+import type { DevicesCleaned } from '../messages/device-bodies.js';
 import { messageOf } from '../errors.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
@@ -30,6 +31,7 @@ import {
 } from '../store/claim-outcomes.store.js';
 import { readPresentEpochs } from '../store/agent-lives.store.js';
 import type { Tx } from '../store/database.js';
+import { addServerEvents } from '../store/server-events.store.js';
 import type { Fault } from '../store/entities/workload.entities.js';
 import { Ledger } from '../store/ledger.js';
 import { addToOutbox } from '../store/outbox.store.js';
@@ -100,7 +102,10 @@ export class ClaimsService {
           return claim && isPresent ? [{ claim, outcome }] : [];
         });
         const confirmed = known.filter(({ claim, outcome }) => outcome.prepared && isExpected(claim));
-        const released = known.filter(({ claim, outcome }) => outcome.released && claim.status === 'releasing');
+        const released = known.filter(
+          ({ claim, outcome }) =>
+            claim.status === 'releasing' && outcome.released && notRestored(outcome.released).length === 0,
+        );
         await confirmClaims(
           tx,
           confirmed.map(({ claim, outcome }) => ({
@@ -172,7 +177,9 @@ export class ClaimsService {
     await this.ledger.transaction(async (tx) => {
       const claim = await lockClaim(tx, outcome.claim_id);
       if (claim && (await askedAgain(tx, claim, outcome))) return;
-      if (claim?.status === 'releasing') await finishRelease(tx, claim, outcome.devices);
+      if (claim?.status !== 'releasing') return;
+      await tellNotRestored(tx, claim, outcome);
+      await finishRelease(tx, claim, outcome.devices);
     });
     this.log.log({ message: 'released', host: outcome.host, server_id: outcome.server_id, claim_id: outcome.claim_id });
   }
@@ -254,6 +261,23 @@ function asProblem(error: unknown): unknown {
 function isSettled({ status }: LockedClaim, { prepared, released }: AgentOutcome): boolean {
   if (prepared) return status === 'allocated' || status === 'releasing';
   return released !== undefined && status === 'released';
+}
+
+/** Devices that are at their host, and not with the driver that they had. */
+function notRestored({ devices }: DevicesReleased): readonly ReleasedDevice[] {
+  return devices.filter(({ outcome }) => outcome === 'driverless' || outcome === 'restored-other-driver');
+}
+
+/** The history of the server is where its bindings are told; the device itself shows what is still wrong with it. */
+async function tellNotRestored(tx: Tx, claim: LockedClaim, outcome: DevicesReleased): Promise<void> {
+  if (claim.serverKind !== 'server') return;
+  const events = notRestored(outcome).map(({ address, outcome: end, driver, step, errno, remedy }) => {
+    const at = [step, errno].filter((word) => word !== undefined).join(', ');
+    const now = driver === null ? end : `${end} ${driver}`;
+    const what = `Host ${claim.hostName}: ${address} ${now}${at === '' ? '' : ` (${at})`}`;
+    return { serverId: claim.serverId, event: 'released', message: remedy === undefined ? what : `${what}: ${remedy}` };
+  });
+  await addServerEvents(tx, events);
 }
 
 /** The claim waits for just this. */

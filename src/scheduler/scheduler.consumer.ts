@@ -84,6 +84,7 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
       case 'agent.reload':
       case 'journal.request':
       case 'cleaning.request':
+      case 'sriov.set':
         throw new Error(`${message.type} is for agents`);
       case 'agent.heartbeat':
         throw new Error(`${message.type} is heard by the leases`);

@@ -5,6 +5,7 @@ import { readExpiredClaims, takeSlowClaims } from '../store/claim-outcomes.store
 import { askForCleanings } from '../store/cleaning.store.js';
 import { purgeJournal } from '../store/journal.store.js';
 import { Ledger } from '../store/ledger.js';
+import { giveUpWish, readOverdueWishes, remindWishes } from '../store/sriov-wishes.store.js';
 import { redateTimesAhead } from '../store/times-ahead.store.js';
 import { dropOldIdempotencyKeys, nudgeUnfinished, remindPrepares } from '../store/unfinished.store.js';
 import { ClaimsService } from './claims.service.js';
@@ -13,6 +14,8 @@ import { TimedSweep } from './timed-sweep.js';
 
 const PER_SWEEP_MAX = 500;
 const HOUR_MS = 3_600_000;
+/** How many times the time of a claim an agent has for making VFs, which may take a minute for one PF. */
+const WISH_TIMEOUTS = 10;
 
 /**
  * Repairs what lost messages left undone. Each sweep does what the message would have done, is idempotent, and is safe
@@ -41,6 +44,7 @@ export class SweepsService extends TimedSweep {
     await this.attempt('slow prepares', () => this.remindPrepares());
     await this.attempt('slow releases', () => this.remindReleases());
     await this.attempt('cleanings', () => this.askForCleanings());
+    await this.attempt('wishes about VFs', () => this.remindWishes());
     await this.attempt('unfinished servers', () => this.nudgeServers());
     await this.attempt('waiting servers', () => this.scheduling.lookAtQueue());
     await this.attempt('evacuations', () => this.scheduling.evacuateHosts(PER_SWEEP_MAX));
@@ -84,6 +88,19 @@ export class SweepsService extends TimedSweep {
   private async askForCleanings(): Promise<void> {
     if (this.hearingSince === null) return;
     await this.ledger.transaction((tx) => askForCleanings(tx, this.settings.claimTimeoutMs, PER_SWEEP_MAX));
+  }
+
+  /** A wish that nobody answers ends as refused: its PF must not be kept from everybody for ever. */
+  private async remindWishes(): Promise<void> {
+    const { claimTimeoutMs } = this.settings;
+    const afterMs = Math.round(claimTimeoutMs / 2);
+    const count = await this.ledger.transaction((tx) => remindWishes(tx, afterMs, PER_SWEEP_MAX));
+    if (count > 0) this.log.warn({ message: 'wishes about VFs without an answer are sent again', hosts: count });
+    const overdue = await readOverdueWishes(this.ledger.pool, WISH_TIMEOUTS * claimTimeoutMs, PER_SWEEP_MAX);
+    for (const wish of overdue) {
+      const isLate = await this.ledger.transaction((tx) => giveUpWish(tx, wish));
+      if (isLate) this.log.warn({ message: 'a wish about VFs was not answered', ...wish });
+    }
   }
 
   private async nudgeServers(): Promise<void> {

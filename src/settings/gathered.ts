@@ -23,6 +23,8 @@ export interface Gathered {
   readonly values: Map<string, SettingValue>;
   readonly whitelist: WhitelistValue[];
   readonly aliases: AliasEntry[];
+  /** Entries of `agent.sriov`. */
+  readonly sriov: { readonly value: unknown; readonly where: Where }[];
   readonly freeTags: Set<string>;
   readonly problems: string[];
   readonly warnings: string[];
@@ -32,7 +34,7 @@ const FREE_TAGS_MAX = 64;
 const DEFINITIONS: ReadonlyMap<string, SettingDefinition> = new Map(SETTINGS.map((entry) => [entry.key, entry]));
 
 export function emptyGathered(): Gathered {
-  return { values: new Map(), whitelist: [], aliases: [], freeTags: new Set(), problems: [], warnings: [] };
+  return { values: new Map(), whitelist: [], aliases: [], sriov: [], freeTags: new Set(), problems: [], warnings: [] };
 }
 
 /** The definition of a plain setting. */

@@ -4,6 +4,7 @@ import { loadSettings } from './load-settings.js';
 import { SETTINGS } from './settings-table.js';
 import type { Settings } from './settings.js';
 import { parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
+import { parseSriovDeclarations } from '../pci/sriov/sriov-declaration.js';
 import { parseAliases } from '../pci/alias/alias.js';
 
 const BASE: Settings = loadSettings({ files: [], env: {} }).settings;
@@ -23,6 +24,18 @@ describe('what differs', () => {
   it('nothing, when an entry only stands at another line', () => {
     const same = differenceOf(offering(GPU), offering(GPU, 'agent.yaml:7'), 'agent');
     expect(same).toEqual({ live: [], needsRestart: [] });
+  });
+
+  it('declared VFs are live, wherever they are declared', () => {
+    const declaring = (vf_count: number, where: string): Settings => {
+      const sriov = parseSriovDeclarations([{ devname: 'ens1f0', vf_count }], where);
+      return { ...BASE, agent: { ...BASE.agent, sriov } };
+    };
+    const [two, three] = [declaring(2, 'a:1'), declaring(3, 'a:1')];
+    expect(differenceOf(two, declaring(2, 'a:9'), 'agent')).toEqual({ live: [], needsRestart: [] });
+    expect(differenceOf(two, three, 'agent')).toEqual({ live: ['agent.sriov'], needsRestart: [] });
+    expect(differenceOf(two, three, 'api').live).toEqual([]);
+    expect(withLiveParts(two, three).agent.sriov).toEqual(three.agent.sriov);
   });
 
   it('whitelist, aliases and log level are live', () => {

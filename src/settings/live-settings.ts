@@ -5,7 +5,7 @@ import type { Settings } from './settings.js';
 export type Role = 'api' | 'scheduler' | 'agent' | 'all';
 
 /** What a running process can take over. */
-export type LiveSetting = 'agent.device_spec' | 'aliases' | 'log_level';
+export type LiveSetting = 'agent.device_spec' | 'agent.sriov' | 'aliases' | 'log_level';
 
 export interface SettingsDifference {
   /** In this order. */
@@ -30,6 +30,7 @@ export function differenceOf(current: Settings, next: Settings, role: Role): Set
   const concerns = (key: string): boolean => !FOREIGN[role].some((foreign) => key.startsWith(foreign));
   const live: LiveSetting[] = [];
   if (whitelistText(current) !== whitelistText(next)) live.push('agent.device_spec');
+  if (declaredText(current) !== declaredText(next)) live.push('agent.sriov');
   if (canonicalJson(current.aliases) !== canonicalJson(next.aliases)) live.push('aliases');
   if (current.logLevel !== next.logLevel) live.push('log_level');
   const needsRestart = SETTINGS.map(({ key }) => key)
@@ -43,7 +44,7 @@ export function withLiveParts(current: Settings, next: Settings): Settings {
   const { aliases, logLevel } = next;
   return Object.freeze({
     ...current,
-    agent: Object.freeze({ ...current.agent, deviceSpecs: next.agent.deviceSpecs }),
+    agent: Object.freeze({ ...current.agent, deviceSpecs: next.agent.deviceSpecs, sriov: next.agent.sriov ?? [] }),
     aliases,
     logLevel,
   });
@@ -51,6 +52,10 @@ export function withLiveParts(current: Settings, next: Settings): Settings {
 
 function whitelistText({ agent }: Settings): string {
   return canonicalJson(agent.deviceSpecs.map(({ where: _where, ...entry }) => entry));
+}
+
+function declaredText({ agent: { sriov = [] } }: Settings): string {
+  return canonicalJson(sriov.map(({ where: _where, pf: { where: _of, ...pf }, ...entry }) => ({ ...entry, pf })));
 }
 
 /** `http.body_bytes_max` is at `http.bodyBytesMax`. */

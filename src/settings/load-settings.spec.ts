@@ -64,6 +64,7 @@ const DEFAULTS: Settings = {
     kernel: 'live',
     readOnly: false,
     deviceSpecs: [],
+    sriov: [],
     scanIntervalMs: 60_000,
     changeIntervalMs: 250,
     reset: 'release',
@@ -93,6 +94,19 @@ describe('settings', () => {
     const shown = readFileSync('config/agent.yaml', 'utf8').match(/(?<=^ {2}# {3})- .*$/gm) ?? [];
     const { settings } = load('shown.yaml', `agent:\n  device_spec:\n${shown.map((line) => `    ${line}\n`).join('')}`);
     expect(settings.agent.deviceSpecs).toHaveLength(6);
+  });
+
+  it('have declared VFs, with the place of each entry and of each fault', () => {
+    const { settings } = load(
+      'a.yaml',
+      'agent:\n  sriov:\n    - { devname: ens1f0, vf_count: 8 }\n    - \'{"vendor_id": "8086", "vf_count": 2}\'\n',
+    );
+    expect(settings.agent.sriov).toMatchObject([
+      { vfCount: 8, where: expect.stringMatching(/a\.yaml:3$/) as string },
+      { vfCount: 2, where: expect.stringMatching(/a\.yaml:4$/) as string },
+    ]);
+    const bad = 'agent:\n  sriov:\n    - devname: ens1f0\n      vf_count: many\n';
+    expect(() => load('b.yaml', bad)).toThrow(/b\.yaml:4: vf_count: has to be a whole number/);
   });
 
   it('are frozen through and through', () => {

@@ -7,13 +7,14 @@ import { isObject, placeOf, shown } from '../pci/device-spec/device-spec-fields.
 import { unreachableEntries } from '../pci/device-spec/device-spec-coverage.js';
 import { DEVICE_SPECS_MAX, parseDeviceSpecs } from '../pci/device-spec/device-spec-reader.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
+import { parseSriovDeclarations } from '../pci/sriov/sriov-declaration.js';
 import { suggestion } from '../pci/suggest.js';
 import { gatherConf } from './conf-source.js';
 import { gatherEnvironment } from './environment-source.js';
 import { definitionOf, emptyGathered, giveSetting, WHITELIST_NAMES } from './gathered.js';
 import type { Gathered, WhitelistValue } from './gathered.js';
 import { SETTINGS } from './settings-table.js';
-import type { Settings } from './settings.js';
+import type { AgentSettings, Settings } from './settings.js';
 import { gatherYaml } from './yaml-source.js';
 
 export interface SettingsSources {
@@ -48,10 +49,13 @@ export function loadSettings(sources: SettingsSources): LoadedSettings {
   gatherOverrides(sources.overrides ?? {}, gathered);
   const { specs: deviceSpecs, entries } = readWhitelist(gathered);
   const aliases = readAliases(gathered);
+  const sriov = gathered.sriov.flatMap(({ value, where }) =>
+    collect(() => parseSriovDeclarations(value, where), 'sriov.invalid', gathered),
+  );
   const { problems, warnings } = gathered;
   if (problems.length > 0) throw new BerthError('settings.invalid', problems.join('\n'), { details: { problems } });
   const whitelist = { entries, freeTags: [...gathered.freeTags] };
-  return { settings: deepFreeze(assemble(gathered, deviceSpecs, aliases)), whitelist, warnings };
+  return { settings: deepFreeze(assemble(gathered, { deviceSpecs, sriov }, aliases)), whitelist, warnings };
 }
 
 function gatherFile(file: string, gathered: Gathered): void {
@@ -196,7 +200,11 @@ function collect<T>(parse: () => T[], code: string, gathered: Gathered): T[] {
 }
 
 /** `http.body_bytes_max` becomes `http.bodyBytesMax`; a test compares the outcome with every field of `Settings`. */
-function assemble(gathered: Gathered, deviceSpecs: DeviceSpec[], aliases: AliasDefinition[]): Settings {
+function assemble(
+  gathered: Gathered,
+  lists: Required<Pick<AgentSettings, 'deviceSpecs' | 'sriov'>>,
+  aliases: AliasDefinition[],
+): Settings {
   const root: Record<string, unknown> = { aliases };
   for (const { key, initial } of SETTINGS) {
     const steps = key.split('.').map(camelCase);
@@ -204,7 +212,7 @@ function assemble(gathered: Gathered, deviceSpecs: DeviceSpec[], aliases: AliasD
     for (const step of steps.slice(0, -1)) section = (section[step] ??= {}) as Record<string, unknown>;
     section[steps.at(-1) as string] = structuredClone(gathered.values.get(key) ?? initial);
   }
-  (root['agent'] as Record<string, unknown>)['deviceSpecs'] = deviceSpecs;
+  Object.assign(root['agent'] as object, lists);
   (root['scheduler'] as Record<string, unknown>)['compat'] = root['compat'];
   return root as unknown as Settings;
 }

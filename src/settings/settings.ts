@@ -2,6 +2,7 @@ import type { AliasDefinition } from '../pci/alias/alias.js';
 import type { Dialect } from '../pci/dialect.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import type { DriftPolicies } from '../pci/drift.js';
+import type { SriovDeclaration } from '../pci/sriov/sriov-declaration.js';
 
 export interface DatabaseSettings {
   /** `postgres://user:password@host:port/database`; null means the embedded Postgres (only in `berth all`). */
@@ -107,6 +108,8 @@ export interface AgentSettings {
   readonly kernel: 'live' | 'simulated';
   readonly readOnly: boolean;
   readonly deviceSpecs: readonly DeviceSpec[];
+  /** VFs that are declared; left out: none. */
+  readonly sriov?: readonly SriovDeclaration[];
   readonly scanIntervalMs: number;
   /** How often the kernel is asked whether anything has changed; left out: every 250 ms. */
   readonly changeIntervalMs?: number;

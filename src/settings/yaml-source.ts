@@ -32,6 +32,10 @@ const LISTS: ReadonlyMap<string, Take> = new Map<string, Take>([
         file.gathered.aliases.push({ value, where, requireDeviceType: true }),
       ),
   ]),
+  [
+    'agent.sriov',
+    (file, node) => forEachEntry(file, node, 'sriov', (value, where) => file.gathered.sriov.push({ value, where })),
+  ],
   ['pci.free_tags', (file, node) => giveFreeTags(file.gathered, plain(file, node), placeOfNode(file, node))],
 ]);
 

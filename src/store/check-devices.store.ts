@@ -18,6 +18,8 @@ export interface CheckedDevice {
   readonly pending: boolean;
   /** As it was reported last. */
   readonly driver: string | null;
+  /** The driver that its agent said it had when it was prepared; left out or null: it did not say. */
+  readonly bound_to?: string | null;
   readonly claim_id: string | null;
   readonly claim_status: ClaimStatus | null;
   readonly server_id: string | null;
@@ -39,7 +41,7 @@ export async function readCheckedDevices(tx: Tx, hostIds: readonly string[], slo
     `WITH long_ago AS (SELECT now() - $2::float8 * interval '1 millisecond' AS at)
      SELECT d.id, d.host_id, h.name AS host, d.address, d.device_type, d.parent_address, d.status, d.iommu_group,
             d.missing_since IS NOT NULL AS missing, d.pending_facts IS NOT NULL AS pending, d.facts ->> 'driver' AS driver,
-            c.id AS claim_id, c.status AS claim_status, a.server_id, s.name AS server,
+            a.binding ->> 'driver' AS bound_to, c.id AS claim_id, c.status AS claim_status, a.server_id, s.name AS server,
             CASE WHEN a.id IS NULL AND d.status IN ('claimed', 'allocated') THEN EXISTS
                    (SELECT 1 FROM allocations o JOIN claims oc ON oc.id = o.claim_id
                      WHERE o.device_id = d.id AND oc.status <> 'released') ELSE false END AS lost,

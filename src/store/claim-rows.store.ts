@@ -32,11 +32,11 @@ export async function writeAllocations(tx: Tx, claims: readonly ClaimDevices[]):
   );
 }
 
-/** Writes the prepare commands of claims to the outbox. */
+/** Writes the prepare commands of claims to the outbox; one that was prepared before is to be taken over as it is. */
 export async function sendPrepare(tx: Tx, claimIds: readonly string[]): Promise<void> {
   if (claimIds.length === 0) return;
   const rows = (await tx.query(
-    `SELECT c.id AS claim_id, c.server_id, h.name AS host, ${FENCE} AS fence,
+    `SELECT c.id AS claim_id, c.server_id, h.name AS host, ${FENCE} AS fence, c.status = 'allocated' AS adopt,
             json_agg(json_build_object('address', d.address, 'vendor_id', d.vendor_id, 'product_id', d.product_id)
                      ORDER BY d.address) AS devices
        FROM claims c JOIN hosts h ON h.id = c.host_id JOIN allocations a ON a.claim_id = c.id
@@ -48,13 +48,14 @@ export async function sendPrepare(tx: Tx, claimIds: readonly string[]): Promise<
     server_id: string;
     host: string;
     fence: CommandFence;
+    adopt: boolean;
     devices: { address: string; vendor_id: string; product_id: string }[];
   }[];
   await addToOutbox(
     tx,
-    rows.map(({ host, fence, ...body }) => ({
+    rows.map(({ host, fence, adopt, ...body }) => ({
       queue: agentQueue(host),
-      message: envelope('devices.prepare', { ...body, ...fence }),
+      message: envelope('devices.prepare', { ...body, ...fence, ...(adopt && { adopt }) }),
     })),
   );
 }

@@ -1,4 +1,5 @@
-import type { DevicesCleaned, ReleasedDevice } from '../messages/bodies.js';
+import type { ReleasedDevice } from '../messages/bodies.js';
+import type { DevicesCleaned } from '../messages/device-bodies.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
 import type { Address } from '../pci/address.js';

@@ -13,9 +13,11 @@ import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
 import { ClaimBatches1764100000000 } from '../../migrations/1764100000000-claim-batches.js';
+import { HostIommu1764200001000 } from '../../migrations/1764200001000-host-iommu.js';
 import { DeviceDrift1764200004000 } from '../../migrations/1764200004000-device-drift.js';
 import { DeviceCleaning1764200005000 } from '../../migrations/1764200005000-device-cleaning.js';
 import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
+import { SriovWishes1764300000000 } from '../../migrations/1764300000000-sriov-wishes.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -35,6 +37,7 @@ import {
   ReservationEventEntity,
   ReservationWindowEntity,
 } from './entities/reservation.entities.js';
+import { SriovWishEntity } from './entities/sriov.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
   AllocationEntity,
@@ -68,6 +71,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       HostEntity,
       DeviceEntity,
       AgentJournalEntity,
+      SriovWishEntity,
       AliasEntity,
       AliasVersionEntity,
       AliasOriginEntity,
@@ -113,8 +117,10 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       Reservations1764000003000,
       Evacuation1764000004000,
       ClaimBatches1764100000000,
+      HostIommu1764200001000,
       DeviceDrift1764200004000,
       DeviceCleaning1764200005000,
+      SriovWishes1764300000000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

@@ -2,6 +2,7 @@ import { BerthError } from '../errors.js';
 import type { DeviceEvent } from '../pci/device-state.js';
 import { writeAudit } from './audit.store.js';
 import type { Tx } from './database.js';
+import { isHeldByWish } from './sriov-wishes.store.js';
 import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
 
 /** What an admin does to a device that nobody uses. */
@@ -28,6 +29,10 @@ export async function holdDevice(tx: Tx, id: string, event: HoldEvent, reason: s
     [id],
   )) as { host_id: string; address: string }[];
   if (!device) throw new BerthError('device.unknown', `There is no device with the id ${id}`);
+  if (event === 'unreserve' && (await isHeldByWish(tx, device.host_id, device.address))) {
+    const message = `The number of VFs of ${device.address} is being changed; it is given back when that is done`;
+    throw new BerthError('device.invalid_status', message, { details: { address: device.address, event } });
+  }
   const states = await readDeviceStates(tx, [device.host_id]);
   states.get(device.host_id)?.apply(event, device.address, null);
   await writeDeviceStates(tx, states.values());

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { AgentReport, WireDevice } from '../messages/bodies.js';
+import type { AgentReport } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { fromWireDevice, toWireDevice } from '../messages/wire-device.js';
 import type { ReportedDevice } from '../pci/device.js';
 import { DEFAULT_DRIFT_POLICIES, driftsOf, type Drift, type DriftPolicies } from '../pci/drift.js';
@@ -11,6 +12,8 @@ import type { Tx } from './database.js';
 import { recordDrifts, type DriftingHost } from './device-drift.store.js';
 import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
 import { jsonList } from './json-list.js';
+import { auditOverrides } from './protection-overrides.store.js';
+import { settleWishes } from './sriov-wishes.store.js';
 
 export type Absorbed =
   /** `staleEpoch`: a former life of the agent still speaks. */
@@ -92,9 +95,14 @@ export async function absorbReports(
     return newsOf(id, report, known.get(id) ?? []);
   });
   await updateHosts(tx, news);
+  await auditOverrides(tx, news);
   await writeDevices(tx, news);
   await moveStates(tx, news);
   await recordDrifts(tx, news.filter(isDrifting).map(driftingHost), policies);
+  await settleWishes(
+    tx,
+    news.map(({ hostId, report }) => ({ hostId, told: report.facts.sriov ?? [] })),
+  );
   await touchHosts(
     tx,
     news.map(({ hostId }) => ({ id: hostId, by: 1 })),
@@ -203,10 +211,10 @@ async function updateHosts(tx: Tx, news: readonly News[]): Promise<void> {
             last_seen_at = now(), vcpus = r.vcpus, memory_mb = r.memory_mb, disk_gb = r.disk_gb,
             numa_cells = r.numa_cells, kernel = r.kernel, kernel_kind = r.kernel_kind, read_only = r.read_only,
             agent_version = r.agent_version, configuration = r.configuration, capabilities = r.capabilities,
-            reported_reserved = r.reserved
+            reported_reserved = r.reserved, iommu = r.iommu, sriov = r.sriov
        FROM json_to_recordset($1::json) AS r(id uuid, epoch bigint, sequence bigint, hash text, vcpus int,
             memory_mb bigint, disk_gb bigint, numa_cells jsonb, kernel text, kernel_kind text, read_only boolean,
-            agent_version text, configuration jsonb, capabilities jsonb, reserved jsonb)
+            agent_version text, configuration jsonb, capabilities jsonb, reserved jsonb, iommu jsonb, sriov jsonb)
       WHERE h.id = r.id`,
     [jsonList(rows)],
   );

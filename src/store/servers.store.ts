@@ -1,6 +1,7 @@
 import { envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
-import type { WireBinding, WireDevice } from '../messages/bodies.js';
+import type { WireBinding } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { requestLabel, type PlacementRequest } from '../placement/request.js';
 import type { Tx } from './database.js';
 import { addToOutbox } from './outbox.store.js';

@@ -11,6 +11,8 @@ import { insertAlias, deleteAlias } from '../../src/store/catalog.store.js';
 import { holdDevice } from '../../src/store/device-holds.store.js';
 import { changeHost } from '../../src/store/host-admin.store.js';
 import { absorbReport } from '../../src/store/inventory.store.js';
+import { contentHash } from '../../src/messages/content-hash.js';
+import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { Ledger } from '../../src/store/ledger.js';
 import { aReport } from '../support/reports.js';
 import { agentsAnswer, ask, hostWithGpus, onScheduledLedger, remove, scheduler } from '../support/scheduler-world.js';
@@ -152,6 +154,39 @@ describe('what administrators do', () => {
       { kind: 'admin', action: 'alias.created', actor: 'rest', aliases: ['gpu'] },
       { kind: 'admin', action: 'alias.deleted', actor: 'rest', aliases: ['gpu'] },
     ]);
+  });
+
+  it('in device_spec, against what a host needs itself, is in the audit once', async () => {
+    const plain = aReport({ host: 'a', devices: [{ address: '0000:80:00.0', ids: '8086:1572' }] });
+    const reasons = (code: string) => [{ code, text: 'carries the default route (eth0)', remedy: 'move it' }];
+    let sequence = 0;
+    const report = async (more: Partial<WireDevice>): Promise<void> => {
+      const devices = plain.devices.map((device) => ({ ...device, ...more }));
+      sequence += 1;
+      const hash = contentHash({ facts: plain.facts, devices });
+      await ledger.transaction((tx) => absorbReport(tx, { ...plain, devices, sequence, hash }));
+    };
+    const overrides = async () =>
+      (await bodies()).filter((body) => body.kind === 'admin' && body.action === 'device.protection_overridden');
+    await report({ protection: { reasons: reasons('default_route'), overridden: false }, offer: null });
+    expect(await overrides()).toEqual([]);
+    await report({ protection: { reasons: reasons('default_route'), overridden: true } });
+    const once = {
+      ...{ kind: 'admin', action: 'device.protection_overridden', actor: 'device_spec', entry: 0 },
+      ...{ host: 'a', host_id: await idOf('hosts'), address: '0000:80:00.0' },
+      reasons: [{ code: 'default_route', text: 'carries the default route (eth0)' }],
+    };
+    expect(await overrides()).toEqual([once]);
+    await report({ protection: { reasons: reasons('default_route'), overridden: true }, driver: 'ice' });
+    await report({ original: { driver: 'ice', netdevs: ['eth0'] }, driver: 'vfio-pci' });
+    await report({ protection: { reasons: reasons('default_route'), overridden: true } });
+    expect(await overrides()).toHaveLength(1);
+    await report({ protection: { reasons: reasons('broker_connection'), overridden: true } });
+    expect((await overrides()).map((body) => 'reasons' in body && body.reasons)).toMatchObject([
+      [{ code: 'default_route' }],
+      [{ code: 'broker_connection' }],
+    ]);
+    expect(await verify()).toMatchObject({ broken: null });
   });
 
   it('leaves nothing in the audit when it is undone', async () => {

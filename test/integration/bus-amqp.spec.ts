@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import 'reflect-metadata';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,6 +25,13 @@ describe('RabbitMQ', () => {
   });
 
   afterEach(() => harness.close());
+
+  it('says by which of our addresses it reaches the broker, as long as it does', async () => {
+    const address = harness.bus.localAddress();
+    expect(isIP(address ?? '')).toBeGreaterThan(0);
+    await harness.proxy.stop();
+    await vi.waitFor(() => expect(harness.bus.localAddress()).toBeNull(), SOON);
+  });
 
   it('makes a replicated queue that gives up at the delivery limit, and its dead-letter queue', async () => {
     await harness.bus.publish(queue, aMessage());

@@ -1,7 +1,8 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { describe, expect, it } from 'vitest';
-import type { DevicesCleaned, ReleasedDevice, WireCare } from '../../src/messages/bodies.js';
+import type { ReleasedDevice } from '../../src/messages/bodies.js';
+import type { DevicesCleaned, WireCare } from '../../src/messages/device-bodies.js';
 import { ClaimsService } from '../../src/scheduler/claims.service.js';
 import { askForCleanings } from '../../src/store/cleaning.store.js';
 import { holdDevice } from '../../src/store/device-holds.store.js';

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import { describe, expect, it } from 'vitest';
-import type { WireDevice } from '../../src/messages/bodies.js';
+import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { DEFAULT_DRIFT_POLICIES, type DriftKind } from '../../src/pci/drift.js';
 import type { DriftNote } from '../../src/pci/drift-notes.js';
 import { holdDevice } from '../../src/store/device-holds.store.js';

@@ -357,7 +357,7 @@ describe('late messages', () => {
     await source.query(`DELETE FROM outbox`);
     const incarnation = randomUUID();
     await service.holds({ host: 'node-1', epoch: SECOND + 1, incarnation, claims: [] });
-    expect(await sent('devices.prepare')).toMatchObject([{ ...held[0], incarnation }]);
+    expect(await sent('devices.prepare')).toMatchObject([{ ...held[0], incarnation, adopt: true }]); // its guest runs
     expect(await states([a])).toEqual(['ACTIVE']);
     await service.prepareFailed({
       ...(await signatureOf(a, SECOND + 1)),

@@ -101,6 +101,28 @@ describe('devices for a server that runs', () => {
     expect((await events(id)).at(-1)).toBe('attach_failed');
   });
 
+  it('that no driver took back are free all the same, and the history tells what to do', async () => {
+    await hostWithGpus('node-1', 1);
+    const id = await running(scheduler());
+    const claims = new ClaimsService(ledger, SETTINGS);
+    await source.transaction(async (tx) => {
+      await tx.query(`UPDATE servers SET status = 'DELETING' WHERE id = $1`, [id]);
+    });
+    await claims.serverDeleted(id);
+    const [claim] = (await source.query(`SELECT id FROM claims`)) as [{ id: string }];
+    const of = { address: '0000:41:00.0', outcome: 'driverless', driver: null } as const;
+    await claims.take({
+      released: {
+        ...{ host: 'node-1', epoch: 1_700_000_000_000, claim_id: claim.id, server_id: id },
+        devices: [{ ...of, step: 'bind', errno: 'EIO', remedy: 'load nouveau' }],
+      },
+    });
+    expect((await show(id)).status).toBe('DELETED');
+    expect(await deviceStates()).toEqual(['available']);
+    const [told] = await source.query(`SELECT message FROM server_events WHERE event = 'released'`);
+    expect(told).toEqual({ message: 'Host node-1: 0000:41:00.0 driverless (bind, EIO): load nouveau' });
+  });
+
   it('go with the others when the agent has lost these', async () => {
     await hostWithGpus('node-1', 2);
     const own = scheduler();

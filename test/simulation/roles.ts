@@ -11,12 +11,15 @@ import { ServersService } from '../../src/api/servers/servers.service.js';
 import { Deciding } from '../../src/batches/deciding.js';
 import { DecisionRecorder } from '../../src/batches/decision-recorder.js';
 import { Placing } from '../../src/batches/placing.js';
+import { BindingProblems } from '../../src/compute-agent/binding-problems.js';
 import { CommandConsumer } from '../../src/compute-agent/command.consumer.js';
 import { Journal } from '../../src/compute-agent/journal.js';
 import { readLastReport, writeLastReport } from '../../src/compute-agent/last-report.js';
 import { Reporter } from '../../src/compute-agent/reporter.js';
+import { simulatedHostKernel } from '../../src/compute-agent/simulated-kernel.js';
 import { scanHost } from '../../src/compute-agent/sysfs-scanner.js';
 import { agentQueue } from '../../src/messages/routes.js';
+import { bindingMode } from '../../src/pci/binding-mode.js';
 import type { DeviceSpec } from '../../src/pci/device-spec/device-spec.js';
 import { parseDeviceSpecs } from '../../src/pci/device-spec/device-spec-reader.js';
 import { AuditSealer } from '../../src/scheduler/audit-sealer.js';
@@ -234,7 +237,11 @@ export class AgentRole extends Role<AgentParts> {
       outside.conductor.point(life, 'kernel', `${path} = ${value.trim()}`, () => machine.write(path, value));
     const commands = new CommandConsumer({
       ...{ host, epoch, readOnly: false, bus, reload: null },
-      binder: { sysfsRoot, write, journal, log },
+      binder: {
+        ...simulatedHostKernel(sysfsRoot),
+        ...{ sysfsRoot, procRoot, write, journal, log, problems: new BindingProblems() },
+        modeOf: () => Promise.resolve(bindingMode({})),
+      },
       reportFully: () => reporter.reportFully(),
       lookAgain: () => reporter.lookAgain(),
     });
@@ -264,7 +271,7 @@ async function tellUntilHeard(commands: CommandConsumer): Promise<void> {
 const TELL_RETRY_MS = 100;
 
 const JOURNAL_WRITES: ReadonlySet<string | symbol> = new Set([
-  ...['nextEpoch', 'begin', 'noteVfs', 'finish', 'split', 'beginRelease', 'endRelease'],
+  ...['nextEpoch', 'begin', 'noteVfs', 'noteBlocked', 'finish', 'split', 'beginRelease', 'endRelease'],
 ]);
 
 /** Every write to the disk is a point: the journal replaces its file by one rename, so it is whole before and after. */

@@ -1,15 +1,18 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { AgentLog } from '../../src/compute-agent/agent-log.js';
+import { BindingProblems } from '../../src/compute-agent/binding-problems.js';
 import { BindingError } from '../../src/compute-agent/binding-error.js';
 import { readDevice } from '../../src/compute-agent/device-reader.js';
 import { Journal } from '../../src/compute-agent/journal.js';
 import type { SysfsWrite } from '../../src/compute-agent/kernel.js';
-import { simulatedKernel } from '../../src/compute-agent/simulated-kernel.js';
+import { simulatedHostKernel } from '../../src/compute-agent/simulated-kernel.js';
 import { scanHost } from '../../src/compute-agent/sysfs-scanner.js';
 import type { BinderHost } from '../../src/compute-agent/vfio-binder.js';
-import type { ReportedDevice } from '../../src/pci/device.js';
+import type { Patience } from '../../src/compute-agent/vfio-binder-writes.js';
+import { bindingMode } from '../../src/pci/binding-mode.js';
+import type { ReportedDevice, Tags } from '../../src/pci/device.js';
 import { temporaryHost, type HostOnDisk } from './hosts.js';
 
 export const SERVER = '33333333-3333-4333-8333-333333333333';
@@ -18,9 +21,16 @@ export const SERVER = '33333333-3333-4333-8333-333333333333';
 export interface BinderWorld {
   readonly disk: HostOnDisk;
   readonly logged: string[];
+  /** What the whitelist says of devices, by their addresses. */
+  readonly tags: Map<string, Tags>;
   /** The agent's next life: journal and kernel are read anew. */
-  readonly agent: (wrap?: (write: SysfsWrite) => SysfsWrite) => Promise<BinderHost>;
+  readonly agent: (wrap?: (write: SysfsWrite) => SysfsWrite, patience?: Patience) => Promise<BinderHost>;
 }
+
+/** A life that a test has ended in a write must not go on to say that it is blocked. */
+const ENDLESS: Patience = { writeMs: 3_600_000, lookMs: 20 };
+/** For tests in which writes take long. */
+export const IMPATIENT: Patience = { writeMs: 50, lookMs: 20 };
 
 /** @param ends gets what removes the host from the disk */
 export async function binderWorld(
@@ -30,16 +40,24 @@ export async function binderWorld(
   const [disk, remove] = await temporaryHost(host);
   ends.push(remove);
   const logged: string[] = [];
+  const tags = new Map<string, Tags>();
   const log: AgentLog = (level, message, fields) => void logged.push(`${level}: ${message} ${JSON.stringify(fields)}`);
   return {
     disk,
     logged,
-    agent: async (wrap = (write) => write) => ({
-      sysfsRoot: disk.sysfs,
-      write: wrap(simulatedKernel(disk.sysfs)),
-      journal: await Journal.open(join(disk.directory, 'state'), log),
-      log,
-    }),
+    agent: async (wrap = (write) => write, patience = ENDLESS) => {
+      const kernel = simulatedHostKernel(disk.sysfs);
+      return {
+        ...kernel,
+        ...{ sysfsRoot: disk.sysfs, procRoot: disk.proc, write: wrap(kernel.write) },
+        journal: await Journal.open(join(disk.directory, 'state'), log),
+        problems: new BindingProblems(),
+        modeOf: async (address) => bindingMode(tags.get(address) ?? {}),
+        patience,
+        log,
+      };
+    },
+    tags,
   };
 }
 
@@ -102,4 +120,32 @@ export function dying(at: number, when: 'before' | 'after') {
     };
   };
   return { wrap, death };
+}
+
+/** Keeps writes that `isBlocked` picks waiting, as the kernel does while a guest holds the device, until `letGo`. */
+export function blocking(isBlocked: (path: string, value: string) => boolean) {
+  let letGo: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (letGo = resolve));
+  const wrap = (write: SysfsWrite): SysfsWrite => {
+    return async (path, value) => {
+      if (isBlocked(path, value)) await gate;
+      await write(path, value);
+    };
+  };
+  return { wrap, letGo: () => letGo() };
+}
+
+/** Has a program hold the group of a device open, in the host's `/proc`; what it returns ends the program. */
+export async function holdOpen(
+  { disk }: BinderWorld,
+  address: string,
+  { pid = 4711, name = 'qemu-system-x86' } = {},
+): Promise<() => Promise<void>> {
+  const directory = join(disk.proc, String(pid));
+  const group = readDevice(disk.sysfs, address).device?.iommuGroup;
+  await mkdir(join(directory, 'fd'), { recursive: true });
+  await writeFile(join(directory, 'comm'), `${name}\n`);
+  await symlink('/dev/null', join(directory, 'fd/0'));
+  await symlink(`/dev/vfio/${group}`, join(directory, 'fd/19'));
+  return () => rm(directory, { recursive: true });
 }

@@ -1,4 +1,5 @@
-import type { AgentReport, WireDevice } from '../../src/messages/bodies.js';
+import type { AgentReport } from '../../src/messages/bodies.js';
+import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { contentHash } from '../../src/messages/content-hash.js';
 import { fromWireDevice } from '../../src/messages/wire-device.js';
 import type { DeviceType } from '../../src/pci/device.js';

@@ -3,7 +3,7 @@ import pg from 'pg';
 import request, { type Agent } from 'supertest';
 import { loadSettings } from '../../src/settings/load-settings.js';
 import { createApi } from '../../src/api/create-api.js';
-import type { WireDevice } from '../../src/messages/bodies.js';
+import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { createTestDatabase } from './postgres.js';
 
 /** The REST face on a database of its own, without scheduler and agents. */

@@ -103,6 +103,8 @@ export class OfferChangeView {
     description: 'Why it would not be offered, what would differ, or why that is not known.',
   })
   readonly reason: string;
+  @ApiProperty({ type: [String], description: 'What the host itself needs it for: `default_route`, `system_disk`, …' })
+  readonly protection: readonly string[];
 }
 
 export class HostPreviewView {
@@ -132,6 +134,12 @@ export class HostPreviewView {
     description: 'In use; an agent of an older version does not tell the driver or interface that an entry asks for.',
   })
   readonly uncertain: readonly OfferChangeView[];
+  @ApiProperty({ type: 'integer' }) readonly protected_count: number;
+  @ApiProperty({
+    type: [OfferChangeView],
+    description: 'Entries mean them, and they are not offered, because the host itself needs them.',
+  })
+  readonly protected: readonly OfferChangeView[];
 }
 
 export class PreviewView {

@@ -62,6 +62,8 @@ export function hostPreviewView(host: ScannedHostRow, preview: WhitelistPreview,
     changed: changeViews(changed),
     uncertain_count: uncertain.length,
     uncertain: changeViews(uncertain),
+    protected_count: preview.protected.length,
+    protected: changeViews(preview.protected),
   };
 }
 
@@ -94,7 +96,7 @@ function findingView({ kind, entry, by, message }: SpecFinding): FindingView {
 }
 
 function changeViews(changes: readonly OfferChange[]): OfferChangeView[] {
-  return changes.slice(0, CHANGES_MAX).map(({ device, holder, before, after, reason }) => ({
+  return changes.slice(0, CHANGES_MAX).map(({ device, holder, before, after, reason, protection }) => ({
     address: device.address,
     vendor_id: device.vendorId,
     product_id: device.productId,
@@ -103,6 +105,7 @@ function changeViews(changes: readonly OfferChange[]): OfferChangeView[] {
     before: offerView(device, before),
     after: offerView(device, after),
     reason,
+    protection,
   }));
 }
 

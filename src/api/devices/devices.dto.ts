@@ -3,7 +3,7 @@ import { DEVICE_TYPES } from '../../pci/device.js';
 import { DRIFT_KINDS, DRIFT_POLICIES } from '../../pci/drift.js';
 import type { DriftNote } from '../../pci/drift-notes.js';
 import { DEVICE_STATUSES } from '../../pci/device-state.js';
-import type { WireDevice } from '../../messages/bodies.js';
+import type { WireDevice } from '../../messages/device-bodies.js';
 import type { DeviceRow } from '../../store/inventory-views.store.js';
 import {
   CountParameter,
@@ -58,6 +58,20 @@ export class OfferView {
   @ApiProperty({ type: [String] }) readonly traits: readonly string[];
 }
 
+export class ProtectionReasonView {
+  @ApiProperty({ type: String, example: 'default_route' }) readonly code: string;
+  @ApiProperty({ type: String, example: 'carries the default route (bond0 → eth0 → 0000:01:00.0)' })
+  readonly text: string;
+  @ApiProperty({ type: String }) readonly remedy: string;
+}
+
+export class ProtectionView {
+  @ApiProperty({ type: [ProtectionReasonView], description: 'The weightiest first.' })
+  readonly reasons: readonly ProtectionReasonView[];
+  @ApiProperty({ type: Boolean, description: 'A device_spec entry for exactly this address offers it all the same.' })
+  readonly overridden: boolean;
+}
+
 export class OwnerView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly server_id: string;
   @ApiProperty({ type: String }) readonly server_name: string;
@@ -79,6 +93,23 @@ export class DriftView {
   readonly to: string | null;
 }
 
+/** What keeps a device from being bound or given back. */
+export class BindingProblemView {
+  @ApiProperty({
+    type: String,
+    enum: ['blocked', 'refused', 'driverless'],
+    description:
+      'blocked: it goes on by itself when a program lets go. refused: the kernel does not give it back yet. driverless: no driver took it.',
+  })
+  readonly state: string;
+  @ApiProperty({ type: String, example: 'unbind' }) readonly step: string;
+  @ApiProperty({ type: String, nullable: true, example: 'EBUSY' }) readonly errno: string | null;
+  @ApiProperty({ type: String, nullable: true, example: 'qemu-system-x86 (process 4711)' })
+  readonly held_by: string | null;
+  @ApiProperty({ type: String }) readonly remedy: string;
+  @ApiProperty({ type: String, format: 'date-time' }) readonly since: string;
+}
+
 export class DeviceView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly id: string;
   @ApiProperty({ type: String }) readonly host: string;
@@ -94,6 +125,12 @@ export class DeviceView {
   @ApiProperty({ type: OfferView, nullable: true }) readonly offer: OfferView | null;
   @ApiProperty({ type: String, nullable: true, description: 'Why the host does not offer it.' })
   readonly not_offered: string | null;
+  @ApiProperty({
+    type: ProtectionView,
+    nullable: true,
+    description: 'Why the host itself needs it; null: it does not.',
+  })
+  readonly protection: ProtectionView | null;
   @ApiProperty({
     type: String,
     format: 'date-time',
@@ -129,6 +166,8 @@ export class DeviceView {
   readonly acs_redirect: boolean | null;
   @ApiProperty({ type: LinkView, nullable: true }) readonly link: LinkView | null;
   @ApiProperty({ type: [String] }) readonly reset_methods: readonly string[];
+  @ApiProperty({ type: BindingProblemView, nullable: true, description: 'It hangs while it is bound or given back.' })
+  readonly binding_problem: BindingProblemView | null;
   @ApiProperty({ type: String, format: 'date-time' }) readonly updated_at: Date;
 }
 
@@ -172,7 +211,13 @@ function ownerView({ server_id, server_name, alias, port }: DeviceRow): OwnerVie
   return server_id === null || server_name === null ? null : { server_id, server_name, alias, port };
 }
 
-function factsView(facts: WireDevice): Omit<Required<WireDevice>, 'address' | 'original' | 'drift'> {
+function factsView(facts: WireDevice) {
   const { address: _address, original: _original, drift: _drift, ...shown } = facts;
-  return { ...shown, serial_number: facts.serial_number ?? null, acs_redirect: facts.acs_redirect ?? null };
+  return {
+    ...shown,
+    serial_number: facts.serial_number ?? null,
+    acs_redirect: facts.acs_redirect ?? null,
+    protection: facts.protection ?? null,
+    binding_problem: facts.binding_problem ?? null,
+  };
 }

@@ -12,6 +12,7 @@ import {
   Min,
   ValidateNested,
 } from 'class-validator';
+import { IOMMU_STATES, type IommuState } from '../../pci/iommu-groups.js';
 import type { HostRow } from '../../store/inventory-views.store.js';
 import { CountField, FlagField, TextField, TextParameter, WordField } from '../fields.js';
 import { TRAIT } from '../flavors/host-demands.js';
@@ -113,6 +114,16 @@ export class CapabilitiesView {
   @ApiProperty({ type: [String] }) readonly cpu_features: readonly string[];
 }
 
+export class IommuView {
+  @ApiProperty({
+    type: String,
+    enum: [...IOMMU_STATES],
+    description: '`off`: the machine has one, and its kernel does not use it.',
+  })
+  readonly state: IommuState;
+  @ApiProperty({ type: 'integer', description: 'Remapping units that the kernel uses.' }) readonly units: number;
+}
+
 export class DeviceCountsView {
   @ApiProperty({ type: 'integer', description: 'What the host has.' }) readonly reported: number;
   @ApiProperty({ type: 'integer', description: 'What its device_spec offers.' }) readonly offered: number;
@@ -164,6 +175,8 @@ export class HostView {
   @ApiProperty({ type: [String] }) readonly traits: readonly string[];
   @ApiProperty({ type: CapabilitiesView, nullable: true, description: 'null: the agent does not say.' })
   readonly capabilities: CapabilitiesView | null;
+  @ApiProperty({ type: IommuView, nullable: true, description: 'null: the agent does not say.' })
+  readonly iommu: IommuView | null;
   @ApiProperty({ type: 'integer', description: 'Builds that failed one after another, since the last that did not.' })
   readonly failed_builds: number;
   @ApiProperty({ type: DeviceCountsView }) readonly devices: DeviceCountsView;
@@ -199,6 +212,7 @@ export function hostView(row: HostRow): HostView {
     aggregates: row.aggregates,
     traits: row.traits,
     capabilities: row.capabilities && capabilitiesView(row.capabilities),
+    iommu: row.iommu && { state: row.iommu.state, units: row.iommu.units },
     failed_builds: row.failed_builds,
     devices: { reported: row.devices_reported, offered: row.devices_offered, available: row.devices_available },
     created_at: row.created_at,

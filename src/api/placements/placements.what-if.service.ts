@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
-import { hostContext, offerDevice } from '../../pci/device-spec/device-spec.js';
+import { hostContext, offerDevice, overriddenAddresses } from '../../pci/device-spec/device-spec.js';
 import { asUnbound } from '../../pci/device.js';
+import { findingsIn, protectDevices, withoutProtected } from '../../pci/protection.js';
 import { suggestion } from '../../pci/suggest.js';
 import type { HostSnapshot, Snapshot } from '../../placement/snapshot.js';
 import { type Asked, type Change, changedFork, whatIf } from '../../placement/what-if.js';
@@ -80,9 +81,12 @@ export class WhatIfService {
       assertWork(specs.length, await this.scansOf(ids));
       const reoffer: Reoffer = (devices, { readOnly }) => {
         const context = hostContext(devices.map(asUnbound));
-        return devices.map((device) => {
+        const protections = protectDevices(devices, findingsIn(devices), overriddenAddresses(specs));
+        return devices.map(({ protection: _before, ...found }) => {
+          const protection = protections.get(found.address);
+          const device = { ...found, ...(protection && { protection }) };
           if (readOnly) return { ...device, offer: null, notOffered: 'read_only' };
-          return { ...device, ...offerDevice(specs, asUnbound(device), context) };
+          return { ...device, ...withoutProtected(offerDevice(specs, asUnbound(found), context), protection) };
         });
       };
       const read = await readHostsReoffered(this.ledger.pool, ids, reoffer);

@@ -9,13 +9,9 @@ describe('attachments', () => {
     ['10000:01:00.0', { domain: '0x10000', bus: '0x01', slot: '0x00', function: '0x0' }],
   ])('%s becomes a hostdev that libvirt must not manage', (address, source) => {
     const parser = new XMLParser({ ignoreAttributes: false, attributeNamePrefix: '' });
-    expect(parser.parse(libvirtHostdev(address, false))).toEqual({
+    expect(parser.parse(libvirtHostdev(address))).toEqual({
       hostdev: { mode: 'subsystem', type: 'pci', managed: 'no', driver: { name: 'vfio' }, source: { address: source } },
     });
-  });
-
-  it('says managed when the device_spec entry does', () => {
-    expect(libvirtHostdev('0000:83:00.0', true)).toContain('managed="yes"');
   });
 
   it('names the device to QEMU and the group file', () => {

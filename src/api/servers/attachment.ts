@@ -7,15 +7,15 @@ const xml = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: '@', 
  * libvirt's `<hostdev>` for one PCI function.
  *
  * `managed='no'`, because Berth has bound the device to its driver before the server is ACTIVE and gives it back after
- * the server's end; libvirt must do neither. Only a device_spec entry that says `managed: true` gets `managed='yes'`.
+ * the server's end, or its administrator does (`managed: no`); libvirt must do neither, whatever the device_spec entry says.
  */
-export function libvirtHostdev(address: Address, managed: boolean): string {
+export function libvirtHostdev(address: Address): string {
   const { domain, bus, slot, function: fn } = parseAddress(address);
   return xml.build({
     hostdev: {
       '@mode': 'subsystem',
       '@type': 'pci',
-      '@managed': managed ? 'yes' : 'no',
+      '@managed': 'no',
       driver: { '@name': 'vfio' },
       source: {
         address: { '@domain': hex(domain, 4), '@bus': hex(bus, 2), '@slot': hex(slot, 2), '@function': hex(fn, 1) },

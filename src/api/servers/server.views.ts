@@ -214,7 +214,7 @@ function serverDeviceView(row: ServerDeviceRow, { status, request }: ServerRow):
     missing_since: row.missing_since,
     driver: binding?.driver ?? null,
     vfio: binding && vfioGroupFile(binding.iommu_group),
-    libvirt_hostdev_xml: binding && libvirtHostdev(row.address, row.facts.offer?.tags['managed'] === 'true'),
+    libvirt_hostdev_xml: binding && libvirtHostdev(row.address),
     qemu_args: binding && qemuArguments(row.address),
   };
 }

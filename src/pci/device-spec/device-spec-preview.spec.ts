@@ -66,14 +66,21 @@ describe('what another whitelist would make of a host', () => {
     const idle = { ...NIC, offer: null, notOffered: 'no entry' };
     const { added } = preview([{ vendor_id: '8086', trusted: true }], [idle]);
     expect(added).toEqual([
-      { device: idle, holder: null, before: null, after: { ...OFFER, tags: { trusted: 'true' } }, reason: '' },
+      {
+        device: idle,
+        holder: null,
+        before: null,
+        after: { ...OFFER, tags: { trusted: 'true' } },
+        reason: '',
+        protection: [],
+      },
     ]);
   });
 
   it('removes what no entry matches, with the reason and who holds it', () => {
     const { removed } = preview([{ vendor_id: '10de' }], [NIC, SERVER]);
     const reason = 'no device_spec entry matches 8086:1572 at 0000:41:00.0';
-    expect(removed).toEqual([{ device: NIC, holder: SERVER, before: OFFER, after: null, reason }]);
+    expect(removed).toEqual([{ device: NIC, holder: SERVER, before: OFFER, after: null, reason, protection: [] }]);
     expect(preview([{ exclude: true }], [NIC]).removed[0]?.reason).toBe('excluded by entry 1 (f:1)');
   });
 

@@ -1,10 +1,11 @@
 import { canonicalJson } from '../canonical-json.js';
 import { coverDeviceSpecs, findingsOf } from './device-spec-coverage.js';
 import type { EntryCoverage, SpecFinding } from './device-spec-coverage.js';
-import { hostContext, matchDeviceSpec, offerDevice } from './device-spec.js';
+import { hostContext, matchDeviceSpec, offerDevice, overriddenAddresses } from './device-spec.js';
 import type { DeviceSpec, HostContext } from './device-spec.js';
 import { asUnbound } from '../device.js';
 import type { Offer, PciDevice, ReportedDevice } from '../device.js';
+import { findingsIn, protectDevices, withoutProtected } from '../protection.js';
 
 /** A server, as much of it as is told. */
 export interface Holder {
@@ -28,6 +29,8 @@ export interface OfferChange {
   readonly after: Offer | null;
   /** Why it would not be offered, what would be different, or why that is not known. */
   readonly reason: string;
+  /** What the host needs it for, see `ProtectionCode`; empty when it does not. */
+  readonly protection: readonly string[];
 }
 
 /** What another whitelist would make of a host. A device whose offer stays as it is stands in none of the lists. */
@@ -39,6 +42,8 @@ export interface WhitelistPreview {
   readonly changed: readonly OfferChange[];
   /** Bound by an agent that does not tell how they were before: entries by driver or devname may mean them, or not. */
   readonly uncertain: readonly OfferChange[];
+  /** Entries mean them, and they are not offered before or after, because the host itself needs them. */
+  readonly protected: readonly OfferChange[];
 }
 
 /**
@@ -55,17 +60,23 @@ export function previewDeviceSpecs(
   const coverage = coverDeviceSpecs(specs, devices);
   const context = hostContext(devices.map(asUnbound));
   const masked = new Set(scan.filter(isMasked).map(({ device }) => device.address));
-  const lists = { added: [], removed: [], changed: [], uncertain: [] } as Record<Fate, OfferChange[]>;
+  const protections = protectDevices(devices, findingsIn(devices), overriddenAddresses(specs));
+  const lists = { added: [], removed: [], changed: [], uncertain: [], protected: [] } as Record<Fate, OfferChange[]>;
   for (const { device, holder } of scan) {
-    const answer = offerThen(specs, device, context, host.readOnly);
+    const protection = protections.get(device.address);
+    const meant = offerThen(specs, device, context, host.readOnly);
+    const answer = withoutProtected(meant, protection);
     const doubt = host.readOnly ? null : doubtOf(specs, device, context, masked);
-    const [fate, reason] = doubt === null ? fateOf(device.offer, answer) : (['uncertain', doubt] as const);
-    if (fate !== null) lists[fate].push({ device, holder, before: device.offer, after: answer.offer, reason });
+    const [fate, reason] =
+      doubt === null ? fateOf(device.offer, answer, meant.offer !== null) : (['uncertain', doubt] as const);
+    const codes = protection?.reasons.map(({ code }) => code) ?? [];
+    const change = { device, holder, before: device.offer, after: answer.offer, reason, protection: codes };
+    if (fate !== null) lists[fate].push(change);
   }
   return { coverage, findings: findingsOf(specs, coverage), ...lists };
 }
 
-type Fate = 'added' | 'removed' | 'changed' | 'uncertain';
+type Fate = 'added' | 'removed' | 'changed' | 'uncertain' | 'protected';
 type Answer = Pick<ReportedDevice, 'offer' | 'notOffered'>;
 
 function offerThen(specs: readonly DeviceSpec[], device: ReportedDevice, host: HostContext, readOnly: boolean): Answer {
@@ -73,7 +84,8 @@ function offerThen(specs: readonly DeviceSpec[], device: ReportedDevice, host: H
   return offerDevice(specs, asUnbound(device), host);
 }
 
-function fateOf(before: Offer | null, { offer: after, notOffered }: Answer): [Fate | null, string] {
+function fateOf(before: Offer | null, { offer: after, notOffered }: Answer, isMeant: boolean): [Fate | null, string] {
+  if (!before && !after && isMeant) return ['protected', notOffered ?? ''];
   if (!before) return [after ? 'added' : null, ''];
   if (!after) return ['removed', notOffered ?? ''];
   const differences = differencesOf(before, after);

@@ -1,8 +1,9 @@
 import { BerthError } from '../../errors.js';
-import { readAddressPattern } from './device-spec-address.js';
+import { DRIVER_NAME } from '../binding-mode.js';
+import { readAddressPattern, singleAddress } from './device-spec-address.js';
 import * as fields from './device-spec-fields.js';
 import type { Path, Where } from './device-spec-fields.js';
-import type { DeviceSpec } from './device-spec.js';
+import { OVERRIDE_KEY, type DeviceSpec } from './device-spec.js';
 import type { Tags } from '../device.js';
 import type { Dialect } from '../dialect.js';
 import { parseNovaDeviceSpec } from '../nova/nova-device-spec.js';
@@ -38,6 +39,7 @@ const KEYS: ReadonlyMap<string, KeyReader> = new Map<string, KeyReader>([
   ['iommu_group', (draft, value) => (draft.iommuGroup = fields.readCount(value))],
   ['numa_node', (draft, value) => (draft.numaNode = fields.readCount(value))],
   ['exclude', (draft, value) => (draft.exclude = fields.readBoolean(value))],
+  [OVERRIDE_KEY, (draft, value) => (draft.overrideProtection = fields.readBoolean(value))],
   ['resource_class', (draft, value) => (draft.resourceClass = fields.readResourceClass(value))],
   ['traits', (draft, value) => (draft.traits = fields.readTraits(value))],
   [
@@ -48,6 +50,7 @@ const KEYS: ReadonlyMap<string, KeyReader> = new Map<string, KeyReader>([
     name,
     (draft, value) => draft.tags.set(name, String(fields.readBoolean(value))),
   ]),
+  ['vfio_driver', (draft, value) => draft.tags.set('vfio_driver', readDriverName(value))],
 ]);
 
 /** Names that the configuration must not use for free tags: keys of entries, and what pools are keyed by. */
@@ -166,6 +169,7 @@ function finished(draft: Omit<DeviceSpec, 'where' | 'tags'>, where: string, tags
     iommuGroup: draft.iommuGroup,
     numaNode: draft.numaNode,
     exclude: draft.exclude,
+    overrideProtection: draft.overrideProtection,
     tags,
     resourceClass: draft.resourceClass,
     traits: draft.traits,
@@ -187,6 +191,7 @@ function emptyDraft(): Draft {
     iommuGroup: null,
     numaNode: null,
     exclude: false,
+    overrideProtection: false,
     tags: new Map(),
     resourceClass: null,
     traits: [],
@@ -226,7 +231,20 @@ function contradictionOf(entry: Record<string, unknown>, draft: Draft): string |
   if (draft.exclude && (draft.tags.size > 0 || draft.resourceClass !== null || draft.traits.length > 0)) {
     return 'exclude: what is excluded has no tags, resource_class or traits; remove them, or the exclude';
   }
+  if (draft.exclude && draft.overrideProtection) {
+    return `${OVERRIDE_KEY}: what is excluded is not offered anyway; remove one of them`;
+  }
+  if (draft.overrideProtection && (draft.address === null || singleAddress(draft.address) === null)) {
+    return `${OVERRIDE_KEY}: is for one device only; give its whole address in the entry, like "0000:81:00.0"`;
+  }
   return null;
+}
+
+/** The agent has it loaded and writes it into sysfs. */
+function readDriverName(value: unknown): string {
+  const text = fields.readText(value);
+  if (DRIVER_NAME.test(text)) return text;
+  throw new fields.FieldProblem(`"${fields.clip(text)}" is not the name of a driver, like "mlx5_vfio_pci"`);
 }
 
 function readClassPrefix(value: unknown): string {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BerthError } from '../../errors.js';
 import { addressMatches, readAddressPattern } from './device-spec-address.js';
 import type { AddressPattern, ComponentPattern } from './device-spec-address.js';
-import { hostContext, matchDeviceSpec, offerDevice } from './device-spec.js';
+import { hostContext, matchDeviceSpec, offerDevice, overriddenAddresses } from './device-spec.js';
 import { parseDeviceSpecs } from './device-spec-reader.js';
 import type { DeviceSpec } from './device-spec.js';
 import type { DeviceSpecOptions } from './device-spec-reader.js';
@@ -41,6 +41,8 @@ const VF: PciDevice = {
 };
 const DPU_VF: PciDevice = { ...VF, serialNumber: 'MT2113X00123' };
 const HOST = hostContext([NIC, PF, VF]);
+
+const EXACT = { address: '0000:81:00.0', override_protection: true };
 
 describe('address as text (every row of the table of Nova, and what Nova refuses)', () => {
   it.each([
@@ -229,6 +231,7 @@ describe('what is offered', () => {
   it.each<[string, object, object]>([
     ['managed', { managed: 'off' }, { tags: { managed: 'false' } }],
     ['managed', { managed: true }, { tags: { managed: 'true' } }],
+    ['vfio_driver', { vfio_driver: 'mlx5_vfio_pci' }, { tags: { vfio_driver: 'mlx5_vfio_pci' } }],
     ['live_migratable', { live_migratable: 'Y' }, { tags: { live_migratable: 'true' } }],
     ['live_migratable', { live_migratable: 0 }, { tags: { live_migratable: 'false' } }],
     ['remote_managed', { remote_managed: false }, { tags: { remote_managed: 'false' } }],
@@ -292,6 +295,7 @@ describe('malformed entries', () => {
     ['a numeric network', { physical_network: 1 }, 'physical_network: a number; write "1" in quotes'],
     ['an empty network', { physical_network: ' ' }, 'physical_network: is empty'],
     ['banana managed', { managed: 'banana' }, 'managed: "banana" is neither yes nor no; write true or false'],
+    ['a driver with a path', { vfio_driver: '../x' }, 'vfio_driver: "../x" is not the name of a driver'],
     ['a null managed', { managed: null }, 'managed: null is neither yes nor no'],
     ['banana remote_managed', { remote_managed: 'banana' }, 'remote_managed: "banana" is neither'],
     ['a numeric boolean', { one_time_use: 2 }, 'one_time_use: the number 2 is neither'],
@@ -309,6 +313,13 @@ describe('malformed entries', () => {
     ['a negative node', { numa_node: -1 }, 'numa_node: has to be a whole number from 0 on, not the number -1'],
     ['a group by name', { iommu_group: 'x' }, 'iommu_group: has to be a whole number from 0 on, not "x"'],
     ['an exclusion with tags', { exclude: true, trusted: true }, 'exclude: what is excluded has no tags'],
+    ['an override of what is excluded', { exclude: true, ...EXACT }, 'override_protection: what is excluded'],
+    ['an override for a card', { ...EXACT, address: '81:00' }, 'override_protection: is for one device only'],
+    ['an override for any function', { ...EXACT, address: '0000:81:00.*' }, 'override_protection: is for one device'],
+    ['an override by regexes', { ...EXACT, address: { bus: '81' } }, 'override_protection: is for one device only'],
+    ['an override by name', { override_protection: true, devname: 'eth0' }, 'override_protection: is for one device'],
+    ['an override for a kind', { override_protection: true, vendor_id: '8086' }, 'override_protection: is for one'],
+    ['a doubtful override', { ...EXACT, override_protection: 'perhaps' }, 'override_protection: "perhaps" is neither'],
     ['a control character', { devname: 'eth0\n' }, 'devname: has a control character in it'],
   ])('%s', (_, value, expected) => {
     expect(problemsOf(value).join('\n')).toContain(expected);
@@ -352,6 +363,30 @@ describe('malformed entries', () => {
       { numRuns: 1000 },
     );
     expect(({} as Record<string, unknown>)['exclude']).toBeUndefined();
+  });
+});
+
+describe('an override of protections', () => {
+  it('is for one exact address, and is no tag', () => {
+    expect(only(EXACT)).toMatchObject({ overrideProtection: true, tags: {} });
+    const spelled = { domain: '0000', bus: '82', slot: '00', function: '1' };
+    const specs = parse([{ vendor_id: '8086' }, EXACT, { override_protection: 'yes', address: spelled }]);
+    expect([...overriddenAddresses(specs)]).toEqual(['0000:81:00.0', '0000:82:00.1']);
+    expect([...overriddenAddresses(parse({ ...EXACT, override_protection: false }))]).toEqual([]);
+  });
+
+  it('is a tag in the nova dialect, which counts with one exact address only', () => {
+    const nova = (entry: object) => parse(entry, { freeTags: [], dialect: 'nova' });
+    const told = { override_protection: 'true' };
+    expect([...overriddenAddresses(nova({ ...told, address: '0000:81:00.0' }))]).toEqual(['0000:81:00.0']);
+    for (const wide of [
+      { address: '0000:81:00.*' },
+      { address: '*:81:00.0' },
+      { vendor_id: '8086' },
+      { devname: 'eth0' },
+    ]) {
+      expect([...overriddenAddresses(nova({ ...told, ...wide }))]).toEqual([]);
+    }
   });
 });
 

@@ -8,6 +8,8 @@ import type { Offer, PciDevice, Tags } from '../device.js';
 import { checkNovaDeviceSpec, matchNovaDeviceSpec, NO_NOVA_HOST, novaHost } from '../nova/nova-device-spec.js';
 import type { NovaDeviceSpec, NovaHost, ScannedForNova } from '../nova/nova-device-spec.js';
 
+export const OVERRIDE_KEY = 'override_protection';
+
 /** One entry of the whitelist. What is null does not matter. */
 export interface DeviceSpec {
   /** Where a person finds it: `config/agent.yaml:12`. */
@@ -28,6 +30,8 @@ export interface DeviceSpec {
   readonly numaNode: number | null;
   /** What it matches is not offered, whatever later entries say. */
   readonly exclude: boolean;
+  /** The device at the entry's one address is offered although the host needs it itself. */
+  readonly overrideProtection: boolean;
   readonly tags: Tags;
   readonly resourceClass: string | null;
   readonly traits: readonly string[];
@@ -90,6 +94,17 @@ export function offerDevice(
     offer: { entry, tags: spec.tags, resourceClass: spec.resourceClass, traits: spec.traits },
     notOffered: null,
   };
+}
+
+/**
+ * Addresses whose protection is lifted: of entries with `override_protection`, which have one exact address. Wherever such an
+ * entry stands; VFs of the address are not meant. In the nova dialect it is a tag like any other, and counts with one exact address only.
+ */
+export function overriddenAddresses(specs: readonly DeviceSpec[]): Set<Address> {
+  const lifting = specs.filter(
+    ({ overrideProtection, nova, tags }) => overrideProtection || (nova && /^true$/i.test(tags[OVERRIDE_KEY] ?? '')),
+  );
+  return new Set(lifting.flatMap(({ address }) => (address && singleAddress(address)) ?? []));
 }
 
 function firstMatch(specs: readonly DeviceSpec[], device: PciDevice, host: HostContext): number {

@@ -2,27 +2,26 @@
 const KEPT_MAX = 32;
 
 /**
- * The greatest of many numbers, in order, kept while single ones change; of equal ones the first from a certain index on, and round.
- * NaN takes no part. Whoever is not kept comes after all who are.
+ * The greatest of many numbers, in order, kept while single ones change; of equal ones the one with the least turn. NaN takes no
+ * part. Whoever is not kept comes after all who are.
  */
 export class Leaders {
   private kept: number[] = [];
   /** Nobody else takes part. */
   private isComplete = false;
   private isKnown = false;
-  /** While all are looked for: the last of those who are kept. */
-  private least = -Infinity;
 
   /**
-   * @param values owned, and changed, by the caller, who says where
-   * @param start  the index that comes first of equal ones
+   * Both are owned, and changed, by the caller, who says where.
+   *
+   * @param turns no two that take part have the same
    */
   constructor(
     private readonly values: Float64Array,
-    private readonly start = 0,
+    private readonly turns: Int32Array,
   ) {}
 
-  /** One number has changed. */
+  /** One number, or its turn, has changed. */
   touch(index: number): void {
     if (!this.isKnown) return;
     const place = this.kept.indexOf(index);
@@ -35,35 +34,32 @@ export class Leaders {
     this.isKnown = false;
   }
 
-  /** Indexes of the first so many, or of all that there are; of more than is asked for, if they are known. */
-  first(count: number): readonly number[] {
-    if (!this.isKnown || (this.kept.length < count && !this.isComplete)) this.lookForAll();
+  /**
+   * Indexes of the first so many, or of all that there are; of more than is asked for, if they are known.
+   *
+   * @param end no index from here on takes part
+   */
+  first(count: number, end: number): readonly number[] {
+    if (!this.isKnown || (this.kept.length < count && !this.isComplete)) this.lookForAll(end);
     return this.kept;
   }
 
   /** Negative: a comes before b. */
-  compare(a: number, b: number): number {
-    return (this.values[b] as number) - (this.values[a] as number) || this.turn(a) - this.turn(b);
+  private compare(a: number, b: number): number {
+    return (
+      (this.values[b] as number) - (this.values[a] as number) || (this.turns[a] as number) - (this.turns[b] as number)
+    );
   }
 
-  private turn(index: number): number {
-    return index < this.start ? index + this.values.length : index;
-  }
-
-  private lookForAll(): void {
+  private lookForAll(end: number): void {
+    const { values } = this;
     this.kept = [];
     [this.isComplete, this.isKnown] = [true, true];
-    this.lookFor(this.start, this.values.length);
-    this.lookFor(0, this.start);
-  }
-
-  private lookFor(from: number, to: number): void {
-    const { values } = this;
-    for (let index = from; index < to; index++) {
-      // of equal ones, those who come later are behind
-      if (!this.isComplete && !((values[index] as number) > this.least)) continue;
+    let least = -Infinity;
+    for (let index = 0; index < end; index++) {
+      if (!((values[index] as number) >= least)) continue;
       this.enter(index);
-      if (!this.isComplete) this.least = values[this.kept.at(-1) as number] as number;
+      if (!this.isComplete) least = values[this.kept.at(-1) as number] as number;
     }
   }
 

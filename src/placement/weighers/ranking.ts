@@ -1,6 +1,7 @@
 import type { HostScore } from '../decision.js';
 import { BlockExtremes } from './block-extremes.js';
 import { Leaders } from './leaders.js';
+import { Peers } from './peers.js';
 
 /** So many of the best are found at once. */
 const BEST_MAX = 10;
@@ -8,13 +9,13 @@ const BEST_MAX = 10;
 /** One weigher's values, and what makes them comparable. */
 interface Column {
   readonly name: string;
-  /** By host; NaN for one that does not take part. */
+  /** By the number of equal hosts; NaN for one that nobody has. */
   readonly raw: Float64Array;
   readonly extremes: BlockExtremes;
   /** The range that the totals were made with. */
   low: number;
   high: number;
-  /** What it counts for a host; and for the few hosts for which it counts something else. */
+  /** What it counts for a host; and for the few for which it counts something else. */
   readonly multiplier: number;
   readonly otherwise: Map<number, number>;
 }
@@ -24,19 +25,26 @@ interface Column {
  * up. Kept while single hosts change; all totals are made anew only when a range has changed. What it says does not depend
  * on how it came to know it.
  *
- * Plain passes over arrays of numbers: with ten thousand hosts they cost less than any tree would that has to be kept.
+ * Hosts for which all weighers say the same have one total, under one number. What remains are plain passes over arrays of numbers:
+ * where ten thousand hosts all differ they cost less than any tree would that has to be kept.
  */
 export class Ranking {
   private readonly columns: readonly Column[];
-  /** NaN for one that does not take part. */
+  /** Members are turns: how far a host is from the one that comes first of equal ones. */
+  private readonly peers: Peers;
+  private readonly start: number;
+  /** NaN for a number that nobody has. */
   private readonly totals: Float64Array;
   /** The totals without the last column, whose range changes most often: that of what is asked for. */
   private readonly subtotals: Float64Array;
   private readonly leaders: Leaders;
   private changed: number[] = [];
   private isSettled = false;
-  /** Of hosts that have not changed since. */
+  /** The first hosts in order, until something changes. */
+  private best: readonly number[] | null = null;
+  /** Of hosts that have not changed since; and what equal ones have in common. */
   private readonly scores = new Map<number, HostScore>();
+  private readonly parts = new Map<number, HostScore['parts']>();
 
   /**
    * @param hosts    how many there are
@@ -44,26 +52,33 @@ export class Ranking {
    */
   constructor(
     weighers: readonly { readonly name: string; readonly multiplier: number }[],
-    hosts: number,
+    private readonly hosts: number,
     tieSeed: number | undefined = 0,
   ) {
     this.columns = weighers.map(({ name, multiplier }) => {
       const raw = new Float64Array(hosts).fill(NaN);
       return { name, multiplier, otherwise: new Map(), raw, extremes: new BlockExtremes(raw), low: NaN, high: NaN };
     });
+    this.start = hosts > 0 ? tieSeed % hosts : 0;
+    this.peers = new Peers(hosts);
     this.totals = new Float64Array(hosts).fill(NaN);
     this.subtotals = new Float64Array(hosts);
-    this.leaders = new Leaders(this.totals, hosts > 0 ? tieSeed % hosts : 0);
+    this.leaders = new Leaders(this.totals, this.peers.firsts);
   }
 
   /** The host does not take part any more. */
   drop(index: number): void {
-    if (Number.isNaN(this.totals[index])) return;
-    for (const column of this.columns) change(column, index, NaN, column.multiplier);
-    this.totals[index] = NaN;
-    this.leaders.touch(index);
+    const turn = this.turnOf(index);
+    if (this.peers.numberOf(turn) < 0) return;
+    const { number, isGone } = this.peers.leave(turn);
+    if (isGone) {
+      for (const column of this.columns) change(column, number, NaN, column.multiplier);
+      this.totals[number] = NaN;
+      this.parts.delete(number);
+    }
+    this.leaders.touch(number);
     this.scores.delete(index);
-    this.isSettled = false;
+    this.unsettle();
   }
 
   /**
@@ -73,26 +88,29 @@ export class Ranking {
    * @param multipliers of each weigher, for this host
    */
   set(index: number, values: readonly number[], multipliers: readonly number[]): void {
-    let isOther = Number.isNaN(this.totals[index]);
-    for (let at = 0; at < this.columns.length; at++) {
-      if (change(this.columns[at] as Column, index, values[at] as number, multipliers[at] as number)) isOther = true;
+    const turn = this.turnOf(index);
+    const key = this.keyOf(values, multipliers);
+    const before = this.peers.numberOf(turn);
+    if (before >= 0 && this.peers.keyOf(before) === key) return;
+    this.drop(index);
+    const { number, isNew } = this.peers.join(turn, key);
+    if (isNew) {
+      this.columns.forEach((column, at) => change(column, number, values[at] as number, multipliers[at] as number));
+      // a total that is not a number takes no part; any other is right until it is added up anew
+      this.totals[number] = 0;
+      this.changed.push(number);
+    } else if (this.peers.firsts[number] === turn) {
+      this.leaders.touch(number);
     }
-    if (!isOther) return;
-    // a total that is not a number takes no part; any other is right until it is added up anew
-    if (Number.isNaN(this.totals[index])) this.totals[index] = 0;
-    this.changed.push(index);
-    this.scores.delete(index);
-    this.isSettled = false;
+    this.unsettle();
   }
 
   /** Best first; equal ones in the order of their indexes, from the one that `tieSeed` says on, and round. */
   *ranked(): Generator<number> {
     this.settle();
-    const best = this.leaders.first(BEST_MAX).slice(0, BEST_MAX);
+    const best = (this.best ??= this.findBest());
     yield* best;
-    if (best.length < BEST_MAX) return;
-    const others = [...this.totals.keys()].filter((index) => !Number.isNaN(this.totals[index]));
-    yield* others.sort((a, b) => this.leaders.compare(a, b)).slice(BEST_MAX);
+    if (best.length === BEST_MAX) yield* this.all().slice(BEST_MAX);
   }
 
   /** Every component of a host's total. The same object as long as nothing of it changes. */
@@ -100,20 +118,70 @@ export class Ranking {
     this.settle();
     const known = this.scores.get(index);
     if (known?.host === host) return known;
-    const score = this.addedUp(index, host);
+    const number = this.peers.numberOf(this.turnOf(index));
+    const parts = this.parts.get(number) ?? this.partsOf(number);
+    this.parts.set(number, parts);
+    const score = { host, total: this.totals[number] as number, parts };
     this.scores.set(index, score);
     return score;
   }
 
-  private addedUp(index: number, host: string): HostScore {
+  private partsOf(number: number): HostScore['parts'] {
     const parts: Record<string, HostScore['parts'][string]> = {};
     for (const column of this.columns) {
       const { name, raw, low, high } = column;
-      const value = raw[index] as number;
+      const value = raw[number] as number;
       const normalized = high === low ? 0 : (value - low) / (high - low);
-      parts[name] = { raw: value, normalized, weighted: weightedOf(column, index) };
+      parts[name] = { raw: value, normalized, weighted: weightedOf(column, number) };
     }
-    return { host, total: this.totals[index] as number, parts };
+    return parts;
+  }
+
+  /** Of equally good numbers, those with the least first members have the best: no more than `BEST_MAX` need be looked at. */
+  private findBest(): readonly number[] {
+    const numbers = this.leaders.first(BEST_MAX, this.peers.end).slice(0, BEST_MAX);
+    const best: number[] = [];
+    for (let at = 0, end = 0; at < numbers.length && best.length < BEST_MAX; at = end) {
+      const total = this.totals[numbers[at] as number];
+      while (end < numbers.length && this.totals[numbers[end] as number] === total) end++;
+      best.push(...this.membersOf(numbers.slice(at, end), BEST_MAX));
+    }
+    return best.slice(0, BEST_MAX);
+  }
+
+  /** All hosts, best first. */
+  private all(): number[] {
+    const byTotal = new Map<number, number[]>();
+    for (let number = 0; number < this.peers.end; number++) {
+      const total = this.totals[number] as number;
+      if (Number.isNaN(total)) continue;
+      const equal = byTotal.get(total);
+      if (equal) equal.push(number);
+      else byTotal.set(total, [number]);
+    }
+    const inOrder = [...byTotal].sort(([a], [b]) => b - a);
+    return inOrder.flatMap(([, numbers]) => this.membersOf(numbers, this.hosts));
+  }
+
+  /** Indexes of the hosts with these equally good numbers, in order; of each number the first so many. */
+  private membersOf(numbers: readonly number[], count: number): number[] {
+    const turns = numbers.flatMap((number) => this.peers.first(number, count));
+    if (numbers.length > 1) turns.sort((a, b) => a - b);
+    return turns.map((turn) => (turn + this.start) % this.hosts);
+  }
+
+  private keyOf(values: readonly number[], multipliers: readonly number[]): string {
+    const isCommon = this.columns.every(({ multiplier }, at) => multipliers[at] === multiplier);
+    return isCommon ? values.join() : `${values.join()} ${multipliers.join()}`;
+  }
+
+  private turnOf(index: number): number {
+    return index < this.start ? index - this.start + this.hosts : index - this.start;
+  }
+
+  private unsettle(): void {
+    this.isSettled = false;
+    this.best = null;
   }
 
   private settle(): void {
@@ -127,71 +195,67 @@ export class Ranking {
       if (low === column.low && high === column.high) continue;
       [column.low, column.high, firstOld] = [low, high, Math.min(firstOld, at)];
     }
-    for (const index of this.changed) this.addUp(index);
+    for (const number of this.changed) this.addUp(number);
     this.changed = [];
     if (firstOld > last) return;
     if (firstOld < last) this.addSubtotals();
     this.addLast();
     this.leaders.forget();
     this.scores.clear();
+    this.parts.clear();
     // hosts with multipliers of their own were added up with the common ones
-    for (const { otherwise } of this.columns) for (const index of otherwise.keys()) this.addUp(index);
+    for (const { otherwise } of this.columns) for (const number of otherwise.keys()) this.addUp(number);
   }
 
-  private addUp(index: number): void {
-    if (Number.isNaN(this.totals[index])) return;
+  private addUp(number: number): void {
+    if (Number.isNaN(this.totals[number])) return;
     const last = this.columns.at(-1);
     let total = 0;
     for (const column of this.columns) {
-      if (column === last) this.subtotals[index] = total;
-      total += weightedOf(column, index);
+      if (column === last) this.subtotals[number] = total;
+      total += weightedOf(column, number);
     }
-    this.totals[index] = total;
-    this.leaders.touch(index);
+    this.totals[number] = total;
+    this.leaders.touch(number);
   }
 
   private addSubtotals(): void {
     const { subtotals } = this;
-    subtotals.fill(0);
+    const { end } = this.peers;
+    subtotals.fill(0, 0, end);
     for (const column of this.columns.slice(0, -1)) {
       if (column.high === column.low) continue;
       const { raw, low } = column;
       const scale = scaleOf(column, column.multiplier);
-      for (let index = 0; index < subtotals.length; index++) {
-        subtotals[index] = (subtotals[index] as number) + ((raw[index] as number) - low) * scale;
+      for (let number = 0; number < end; number++) {
+        subtotals[number] = (subtotals[number] as number) + ((raw[number] as number) - low) * scale;
       }
     }
   }
 
   private addLast(): void {
     const { subtotals, totals } = this;
+    const { end } = this.peers;
     const column = this.columns.at(-1) as Column;
     const { raw, low, high } = column;
     const scale = high === low ? 0 : scaleOf(column, column.multiplier);
-    for (let index = 0; index < totals.length; index++) {
-      totals[index] = (subtotals[index] as number) + ((raw[index] as number) - low) * scale;
+    for (let number = 0; number < end; number++) {
+      totals[number] = (subtotals[number] as number) + ((raw[number] as number) - low) * scale;
     }
   }
 }
 
-/** @returns whether it was something else */
-function change({ raw, extremes, multiplier, otherwise }: Column, index: number, value: number, own: number): boolean {
-  const isOther = raw[index] !== value;
-  if (isOther) {
-    raw[index] = value;
-    extremes.touch(index);
-  }
-  if (otherwise.size === 0 && own === multiplier) return isOther;
-  const before = otherwise.get(index) ?? multiplier;
-  if (own === multiplier) otherwise.delete(index);
-  else otherwise.set(index, own);
-  return isOther || own !== before;
+function change({ raw, extremes, multiplier, otherwise }: Column, number: number, value: number, own: number): void {
+  raw[number] = value;
+  extremes.touch(number);
+  if (own === multiplier) otherwise.delete(number);
+  else otherwise.set(number, own);
 }
 
-function weightedOf(column: Column, index: number): number {
-  const multiplier = column.otherwise.size === 0 ? column.multiplier : column.otherwise.get(index);
+function weightedOf(column: Column, number: number): number {
+  const multiplier = column.otherwise.size === 0 ? column.multiplier : column.otherwise.get(number);
   const scale = scaleOf(column, multiplier ?? column.multiplier);
-  return column.high === column.low ? 0 : ((column.raw[index] as number) - column.low) * scale;
+  return column.high === column.low ? 0 : ((column.raw[number] as number) - column.low) * scale;
 }
 
 function scaleOf({ low, high }: Column, multiplier: number): number {

@@ -2,11 +2,13 @@ import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 
 import type {
   WireCapabilities,
   WireConfiguration,
-  WireDevice,
+  WireIommu,
   WireJournalClaim,
   WireNumaCell,
   WireResources,
 } from '../../messages/bodies.js';
+import type { WireDevice } from '../../messages/device-bodies.js';
+import type { WireSriovState } from '../../messages/sriov-bodies.js';
 import type { DriftNote } from '../../pci/drift-notes.js';
 import type { AllocationRatios } from '../../placement/snapshot.js';
 
@@ -46,6 +48,12 @@ export class HostEntity {
   @Column('jsonb', { nullable: true }) allocation_ratios: AllocationRatios | null;
   /** null: the agent does not say. */
   @Column('jsonb', { nullable: true }) capabilities: WireCapabilities | null;
+  /** null: the agent does not say. */
+  @Column('jsonb', { nullable: true }) iommu: WireIommu | null;
+  /** What the agent says of VFs that something is said of; null: nothing. */
+  @Column('jsonb', { nullable: true }) sriov: WireSriovState[] | null;
+  /** Of what is wished of its VFs; a later word has a higher one. */
+  @Column('bigint', { default: 0 }) sriov_revision: number;
   /** One after another, since the last that did not fail. */
   @Column('integer', { default: 0 }) failed_builds: number;
   /** Counts changes that change nothing for a decision. */
