@@ -19,6 +19,8 @@ import { readText } from './sysfs-read.js';
 import { isOnVfio, openersOfDevice, type DeviceCare, type WritingHost } from './vfio-binder-writes.js';
 
 export interface AftercareOptions extends WritingHost {
+  /** Nothing is cleaned; left out: it is. */
+  readonly readOnly?: boolean;
   /** Left out: what the host itself needs is not looked for. */
   readonly protection?: ProtectionSource;
   readonly records: CleaningRecords;
@@ -162,7 +164,8 @@ export class Aftercare implements DeviceCare {
 
   private start(record: CleaningRecord): void {
     const { address } = record;
-    if (record.state !== 'cleaning' || this.running.has(address) || this.stopped.signal.aborted) return;
+    if (this.options.readOnly || this.stopped.signal.aborted) return;
+    if (record.state !== 'cleaning' || this.running.has(address)) return;
     const work = this.clean(record)
       .catch((error: unknown) =>
         this.options.log('error', 'A cleaning could not be carried on', { address, problem: messageOf(error) }),

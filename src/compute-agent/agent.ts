@@ -4,6 +4,7 @@ import type { Bus } from '../bus/bus.js';
 import { BerthError, messageOf } from '../errors.js';
 import { agentQueue, HOST_NAME } from '../messages/routes.js';
 import type { Address } from '../pci/address.js';
+import type { BindingMode } from '../pci/binding-mode.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import type { SriovDeclaration } from '../pci/sriov/sriov-declaration.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
@@ -25,9 +26,10 @@ import { readLastReport, writeLastReport } from './last-report.js';
 import { Reporter } from './reporter.js';
 import { simulatedHostKernel } from './simulated-kernel.js';
 import { SerialNumbers } from './serial-numbers.js';
-import { SriovKeeper } from './sriov-keeper.js';
+import { SriovKeeper, type SriovKeeperOptions } from './sriov-keeper.js';
 import { SriovWishes } from './sriov-wishes.js';
 import { scanHost, type HostScan } from './sysfs-scanner.js';
+import type { BinderHost } from './vfio-binder.js';
 import { driverOf, isOnVfio } from './vfio-binder-writes.js';
 import { WhitelistLog } from './whitelist-log.js';
 
@@ -92,45 +94,22 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     state: options.configuration ?? null,
   };
   const stopping = new AbortController();
-  const problems = new BindingProblems();
   const modes = new BindingModes(() => scan());
   const brokerAddress = lastKnown(() => bus.localAddress());
-  const writing = {
-    ...kernelOf(settings),
-    ...{ sysfsRoot: settings.sysfsRoot, procRoot: settings.procRoot, journal, log, problems },
-    protection: { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs },
-    modeOf: (address: Address) => modes.of(address),
-    stopping: stopping.signal,
-  };
+  const protection = { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs };
+  const bare = binderOf(settings, { journal, log, modes, protection, stopping: stopping.signal });
   const queue = new KeyedQueue();
-  const care: Aftercare = new Aftercare({
-    ...writing,
-    records: await CleaningRecords.open(settings.stateDir, log),
-    settings: settings.cleaning ?? NO_CLEANING,
-    reset: settings.reset ?? 'release',
-    alone: (address, task) => queue.run([address], task),
-    tell: ({ claimId, address }) => commands.tellCleaning(claimId, address),
-  });
-  const binder = { ...writing, care };
-  const sriov = new SriovKeeper({
-    ...{ binder, queue, readOnly: settings.readOnly },
-    wishes: await SriovWishes.open(settings.stateDir, log),
-    declarations: () => configuration.sriov ?? [],
-    ip: settings.kernel === 'live' ? liveIp() : simulatedIp(),
-  });
+  const care = await careOf(settings, bare, queue, (claimId, address) => commands.tellCleaning(claimId, address));
+  const binder = { ...bare, care };
+  const sriov = await keeperOf(settings, { binder, queue, declarations: () => configuration.sriov ?? [] });
   const eyes = {
-    ...{ sriov, brokerAddress, modes, problems },
-    serials: new SerialNumbers(),
+    ...{ sriov, brokerAddress, serials: new SerialNumbers(), modes, problems: binder.problems },
     whitelistLog: new WhitelistLog(host, log),
     signs: await DriftSigns.open(settings.stateDir, log),
   };
   const scan = (): Promise<HostScan> => configuredScan(settings, configuration, journal, eyes);
   const reporter = new Reporter({
-    host,
-    epoch,
-    scan,
-    bus,
-    log,
+    ...{ host, epoch, scan, bus, log },
     scanIntervalMs: settings.scanIntervalMs,
     heartbeatIntervalMs: settings.heartbeatIntervalMs,
     lastReport: await readLastReport(settings.stateDir),
@@ -170,12 +149,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
     stop: () => {
       stopping.abort();
-      const parts = [watch, subscription, sriov, reporter, telling, care];
-      return stopped(
-        host,
-        log,
-        parts.map((part) => part.stop()),
-      );
+      return stopped(host, log, [watch, subscription, sriov, reporter, telling, care]);
     },
   };
 }
@@ -187,7 +161,7 @@ function watchOf({ sysfsRoot, changeIntervalMs = CHANGE_INTERVAL_MS }: AgentSett
 }
 
 /** Tells what is held once the broker takes it; agents start without a broker, too. */
-function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog): { stop(): Promise<void> } {
+function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog): Stoppable {
   const stopped = new AbortController();
   const work = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
@@ -206,6 +180,40 @@ function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog):
       return working;
     },
   };
+}
+
+function binderOf(
+  settings: AgentSettings,
+  {
+    modes,
+    ...given
+  }: Pick<BinderHost, 'journal' | 'log' | 'protection' | 'stopping'> & { readonly modes: BindingModes },
+): BinderHost {
+  const { sysfsRoot, procRoot } = settings;
+  const modeOf = (address: Address): Promise<BindingMode> => modes.of(address);
+  return { ...kernelOf(settings), ...given, sysfsRoot, procRoot, modeOf, problems: new BindingProblems() };
+}
+
+async function careOf(
+  { stateDir, readOnly, cleaning = NO_CLEANING, reset = 'release' }: AgentSettings,
+  host: BinderHost,
+  queue: KeyedQueue,
+  tell: (claimId: string, address: Address) => Promise<void>,
+): Promise<Aftercare> {
+  return new Aftercare({
+    ...{ ...host, readOnly, settings: cleaning, reset },
+    records: await CleaningRecords.open(stateDir, host.log),
+    alone: (address, task) => queue.run([address], task),
+    tell: ({ claimId, address }) => tell(claimId, address),
+  });
+}
+
+async function keeperOf(
+  { stateDir, kernel, readOnly }: AgentSettings,
+  given: Pick<SriovKeeperOptions, 'binder' | 'queue' | 'declarations'>,
+): Promise<SriovKeeper> {
+  const wishes = await SriovWishes.open(stateDir, given.binder.log);
+  return new SriovKeeper({ ...given, readOnly, wishes, ip: kernel === 'live' ? liveIp() : simulatedIp() });
 }
 
 /** A NIC does not lose its protection because the broker is away. */
@@ -284,7 +292,12 @@ function statusOf(host: string, epoch: number, reporter: Reporter, bus: Bus): Ag
   return { host, epoch, ready: problems.length === 0, problems };
 }
 
-async function stopped(host: string, log: AgentLog, ends: readonly Promise<void>[]): Promise<void> {
+interface Stoppable {
+  stop(): Promise<void>;
+}
+
+async function stopped(host: string, log: AgentLog, parts: readonly Stoppable[]): Promise<void> {
+  const ends = parts.map((part) => part.stop());
   const timeout = new AbortController();
   const late = delay(STOP_TIMEOUT_MS, 'late' as const, { signal: timeout.signal }).catch(() => 'aborted' as const);
   const end = await Promise.race([Promise.all(ends), late]);

@@ -137,7 +137,7 @@ describe('reasons', () => {
       aHost('h', [{ address: '0000:83:00.0', group: null }]),
       gpu(1),
       'PciPassthroughFilter',
-      '1 device of alias gpu, not safe to hand over: the host has no IOMMU group for it; turn the IOMMU on (intel_iommu=on or amd_iommu=on, and in the firmware)',
+      '1 device of alias gpu, not safe to hand over: this host has no IOMMU, or has it off; turn it on (intel_iommu=on or amd_iommu=on, and in the firmware)',
     ],
     [
       'guest NUMA',

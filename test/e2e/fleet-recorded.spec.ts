@@ -91,7 +91,7 @@ describe('recorded hosts, one agent each, in separate processes', () => {
 
   it('are refused devices without an IOMMU, with the remedy', async () => {
     const remedy =
-      'the host has no IOMMU group for it; turn the IOMMU on (intel_iommu=on or amd_iommu=on, and in the firmware)';
+      'this host has no IOMMU, or has it off; turn it on (intel_iommu=on or amd_iommu=on, and in the firmware)';
     const accelerators = await fleet.rest.dryRun({ devices: 'accel:9' });
     expect(reasonsOf(accelerators.rejections, 'noiommu')).toEqual([
       `1 device of alias accel, not safe to hand over: ${remedy}`,

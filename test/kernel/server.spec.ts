@@ -14,6 +14,8 @@ const VF = '0000:22:00.1';
 const SLOT = ['0000:23:00.0', '0000:23:00.1'] as const;
 const NVME = '0000:61:00.0';
 const PLUGGED = '0000:01:00.0';
+const SERVICE_NIC = '0000:00:02.0';
+const BOOT_DISK = '0000:00:03.0';
 
 const ROUNDS = 20;
 
@@ -31,7 +33,9 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
   beforeAll(async () => {
     [machine, service] = await Promise.all([bootMachine(server), startService(inject('databaseUrl'), ALIASES)]);
     await machine.exec(`cd /sys/bus/pci/devices/${NVME_OF_VFS}; echo 0 >sriov_drivers_autoprobe; echo 2 >sriov_numvfs`);
-    const offered = [NIC, ...SLOT, NVME, VF, PLUGGED].map((address) => `{"address": "${address}"}`);
+    const offered = [NIC, ...SLOT, NVME, VF, PLUGGED, SERVICE_NIC, BOOT_DISK].map(
+      (address) => `{"address": "${address}"}`,
+    );
     agent = await machine.startAgent(agentOf(service, offered));
     await service.rest.createFlavor('one-nic', { 'pci_passthrough:alias': 'nic:1' });
     await service.rest.createFlavor('all', { 'pci_passthrough:alias': 'nic:3,nvme:1,nvme-vf:1' });
@@ -71,7 +75,19 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
     expect(listed.get(NIC)).toMatchObject({ driver: 'e1000e', numa_node: 0, offered: true });
     expect(listed.get(NVME)).toMatchObject({ driver: 'nvme', numa_node: 1, offered: true });
     expect(listed.get(VF)).toMatchObject({ driver: null, parent_address: NVME_OF_VFS, offered: true });
-    expect(listed.get('0000:00:03.0')).toMatchObject({ driver: 'nvme', offered: false });
+  });
+
+  it('keeps what the machine itself needs, although the whitelist has it', async () => {
+    const listed = await listedDevices(service);
+    const ofNic = ['default_route', 'broker_connection'].map((code) => expect.objectContaining({ code }));
+    expect(listed.get(SERVICE_NIC)).toMatchObject({
+      offered: false,
+      protection: { reasons: ofNic, overridden: false },
+    });
+    expect(listed.get(BOOT_DISK)).toMatchObject({
+      ...{ driver: 'nvme', offered: false },
+      protection: { reasons: [expect.objectContaining({ code: 'system_disk' })] },
+    });
   });
 
   it(`gives a NIC, a slot of two functions, an NVMe and a VF to servers and has them back, ${ROUNDS} times over`, async () => {

@@ -1,34 +1,37 @@
 // Loaded before the agent (NODE_OPTIONS=--import): lets it die as by `kill -9` at a moment that a test names. The file says
 // `<kind> <n>`: the n-th write of that kind from now on is the last thing that it does; n = 0: it dies instead of the first.
 // The kinds: `kernel`, a write to /sys; `journal`, a version of the journal that is in place.
+import childProcess from 'node:child_process';
 import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import promises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 
 const FILE = '/run/dying';
-const { open, rename } = promises;
+const { rename } = promises;
+const { spawn } = childProcess;
 
-promises.open = async (path, ...rest) => {
-  const file = await open(path, ...rest);
-  if (!String(path).startsWith('/sys/')) return file;
-  const write = file.write.bind(file);
-  file.write = (...words) => around('kernel', () => write(...words));
-  return file;
+// Each write to the kernel is a process of its own.
+childProcess.spawn = (program, words, options) => {
+  const [wanted, left] = plan();
+  const isWrite = program === 'dd' && words.some((word) => word.startsWith('of=/sys/'));
+  if (wanted !== 'kernel' || !isWrite) return spawn(program, words, options);
+  if (left === 0) die();
+  return spawn(program, words, options).once('exit', () => counted('kernel', left));
 };
 
-promises.rename = (from, to) =>
-  String(to).endsWith('/journal.json') ? around('journal', () => rename(from, to)) : rename(from, to);
+promises.rename = async (from, to) => {
+  const [wanted, left] = plan();
+  if (wanted !== 'journal' || !String(to).endsWith('/journal.json')) return rename(from, to);
+  if (left === 0) die();
+  await rename(from, to);
+  counted('journal', left);
+};
 
 syncBuiltinESMExports();
 
-async function around(kind, act) {
-  const [wanted, left] = plan();
-  if (wanted !== kind) return act();
-  if (left === 0) die();
-  const result = await act();
+function counted(kind, left) {
   if (left === 1) die();
   writeFileSync(FILE, `${kind} ${left - 1}`);
-  return result;
 }
 
 function plan() {
