@@ -27,7 +27,9 @@ async function reset(write: SysfsWrite = liveKernel(root).write): Promise<ResetO
   return resetDevice({ ...host, patience: { writeMs: 50, lookMs: 20 } }, { claimId: 'c', address: A }, BACK_MS);
 }
 
-const PRESENT = Buffer.from('4d140aa8', 'hex');
+const PRESENT = Buffer.from('4d140aa807051000', 'hex');
+/** Its ids read as ones: they are its PF's to tell. */
+const VF = Buffer.from('ffffffff00001000', 'hex');
 const GONE = Buffer.alloc(64, 0xff);
 
 async function device(methods: string | null, config: Buffer | null): Promise<void> {
@@ -63,6 +65,11 @@ describe('a reset', () => {
     await device('flr\n', PRESENT);
     const refuse = (): Promise<void> => Promise.reject(Object.assign(new Error('no'), { code: 'EIO' }));
     expect(await reset(refuse)).toEqual({ kind: 'failed', errno: 'EIO', reason: 'its reset failed with EIO' });
+  });
+
+  it('of a VF is done, though its ids read as ones', async () => {
+    await device('flr\n', VF);
+    expect(await reset()).toEqual({ kind: 'done' });
   });
 
   it('that takes long shows the device as blocked, and ends when the kernel does', async () => {

@@ -15,6 +15,8 @@ export type ResetOutcome =
 /** Until the device answers again. */
 const BACK_MS = 5_000;
 const ASKED_EVERY_MS = 100;
+/** Where the command register is in the configuration space, with the status after it. */
+const COMMAND = 4;
 /** The kernel probes its methods anew at each reset; with none left there is nothing that failed. */
 const NO_METHOD = 'ENOTTY';
 
@@ -60,9 +62,12 @@ async function isBack(config: string, limitMs: number): Promise<boolean> {
   return true;
 }
 
-/** A vendor id of ones is nobody's. What has no such file, a part of a recorded host, cannot be asked. */
+/**
+ * Command and status of a device that answers are never ones alone, where a VF's ids always are. What has no such file, a part of a
+ * recorded host, cannot be asked.
+ */
 function isPresent(config: string): boolean {
-  const id = Buffer.alloc(2);
+  const registers = Buffer.alloc(4);
   let file: number;
   try {
     file = openSync(config, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -70,7 +75,7 @@ function isPresent(config: string): boolean {
     return errnoOf(error) === 'ENOENT';
   }
   try {
-    return readSync(file, id, 0, id.length, 0) === id.length && id.readUInt16LE() !== 0xffff;
+    return readSync(file, registers, 0, 4, COMMAND) === 4 && registers.readUInt32LE() !== 0xffff_ffff;
   } catch {
     return false;
   } finally {

@@ -84,9 +84,10 @@ async function notFree({ source, machines }: World): Promise<string[]> {
         SELECT 1 FROM devices r JOIN allocations a ON a.device_id = r.id AND a.released_at IS NULL
          WHERE r.host_id = d.host_id AND (r.parent_address = d.address OR r.address = d.parent_address))`,
   )) as { host: string; address: string; status: string }[];
-  const inLedger = kept.filter(
-    ({ host, address }) => !machines.find(({ name }) => name === host)?.excused.has(address),
-  );
+  const inLedger = kept.filter(({ host, address }) => {
+    const machine = machines.find(({ name }) => name === host);
+    return !machine?.excused.has(address) && !machine?.unreset.has(address);
+  });
   return [
     ...atHosts,
     ...inLedger.map(({ host, address, status }) => `${host} ${address} is ${status} though nobody has it`),
