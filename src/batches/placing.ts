@@ -72,7 +72,7 @@ export class Placing {
   /**
    * Resolves when the placement is durable, or turned down.
    *
-   * @throws BerthError `claim.conflict` when it lost every race, `placement.too_many_waiting`; what the database says
+   * @throws BerthError `claim.conflict` when it lost its races or waited for too long, `placement.too_many_waiting`; what the database says
    */
   async place(order: PlacementOrder): Promise<PlacementAnswer> {
     const answer = await this.intake.add({ order, atMs: Date.now() });

@@ -11,7 +11,7 @@ import type { IpProgram } from './ip-program.js';
 import type { Journal } from './journal.js';
 import { readText } from './sysfs-read.js';
 import { vfAddresses } from './vf-guards.js';
-import { vfsOf } from './vfio-binder-sriov.js';
+import { assertVfs, vfsOf } from './vfio-binder-sriov.js';
 import type { BinderHost } from './vfio-binder-writes.js';
 
 type SriovHost = Pick<BinderHost, 'sysfsRoot' | 'write' | 'journal' | 'log'>;
@@ -123,16 +123,12 @@ async function setAutoprobe({ sysfsRoot, write }: SriovHost, address: Address, w
 
 /** Writes a number of VFs and reads it back. */
 async function setVfs({ sysfsRoot, write }: SriovHost, address: Address, wanted: number): Promise<void> {
-  const step = 'sriov_numvfs';
   try {
     await write(`${PCI_DEVICES}/${address}/sriov_numvfs`, String(wanted));
   } catch (error) {
-    throw refusedWrite(address, step, error);
+    throw refusedWrite(address, 'sriov_numvfs', error);
   }
-  const found = vfsOf(readDevice(sysfsRoot, address).device);
-  if (found === wanted) return;
-  const what = `it has ${found} VFs after ${wanted} were asked for; see the kernel log (dmesg)`;
-  throw new BindingError('binding.failed', `${address}: ${what}`, { address, step });
+  assertVfs(sysfsRoot, address, wanted);
 }
 
 function refused(address: Address, what: string): BindingError {

@@ -74,7 +74,12 @@ async function setVfs(host: BinderHost, claimId: string, address: Address, wante
     `${PCI_DEVICES}/${address}/sriov_numvfs`,
     String(wanted),
   );
-  const found = vfsOf(readDevice(host.sysfsRoot, address).device);
+  assertVfs(host.sysfsRoot, address, wanted);
+}
+
+/** @throws BindingError at `sriov_numvfs` when a PF has not the VFs that were asked for, although the kernel took the number */
+export function assertVfs(sysfsRoot: string, address: Address, wanted: number): void {
+  const found = vfsOf(readDevice(sysfsRoot, address).device);
   if (found !== wanted)
     throw failed(address, `it has ${found} VFs after ${wanted} were asked for; see the kernel log (dmesg)`);
 }

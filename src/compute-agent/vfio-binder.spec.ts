@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { rm, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   binderWorld,
   driver,
@@ -340,6 +340,25 @@ describe('when the kernel refuses', () => {
     expect(error.message).toContain('sriov_numvfs');
     expect([driver(w, '0000:81:00.0'), await override(w, '0000:81:00.0')]).toEqual([null, '(null)']);
     expect(readDevice(w.disk.sysfs, '0000:81:00.0').device?.sriov?.numVfs).toBe(2);
+  });
+
+  it('and then the journal as well, nothing is told of the failure: the command comes again, and the claim can only go', async () => {
+    const w = await world(charmsGuideHost('h'));
+    const agent = await w.agent((write) => async (path, value) => {
+      if (path.includes('driver_override')) throw errnoError('EIO', 'injected', path);
+      return write(path, value);
+    });
+    const beginRelease = vi
+      .spyOn(agent.journal, 'beginRelease')
+      .mockRejectedValueOnce(errnoError('ENOSPC', 'injected', 'journal.json'));
+    const error = await prepareDevices(agent, order(w, P5000S)).catch((thrown: unknown) => thrown);
+    expect(error).not.toBeInstanceOf(BindingError);
+    expect(String(error)).toContain('ENOSPC');
+    expect(agent.journal.claim(CLAIM)?.state).toBe('preparing');
+    expect(await failure(prepareDevices(agent, order(w, P5000S)))).toMatchObject({ step: 'driver_override' });
+    expect(beginRelease).toHaveBeenCalledTimes(2);
+    expect(agent.journal.claims()).toEqual([]);
+    expect(agent.journal.isReleased(CLAIM)).toBe(true);
   });
 
   it('to undo, the answer says so, and the next claim finishes it', async () => {

@@ -31,7 +31,8 @@ export interface PrepareOrder {
  * have bound are only looked at. Idempotent: what is bound already is looked at again, and what a crash left undone is finished,
  * because the command comes again until it is answered.
  *
- * @throws BindingError with step and errno, after everything done for the claim was undone and the claim was closed
+ * @throws BindingError with step and errno, after everything done for the claim was undone and the claim was closed; another error
+ *   when the journal cannot be written, and the command is to come again
  */
 export async function prepareDevices(host: BinderHost, order: PrepareOrder): Promise<WireBinding[]> {
   assertOpen(host.journal, order);
@@ -232,6 +233,8 @@ function bindingOf(host: BinderHost, claimId: string, device: PciDevice): WireBi
 async function undone(host: BinderHost, order: PrepareOrder, failure: BindingError): Promise<BindingError> {
   const problem = await releaseOrTell(host, order.claimId, order.number);
   if (problem === null) return failure;
+  // The journal could not be written: the claim would be bound again at the next start, though its failure had been told.
+  if (!host.journal.isReleased(order.claimId)) throw new Error(problem, { cause: failure });
   const { code, address, step: failedStep, cause } = failure;
   const message = `${failure.message}. Undoing it failed as well: ${problem}`;
   return new BindingError(code, message, { address, step: failedStep, cause });

@@ -6,7 +6,8 @@ interface ShownPlacement {
   readonly key: string;
   readonly outcome: 'placed' | 'rejected';
   readonly id?: string;
-  readonly host?: { readonly name: string };
+  /** null: it has failed since, or was given back. */
+  readonly host?: { readonly name: string } | null;
   readonly devices?: readonly { readonly address: string }[];
 }
 
@@ -51,6 +52,7 @@ function note(one: Wanted, shown: ShownPlacement, strange: string[]): void {
     return;
   }
   one.ids.add(shown.id);
+  if (shown.host === null) return;
   const told = { host: shown.host.name, devices: shown.devices.map(({ address }) => address).toSorted() };
   if (one.told !== null && !one.deleteAsked && JSON.stringify(one.told) !== JSON.stringify(told)) {
     strange.push(`placement ${one.key} has moved from ${JSON.stringify(one.told)} to ${JSON.stringify(told)}`);

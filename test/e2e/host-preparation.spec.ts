@@ -49,7 +49,7 @@ describe('berth host check', () => {
     expect(JSON.parse(ready.out)).toMatchObject({ devices: 9, offered: 2, errors: 0 });
     const blocked = berth(['check', '-c', 'nics.yaml', ...rootsOf(legacy)]);
     expect(blocked.status).toBe(1);
-    expect(blocked.out).toMatch(/^error {4}group\.blocked {2}group 1\n/);
+    expect(blocked.out).toMatch(/^error {4}protected\.default_route {2}0000:01:00\.0\n/);
     const nowhere = berth(['check', '--sysfs-root', join(directory, 'none')]);
     expect(nowhere).toMatchObject({ status: 2, out: '' });
     expect(nowhere.err).toMatch(/^berth: sysfs\.unreadable: /);

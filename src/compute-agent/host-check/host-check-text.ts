@@ -22,5 +22,5 @@ function linesOf({ level, code, subject, read, why, remedy }: HostFinding): stri
 
 /** What is read is data of others: it must not move the cursor or add lines. */
 function printable(line: string): string {
-  return line.replace(/[^\x20-\x7e]/g, '?');
+  return line.replace(/\p{C}|[\u2028\u2029]/gu, '?');
 }
