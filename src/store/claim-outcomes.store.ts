@@ -60,7 +60,7 @@ export async function lockClaims(tx: Tx, claimIds: readonly string[]): Promise<L
   return tx.query(
     `WITH s AS MATERIALIZED (
        SELECT id, kind, status, task_state, attempts FROM servers
-        WHERE id IN (SELECT server_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR UPDATE
+        WHERE id IN (SELECT server_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR NO KEY UPDATE
      ), h AS MATERIALIZED (
        SELECT id, name FROM hosts
         WHERE (SELECT count(*) FROM s) >= 0 AND id IN (SELECT host_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR UPDATE

@@ -204,7 +204,7 @@ export async function lockServerForDelete(
   id: string,
 ): Promise<{ readonly status: ServerStatus; readonly holdsClaim: boolean } | null> {
   const [server] = await tx.query<{ status: ServerStatus }[]>(
-    `SELECT status FROM servers WHERE id = $1 AND kind = 'server' FOR UPDATE`,
+    `SELECT status FROM servers WHERE id = $1 AND kind = 'server' FOR NO KEY UPDATE`,
     [id],
   );
   if (!server) return null;
@@ -222,7 +222,7 @@ export async function lockServer(
   id: string,
 ): Promise<{ readonly name: string; readonly status: ServerStatus; readonly taskState: TaskState | null } | null> {
   const [server] = await tx.query<{ name: string; status: ServerStatus; taskState: TaskState | null }[]>(
-    `SELECT name, status, task_state AS "taskState" FROM servers WHERE id = $1 AND kind = 'server' FOR UPDATE`,
+    `SELECT name, status, task_state AS "taskState" FROM servers WHERE id = $1 AND kind = 'server' FOR NO KEY UPDATE`,
     [id],
   );
   return server ?? null;

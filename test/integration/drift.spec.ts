@@ -1,8 +1,9 @@
 import type { DataSource } from 'typeorm';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { DEFAULT_DRIFT_POLICIES, type DriftKind } from '../../src/pci/drift.js';
 import type { DriftNote } from '../../src/pci/drift-notes.js';
+import { lockClaim } from '../../src/store/claim-outcomes.store.js';
 import { holdDevice } from '../../src/store/device-holds.store.js';
 import { absorbReport } from '../../src/store/inventory.store.js';
 import { agentsAnswer, ask, events, onScheduledLedger, remove, scheduler, show } from '../support/scheduler-world.js';
@@ -67,6 +68,14 @@ async function serverWithFirst(cards: readonly Card[]): Promise<string> {
   await agentsAnswer();
   expect(await at(cards[0]?.address as string)).toMatchObject({ status: 'allocated' });
   return id;
+}
+
+/** Whether nobody has the server locked. */
+async function free(id: string): Promise<boolean> {
+  const rows = (await source.query(`SELECT 1 FROM servers WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED`, [
+    id,
+  ])) as unknown[];
+  return rows.length === 1;
 }
 
 async function placedNext(name: string): Promise<boolean> {
@@ -185,6 +194,21 @@ describe('drift of a device in use', () => {
     await remove(id);
     expect(await serial()).toEqual(['S9']);
     expect(await at(A)).toMatchObject({ status: 'available', drift: null });
+  });
+
+  it('is told in the history of a server that others have locked, while they wait for the host', async () => {
+    const id = await serverWithFirst([{ address: A }]);
+    const [claim] = (await source.query(`SELECT id FROM claims WHERE server_id = $1`, [id])) as [{ id: string }];
+    let locking: Promise<unknown> = Promise.resolve();
+    await source.transaction(async (tx) => {
+      await tx.query(`SELECT 1 FROM hosts FOR UPDATE`);
+      locking = source.transaction((other) => lockClaim(other, claim.id));
+      await vi.waitFor(async () => expect(await free(id)).toBe(false));
+      const devices = [{ address: A, ids: IDS, more: stolen }];
+      await absorbReport(tx, aReport({ host: 'node-1', sequence: ++sequence, devices }));
+    });
+    expect(await locking).toMatchObject({ serverId: id });
+    expect(await events(id)).toContain('device_drift');
   });
 
   it('gone is noted while it lasts', async () => {
