@@ -59,7 +59,7 @@ export class Machine {
   private readonly gone = new Set<string>();
   /** Devices whose return to the host the kernel has refused: what becomes of them is told to the operator. */
   readonly excused = new Set<string>();
-  /** Devices whose reset the kernel has refused, and their VFs: they are kept out of use. */
+  /** Devices whose reset the kernel has refused: they are quarantined. */
   readonly unreset = new Set<string>();
 
   private constructor(
@@ -181,7 +181,6 @@ export class Machine {
     const unreset = /([0-9a-f:]+\.[0-7])\/reset$/.exec(path)?.[1];
     if (unreset !== undefined) {
       this.unreset.add(unreset);
-      for (const [vf, pf] of this.parents) if (pf === unreset) this.unreset.add(vf);
       return;
     }
     const address = path.endsWith('drivers_probe') ? value : /([0-9a-f:]+\.[0-7])\/sriov_numvfs$/.exec(path)?.[1];
