@@ -167,8 +167,11 @@ describe('a device that its agent cleans', () => {
 });
 
 describe('a device for one use', () => {
-  it('is reserved after it, until somebody gives it back', async () => {
-    await report([A], { one_time_use: 'true' });
+  it.each([
+    ['strict', 'true'],
+    ['nova', 'True'],
+  ])('is reserved after it, until somebody gives it back, as the dialect %s says it: %s', async (_dialect, tag) => {
+    await report([A], { one_time_use: tag });
     await givenBack(await served());
     expect(await at()).toMatchObject({ status: 'reserved' });
     expect((await at()).status_reason).toContain('one_time_use');
