@@ -275,7 +275,7 @@ describe('a device that a server gave back', () => {
     await vi.waitFor(async () => {
       const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ') Z ');
       expect(line).toMatch(/\) [ZX] /);
-    });
+    }, 10_000);
   });
 
   it('is not forgotten by a crash at any write of its release', async () => {
@@ -303,7 +303,7 @@ describe('a device that a server gave back', () => {
     await vi.waitFor(() => expect(life.said()).toEqual(['passed']), 10_000);
     await life.commands.handle(envelope('cleaning.request', { claim_id: CLAIM, address: P5000 }));
     await life.commands.handle(envelope('cleaning.request', { claim_id: SERVER, address: P5000 }));
-    await vi.waitFor(() => expect(life.said()).toEqual(['passed', 'passed', 'unknown']));
+    await vi.waitFor(() => expect(life.said()).toEqual(['passed', 'passed', 'unknown']), 10_000);
   });
 
   it('that a server has again is not cleaned', async () => {

@@ -149,11 +149,10 @@ describe('reports', () => {
     await tell(4711);
     await start(centre, settings('node-1', disk));
     const first = await centre.nth('agent.report');
-    const begun = Date.now();
     await symlink(link, card);
     await tell(4730);
+    // the periodic scan is an hour away
     const second = await centre.nth('agent.report', 2);
-    expect(Date.now() - begun).toBeLessThan(5_000);
     expect(second.devices).toHaveLength(first.devices.length + 1);
     expect(second.devices.find(({ address }) => address === P5000)?.offer).not.toBeNull();
   });

@@ -1,8 +1,7 @@
 import { chmod, chown, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { refusalOf, runCleaning, type CleaningEnd } from './cleaning-program.js';
 
 const OWN = process.getuid?.() ?? 0;
@@ -80,14 +79,12 @@ describe('a cleaning program', () => {
     const end = await run(`trap "" TERM; sleep 300 & echo $! > ${directory}/child; wait; sleep 300`, 500);
     expect(end).toEqual({ passed: false, problem: 'it did not end within 0.5 s' });
     expect(Date.now() - begun).toBeLessThan(10_000);
-    await delay(100);
-    expect(await isAlive(join(directory, 'child'))).toBe(false);
+    await vi.waitFor(async () => expect(await isAlive(join(directory, 'child'))).toBe(false), 10_000);
   });
 
   it('leaves nothing behind when it passes, nor is what it left waited for', async () => {
     expect(await run(`sleep 300 & echo $! > ${directory}/child; exit 0`)).toEqual({ passed: true });
-    await delay(100);
-    expect(await isAlive(join(directory, 'child'))).toBe(false);
+    await vi.waitFor(async () => expect(await isAlive(join(directory, 'child'))).toBe(false), 10_000);
   });
 
   it('ends with the agent', async () => {

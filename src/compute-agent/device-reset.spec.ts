@@ -76,7 +76,8 @@ describe('a reset', () => {
     await device('flr\n', PRESENT);
     let answer = (): void => undefined;
     const outcome = reset(() => new Promise((resolve) => (answer = resolve)));
-    await vi.waitFor(() => expect(problems.of(A)).toMatchObject({ state: 'blocked', step: 'reset', claimId: 'c' }));
+    const blocked = { state: 'blocked', step: 'reset', claimId: 'c' };
+    await vi.waitFor(() => expect(problems.of(A)).toMatchObject(blocked), 10_000);
     answer();
     expect(await outcome).toEqual({ kind: 'done' });
     expect(problems.of(A)).toBeNull();
