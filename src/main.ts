@@ -10,6 +10,7 @@ import { addExplainCommand } from './cli/explain.command.js';
 import { addHostTopologyCommand } from './cli/host-topology.command.js';
 import { addQuotaCommand } from './cli/quota.command.js';
 import { addReservationCommand } from './cli/reservation.command.js';
+import { askAs } from './cli/rest-question.js';
 import { addSriovCommand } from './cli/sriov.command.js';
 import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
@@ -172,6 +173,7 @@ addQuotaCommand(program);
 addReservationCommand(program);
 addSriovCommand(program);
 
+askAs(process.env);
 await program.parseAsync();
 
 /** @param announce what the process says once it serves; by default one line for whoever waits for it */

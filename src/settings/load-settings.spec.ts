@@ -15,6 +15,16 @@ const DEFAULTS: Settings = {
   database: { url: null, poolMax: 10 },
   bus: { url: null, messageBytesMax: 8_388_608, deliveryLimit: 5 },
   http: { host: '127.0.0.1', port: 8790, bodyBytesMax: 1_048_576, pageSizeMax: 1000 },
+  auth: {
+    strategy: 'none',
+    usersFile: null,
+    projects: {},
+    roles: {},
+    keystone: {
+      ...{ url: null, username: null, password: null, project: null },
+      ...{ userDomain: 'default', projectDomain: 'default', cacheMs: 10_000 },
+    },
+  },
   scheduler: {
     compat: 'strict',
     filters: [
@@ -360,12 +370,12 @@ describe('malformed settings are told with file, line, key and fix', () => {
     [
       'the same of an alias',
       'scheduler:\n  placement_policies: { aliases: { gpu: 1 } }',
-      ':2: scheduler.placement_policies.aliases: has to be spread or',
+      ':2: scheduler.placement_policies.aliases: "gpu" has to be spread or',
     ],
     [
       'a policy where aliases go',
       'scheduler:\n  placement_policies: { aliases: scarcity }',
-      ':2: scheduler.placement_policies.aliases: has to map aliases to spread or',
+      ':2: scheduler.placement_policies.aliases: has to map aliases to values',
     ],
     ['a URL that is none', 'database:\n  url: localhost', ':2: database.url: has to be a URL like postgres://'],
     ['a URL of another kind', 'database:\n  url: mysql://h/d', ':2: database.url: has to begin with postgres://'],

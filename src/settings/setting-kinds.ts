@@ -147,22 +147,21 @@ export function multipliers(max: number): SettingKind {
   };
 }
 
-/** One of the words for each of some aliases. */
-export function byAlias(words: readonly string[], max: number): SettingKind {
-  const word = oneOf(words);
+/** A value for each of some names. `what`: of what they are the names, for messages. */
+export function byName(kind: SettingKind, max: number, what: string): SettingKind {
   return {
     read(value) {
-      if (!isObject(value)) throw new FieldProblem(`has to map aliases to ${words.join(' or ')}, not ${shown(value)}`);
+      if (!isObject(value)) throw new FieldProblem(`has to map ${what} to values, not ${shown(value)}`);
       const entries = Object.entries(value);
-      if (entries.length > max) throw new FieldProblem(`has ${entries.length} aliases; at most ${max}`);
-      return Object.fromEntries(entries.map(([alias, given]) => [readPlainText(alias), word.read(given) as string]));
+      if (entries.length > max) throw new FieldProblem(`has ${entries.length} ${what}; at most ${max}`);
+      return Object.fromEntries(entries.map(([name, given]) => [readPlainText(name), valueOf(kind, name, given)]));
     },
     fromText: pairsFrom,
   };
 }
 
 /** One of the words for each of some names that are known. */
-export function byName(known: readonly string[], words: readonly string[]): SettingKind {
+export function byKnownName(known: readonly string[], words: readonly string[]): SettingKind {
   const [name, word] = [oneOf(known), oneOf(words)];
   return {
     read(value) {
@@ -204,6 +203,15 @@ function pairsFrom(given: string): Record<string, string> {
   return Object.fromEntries(
     given.split(',').map((item) => item.split('=').map((part) => part.trim()) as [string, string]),
   );
+}
+
+function valueOf(kind: SettingKind, name: string, given: unknown): string {
+  try {
+    return kind.read(given) as string;
+  } catch (error) {
+    if (error instanceof FieldProblem) throw new FieldProblem(`"${clip(name)}" ${error.message}`);
+    throw error;
+  }
 }
 
 function readWeigherName(name: string): string {

@@ -24,6 +24,32 @@ export interface HttpSettings {
   readonly pageSizeMax: number;
 }
 
+export type AuthRole = 'reader' | 'member' | 'admin';
+
+/** How the REST face finds out who asks. */
+export interface AuthSettings {
+  readonly strategy: 'none' | 'http_basic' | 'keystone';
+  /** An htpasswd file with hashes of bcrypt. */
+  readonly usersFile: string | null;
+  /** User of that file → project; who is not named has a project of the same name. */
+  readonly projects: Readonly<Record<string, string>>;
+  /** User of that file → role; who is not named is a member. */
+  readonly roles: Readonly<Record<string, AuthRole>>;
+  readonly keystone: KeystoneSettings;
+}
+
+/** Where tokens are looked up, and as whom. */
+export interface KeystoneSettings {
+  readonly url: string | null;
+  readonly username: string | null;
+  readonly password: string | null;
+  readonly project: string | null;
+  /** Ids or names. */
+  readonly userDomain: string;
+  readonly projectDomain: string;
+  readonly cacheMs: number;
+}
+
 export interface SchedulerSettings {
   /** The same as {@link Settings.compat}. */
   readonly compat: Dialect;
@@ -144,6 +170,7 @@ export interface Settings {
   readonly database: DatabaseSettings;
   readonly bus: BusSettings;
   readonly http: HttpSettings;
+  readonly auth: AuthSettings;
   readonly scheduler: SchedulerSettings;
   readonly audit: AuditSettings;
   readonly agent: AgentSettings;

@@ -216,13 +216,18 @@ export async function lockServerForDelete(
   return { status: server.status, holdsClaim: claims.length > 0 };
 }
 
+/** What a server is doing. */
+export interface LockedServer {
+  readonly name: string;
+  readonly projectId: string;
+  readonly status: ServerStatus;
+  readonly taskState: TaskState | null;
+}
+
 /** What a server is doing, with the row locked; null when there is no such server. */
-export async function lockServer(
-  tx: Tx,
-  id: string,
-): Promise<{ readonly name: string; readonly status: ServerStatus; readonly taskState: TaskState | null } | null> {
-  const [server] = await tx.query<{ name: string; status: ServerStatus; taskState: TaskState | null }[]>(
-    `SELECT name, status, task_state AS "taskState" FROM servers WHERE id = $1 AND kind = 'server' FOR NO KEY UPDATE`,
+export async function lockServer(tx: Tx, id: string): Promise<LockedServer | null> {
+  const [server] = await tx.query<LockedServer[]>(
+    `SELECT name, project_id AS "projectId", status, task_state AS "taskState" FROM servers WHERE id = $1 AND kind = 'server' FOR NO KEY UPDATE`,
     [id],
   );
   return server ?? null;
