@@ -12,7 +12,8 @@ export type BindingStep =
   | 'driver_override'
   | 'drivers_probe'
   | 'bind'
-  | 'read_back';
+  | 'read_back'
+  | 'reset';
 
 /** Where binding or giving back one device ended, and what to do about it. */
 export class BindingError extends BerthError {

@@ -1,4 +1,5 @@
-import type { AgentReport, AgentStamp, PrepareDevices, ReleaseDevices, WireDevice } from '../messages/bodies.js';
+import type { AgentReport, AgentStamp, PrepareDevices, ReleaseDevices } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { contentHash } from '../messages/content-hash.js';
 import { envelope, type Envelope } from '../messages/envelope.js';
 import type { SetSriov, WireSriovState } from '../messages/sriov-bodies.js';

@@ -22,6 +22,7 @@ import {
   RequestReport,
   ServerNudge,
 } from './bodies.js';
+import { DevicesCleaned, RequestCleaning } from './device-bodies.js';
 import { SetSriov } from './sriov-bodies.js';
 import { QUICK_LOOKS } from './quick-look.js';
 import { jsonHash, RecentHashes } from './recent-hashes.js';
@@ -48,6 +49,8 @@ const BODIES = {
   'devices.prepared': DevicesPrepared,
   'devices.prepare_failed': PrepareFailed,
   'devices.released': DevicesReleased,
+  'devices.cleaned': DevicesCleaned,
+  'cleaning.request': RequestCleaning,
   'agent.commands': AgentCommands,
   'agent.outcomes': AgentOutcomes,
 } as const;

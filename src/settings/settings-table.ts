@@ -1,9 +1,11 @@
 import { DIALECTS } from '../pci/dialect.js';
+import { DRIFT_KINDS, DRIFT_POLICIES } from '../pci/drift.js';
 import { AGENT_SETTINGS } from './agent-settings-table.js';
 import {
   HOUR,
   MINUTE,
   boolean,
+  byKnownName,
   byName,
   integer,
   multipliers,
@@ -200,6 +202,12 @@ export const SETTINGS: readonly SettingDefinition[] = [
     integer(0, 7 * 24 * HOUR),
     HOUR,
     'How long before a window of a reservation its devices are kept, and spares are looked for.',
+  ),
+  setting(
+    'scheduler.drift',
+    byKnownName(DRIFT_KINDS, DRIFT_POLICIES),
+    {},
+    'What becomes of a device that drifted: keep or quarantine. Example: {link_degraded: quarantine}',
   ),
   setting(
     'scheduler.relay_interval_ms',

@@ -1,6 +1,7 @@
 import type { AliasDefinition } from '../pci/alias/alias.js';
 import type { Dialect } from '../pci/dialect.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
+import type { DriftPolicies } from '../pci/drift.js';
 import type { SriovDeclaration } from '../pci/sriov/sriov-declaration.js';
 
 export interface DatabaseSettings {
@@ -80,6 +81,8 @@ export interface SchedulerSettings {
   /** Whether a server may take the place of preemptible ones with a lower priority. */
   readonly preemption: boolean;
   readonly journal: JournalSettings;
+  /** What becomes of a device that something happened to; what is left out is as `DEFAULT_DRIFT_POLICIES` says. */
+  readonly drift?: Partial<DriftPolicies>;
   /** How long before a window of a reservation its devices are kept. */
   readonly reservationLeadMs: number;
 }
@@ -110,6 +113,16 @@ export interface QueueSettings {
   readonly patienceMs: number;
 }
 
+export interface CleaningSettings {
+  /** `class:0108` or `device:144d:a80a` → absolute path of a program. */
+  readonly programs: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** How often one device is tried before it goes into quarantine. */
+  readonly attemptsMax: number;
+  /** Between two attempts. */
+  readonly pauseMs: number;
+}
+
 export interface AgentSettings {
   /** null: the machine's host name. */
   readonly host: string | null;
@@ -124,6 +137,8 @@ export interface AgentSettings {
   /** VFs that are declared; left out: none. */
   readonly sriov?: readonly SriovDeclaration[];
   readonly scanIntervalMs: number;
+  /** How often the kernel is asked whether anything has changed; left out: every 250 ms. */
+  readonly changeIntervalMs?: number;
   readonly heartbeatIntervalMs: number;
   /** null: as the host says. */
   readonly resources: {
@@ -133,6 +148,10 @@ export interface AgentSettings {
   };
   /** Kept for the host itself. */
   readonly reserved: { readonly vcpus: number; readonly memoryMb: number; readonly diskGb: number };
+  /** When devices are reset: after a server had them (when left out), before the next one gets them as well, or never. */
+  readonly reset?: 'never' | 'release' | 'always';
+  /** How devices are cleaned after a server had them; left out: not at all. */
+  readonly cleaning?: CleaningSettings;
   /** What the host's servers run on, for filters; version as a number, null: not known. */
   readonly hypervisor: { readonly type: string; readonly version: number | null };
 }

@@ -77,7 +77,7 @@ export async function insertServerGroup(tx: Tx, group: NewServerGroup): Promise<
  * @returns false when there is no such group
  */
 export async function deleteServerGroup(tx: Tx, id: string): Promise<boolean> {
-  await tx.query(`SELECT 1 FROM servers WHERE group_id = $1 ORDER BY id FOR UPDATE`, [id]);
+  await tx.query(`SELECT 1 FROM servers WHERE group_id = $1 ORDER BY id FOR NO KEY UPDATE`, [id]);
   const hosts = await tx.query<{ id: string }[]>(
     `SELECT DISTINCT c.host_id AS id FROM claims c JOIN servers s ON s.id = c.server_id
       WHERE s.group_id = $1 AND c.status <> 'released' ORDER BY c.host_id`,

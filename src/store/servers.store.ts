@@ -1,6 +1,7 @@
 import { envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
-import type { WireBinding, WireDevice } from '../messages/bodies.js';
+import type { WireBinding } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { requestLabel, type PlacementRequest } from '../placement/request.js';
 import type { Tx } from './database.js';
 import { addToOutbox } from './outbox.store.js';
@@ -203,7 +204,7 @@ export async function lockServerForDelete(
   id: string,
 ): Promise<{ readonly status: ServerStatus; readonly holdsClaim: boolean } | null> {
   const [server] = await tx.query<{ status: ServerStatus }[]>(
-    `SELECT status FROM servers WHERE id = $1 AND kind = 'server' FOR UPDATE`,
+    `SELECT status FROM servers WHERE id = $1 AND kind = 'server' FOR NO KEY UPDATE`,
     [id],
   );
   if (!server) return null;
@@ -226,7 +227,7 @@ export interface LockedServer {
 /** What a server is doing, with the row locked; null when there is no such server. */
 export async function lockServer(tx: Tx, id: string): Promise<LockedServer | null> {
   const [server] = await tx.query<LockedServer[]>(
-    `SELECT name, project_id AS "projectId", status, task_state AS "taskState" FROM servers WHERE id = $1 AND kind = 'server' FOR UPDATE`,
+    `SELECT name, project_id AS "projectId", status, task_state AS "taskState" FROM servers WHERE id = $1 AND kind = 'server' FOR NO KEY UPDATE`,
     [id],
   );
   return server ?? null;

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import type { WireCapabilities, WireDevice, WireNumaCell, WireResources } from '../messages/bodies.js';
+import type { WireCapabilities, WireNumaCell, WireResources } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import { compareAddresses } from '../pci/address.js';
 import { attributesOf } from '../pci/device-attributes.js';

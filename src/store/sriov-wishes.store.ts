@@ -1,5 +1,5 @@
 import { BerthError } from '../errors.js';
-import type { WireDevice } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
 import type { WireSriovState, WireSriovWish } from '../messages/sriov-bodies.js';

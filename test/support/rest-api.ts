@@ -4,7 +4,7 @@ import request, { type Agent } from 'supertest';
 import { loadSettings } from '../../src/settings/load-settings.js';
 import type { AuthSettings } from '../../src/settings/settings.js';
 import { createApi } from '../../src/api/create-api.js';
-import type { WireDevice } from '../../src/messages/bodies.js';
+import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { createTestDatabase } from './postgres.js';
 
 /** The REST face on a database of its own, without scheduler and agents. */
