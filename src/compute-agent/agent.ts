@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../bus/bus.js';
 import { BerthError, messageOf } from '../errors.js';
@@ -14,6 +15,8 @@ import { BindingModes } from './binding-modes.js';
 import { BindingProblems, withProblems } from './binding-problems.js';
 import { CommandConsumer } from './command.consumer.js';
 import { wireConfiguration } from './configuration-facts.js';
+import { DeviceClaimKeeper, type DeviceClaimKeeperOptions } from './device-claim-keeper.js';
+import { DeviceClaimOrders } from './device-claim-orders.js';
 import { Journal } from './journal.js';
 import { liveIp, simulatedIp } from './ip-program.js';
 import { KeyedQueue } from './keyed-queue.js';
@@ -33,6 +36,8 @@ const PREFETCH = 8;
 /** A write to sysfs can block for as long as a program holds the device; the process ends all the same. */
 const STOP_TIMEOUT_MS = 10_000;
 const TELL_RETRY_MS = 5_000;
+/** Attempts of device claims that failed; an id is never used twice. */
+const ATTEMPTS_KEPT = 100;
 
 export interface AgentOptions {
   readonly settings: AgentSettings;
@@ -90,11 +95,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const modes = new BindingModes(() => scan());
   const brokerAddress = lastKnown(() => bus.localAddress());
   const protection = { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs };
-  const binder = binderOf(settings, { journal, log, modes, protection, stopping: stopping.signal });
+  const deviceClaims = await Journal.open(join(settings.stateDir, 'device-claims'), log, ATTEMPTS_KEPT);
+  const binder = binderOf(settings, { journal, deviceClaims, log, modes, protection, stopping: stopping.signal });
   const queue = new KeyedQueue();
   const sriov = await keeperOf(settings, { binder, queue, declarations: () => configuration.sriov ?? [] });
+  const claims = await claimKeeperOf(settings, { binder, journal: deviceClaims, queue });
   const eyes = {
-    ...{ sriov, brokerAddress, serials: new SerialNumbers(), modes, problems: binder.problems },
+    ...{ sriov, claims, brokerAddress, serials: new SerialNumbers(), modes, problems: binder.problems },
     whitelistLog: new WhitelistLog(host, log),
   };
   const scan = (): Promise<HostScan> => configuredScan(settings, configuration, journal, eyes);
@@ -114,15 +121,17 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     epoch,
     readOnly: settings.readOnly,
     bus,
-    ...{ binder, queue, sriov },
+    ...{ binder, queue, sriov, deviceClaims: claims },
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
     lookAgain: () => {
       void sriov.keep();
+      void claims.keep();
       reporter.lookAgain();
     },
   });
   await sriov.restore();
+  await claims.restore();
   commands.resume();
   const telling = tellUntilHeard(commands, host, log);
   // Before the first report: who is told of the host may send it commands at once.
@@ -131,6 +140,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   await reporter.start();
   sriov.start(settings.scanIntervalMs, () => reporter.lookAgain());
+  claims.start(settings.scanIntervalMs, () => reporter.lookAgain());
   log('info', 'Agent started', { host, epoch, sysfsRoot: settings.sysfsRoot, kernel: settings.kernel });
   return {
     host,
@@ -138,11 +148,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     configure: async (next) => {
       configuration = next;
       await sriov.keepAnew();
+      await claims.keepAnew();
       await reporter.reportOrOwe();
     },
     stop: () => {
       stopping.abort();
-      return stopped(host, log, [subscription.stop(), sriov.stop(), reporter.stop(), telling.stop()]);
+      return stopped(host, log, [subscription.stop(), sriov.stop(), claims.stop(), reporter.stop(), telling.stop()]);
     },
   };
 }
@@ -174,7 +185,9 @@ function binderOf(
   {
     modes,
     ...given
-  }: Pick<BinderHost, 'journal' | 'log' | 'protection' | 'stopping'> & { readonly modes: BindingModes },
+  }: Pick<BinderHost, 'journal' | 'deviceClaims' | 'log' | 'protection' | 'stopping'> & {
+    readonly modes: BindingModes;
+  },
 ): BinderHost {
   const { sysfsRoot, procRoot } = settings;
   const modeOf = (address: Address): Promise<BindingMode> => modes.of(address);
@@ -189,6 +202,17 @@ async function keeperOf(
   return new SriovKeeper({ ...given, readOnly, wishes, ip: kernel === 'live' ? liveIp() : simulatedIp() });
 }
 
+async function claimKeeperOf(
+  { stateDir, readOnly }: AgentSettings,
+  given: Pick<DeviceClaimKeeperOptions, 'binder' | 'journal' | 'queue'>,
+): Promise<DeviceClaimKeeper> {
+  return new DeviceClaimKeeper({
+    ...given,
+    readOnly,
+    orders: await DeviceClaimOrders.open(stateDir, given.binder.log),
+  });
+}
+
 /** A NIC does not lose its protection because the broker is away. */
 function lastKnown(ask: () => string | null): () => string | null {
   let known: string | null = null;
@@ -198,6 +222,7 @@ function lastKnown(ask: () => string | null): () => string | null {
 /** What the agent knows from one scan to the next. */
 interface Eyes {
   readonly sriov: SriovKeeper;
+  readonly claims: DeviceClaimKeeper;
   readonly serials: SerialNumbers;
   readonly whitelistLog: WhitelistLog;
   readonly modes: BindingModes;
@@ -210,16 +235,18 @@ async function configuredScan(
   settings: AgentSettings,
   { deviceSpecs, state }: AgentConfiguration,
   journal: Journal,
-  { sriov, serials, whitelistLog, modes, problems, brokerAddress }: Eyes,
+  { sriov, claims, serials, whitelistLog, modes, problems, brokerAddress }: Eyes,
 ): Promise<HostScan> {
   const looking = { ...settings, deviceSpecs, brokerAddress: brokerAddress() };
-  const found = await scanHost(looking, journal.originals(), serials);
+  const found = await scanHost(looking, new Map([...journal.originals(), ...claims.originals()]), serials);
   whitelistLog.tell(deviceSpecs, found.devices);
   modes.learn(found.devices);
   const vfs = sriov.states();
+  const claimed = claims.states();
   const more = {
     ...(state !== null && { configuration: wireConfiguration(state) }),
     ...(vfs.length > 0 && { sriov: [...vfs] }),
+    ...(claimed.length > 0 && { device_claims: [...claimed] }),
   };
   return { ...found, devices: withProblems(found.devices, problems), facts: { ...found.facts, ...more } };
 }

@@ -14,7 +14,7 @@ import { vfAddresses } from './vf-guards.js';
 import { assertVfs, vfsOf } from './vfio-binder-sriov.js';
 import type { BinderHost } from './vfio-binder-writes.js';
 
-type SriovHost = Pick<BinderHost, 'sysfsRoot' | 'write' | 'journal' | 'log'>;
+type SriovHost = Pick<BinderHost, 'sysfsRoot' | 'write' | 'journal' | 'deviceClaims' | 'log'>;
 
 export interface CountHost extends SriovHost {
   readonly ip: IpProgram;
@@ -83,7 +83,7 @@ async function assertChangeable(host: CountHost, pf: PciDevice, wanted: number):
   }
   const total = pf.sriov?.totalVfs ?? 0;
   if (wanted > total) throw refused(address, `it has at most ${total} VFs (sriov_totalvfs), not ${wanted}`);
-  assertVfsIdle({ sysfsRoot: host.sysfsRoot, journal: host.vfHolders }, '', pf);
+  assertVfsIdle({ ...host, journal: host.vfHolders }, '', pf);
   await assertWithoutAddresses(host, address);
 }
 

@@ -16,6 +16,8 @@ export interface BinderHost extends Kernel {
   readonly sysfsRoot: string;
   readonly procRoot: string;
   readonly journal: Journal;
+  /** Who keeps devices bound ahead of use; left out: nobody does. */
+  readonly deviceClaims?: Pick<Journal, 'holderOf'>;
   readonly log: AgentLog;
   /** What is blocked or has failed now. */
   readonly problems: BindingProblems;

@@ -22,6 +22,7 @@ import { DEVICE_TYPES, type DeviceType } from '../pci/device.js';
 import { IOMMU_STATES, type IommuState } from '../pci/iommu-groups.js';
 import { PROTECTION_REASONS_MAX, PROTECTION_TEXT_MAX } from '../pci/protection.js';
 import { COMMANDS_PER_MESSAGE_MAX, HOST_NAME } from './routes.js';
+import { DEVICE_CLAIMS_MAX, WireDeviceClaimState } from './device-claim-bodies.js';
 import { SRIOV_PFS_MAX, WireSriovState } from './sriov-bodies.js';
 
 /** The most PCI functions one host may report (64 SR-IOV ports with 256 VFs each). */
@@ -202,6 +203,13 @@ export class WireHostFacts {
   @ValidateNested({ each: true })
   @Type(() => WireSriovState)
   sriov?: WireSriovState[];
+  /** Left out where there are none. */
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(DEVICE_CLAIMS_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => WireDeviceClaimState)
+  device_claims?: WireDeviceClaimState[];
 }
 
 export class WirePool {

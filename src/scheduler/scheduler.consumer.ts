@@ -81,6 +81,7 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
       case 'agent.reload':
       case 'journal.request':
       case 'sriov.set':
+      case 'device_claims.set':
         throw new Error(`${message.type} is for agents`);
       case 'agent.heartbeat':
         throw new Error(`${message.type} is heard by the leases`);
