@@ -10,6 +10,7 @@ import { addExplainCommand } from './cli/explain.command.js';
 import { addHostTopologyCommand } from './cli/host-topology.command.js';
 import { addQuotaCommand } from './cli/quota.command.js';
 import { addReservationCommand } from './cli/reservation.command.js';
+import { addDeviceClaimCommand } from './cli/device-claim.command.js';
 import { addSriovCommand } from './cli/sriov.command.js';
 import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
@@ -171,6 +172,7 @@ addExplainCommand(program);
 addQuotaCommand(program);
 addReservationCommand(program);
 addSriovCommand(program);
+addDeviceClaimCommand(program);
 
 await program.parseAsync();
 

@@ -16,6 +16,7 @@ import { ClaimBatches1764100000000 } from '../../migrations/1764100000000-claim-
 import { HostIommu1764200001000 } from '../../migrations/1764200001000-host-iommu.js';
 import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
 import { SriovWishes1764300000000 } from '../../migrations/1764300000000-sriov-wishes.js';
+import { DeviceClaims1764400000000 } from '../../migrations/1764400000000-device-claims.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -25,6 +26,7 @@ import {
   FileAliasEntity,
   FlavorEntity,
 } from './entities/catalog.entities.js';
+import { DeviceClaimDeviceEntity, DeviceClaimEntity } from './entities/device-claim.entities.js';
 import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities/evacuation.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
@@ -70,6 +72,8 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       DeviceEntity,
       AgentJournalEntity,
       SriovWishEntity,
+      DeviceClaimEntity,
+      DeviceClaimDeviceEntity,
       AliasEntity,
       AliasVersionEntity,
       AliasOriginEntity,
@@ -117,6 +121,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       ClaimBatches1764100000000,
       HostIommu1764200001000,
       SriovWishes1764300000000,
+      DeviceClaims1764400000000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

@@ -5,6 +5,7 @@ import type { ReportedDevice } from '../pci/device.js';
 import { isHeld, type DeviceStatus } from '../pci/device-state.js';
 import { reconcileInventory, type Reconciliation } from '../pci/reconcile-inventory.js';
 import type { Tx } from './database.js';
+import { settleDeviceClaims } from './device-claims.store.js';
 import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
 import { jsonList } from './json-list.js';
 import { auditOverrides } from './protection-overrides.store.js';
@@ -85,6 +86,10 @@ export async function absorbReports(tx: Tx, reports: readonly AgentReport[]): Pr
   await settleWishes(
     tx,
     news.map(({ hostId, report }) => ({ hostId, told: report.facts.sriov ?? [] })),
+  );
+  await settleDeviceClaims(
+    tx,
+    news.map(({ hostId, report }) => ({ hostId, told: report.facts.device_claims ?? [] })),
   );
   await touchHosts(
     tx,
