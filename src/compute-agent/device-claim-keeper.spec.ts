@@ -419,6 +419,17 @@ it('a VF that is claimed keeps the number of VFs as it is', async () => {
   expect(await readFile(join(w.disk.sysfs, `bus/pci/devices/${NIC}/sriov_numvfs`), 'utf8')).toBe('2\n');
 });
 
+it('a PF that is claimed gets no VFs', async () => {
+  const w = await world();
+  const { keeper, agent } = await life(w);
+  await keeper.take(says(claim(w, [NIC])));
+  const pf = readDevice(w.disk.sysfs, NIC).device;
+  if (!pf) throw new Error('no PF');
+  const host = { ...agent, ip: simulatedIp(), vfHolders: agent.journal };
+  const error = await failure(settleVfCount(host, pf, { vfCount: 4, autoprobe: null }));
+  expect(error.message).toContain(`device claim ${CLAIM} keeps it bound; delete that claim first`);
+});
+
 it('what another tool has on vfio stays there when the claim ends', async () => {
   const w = await world(charmsGuideHost('h'));
   const P5000 = '0000:83:00.0';

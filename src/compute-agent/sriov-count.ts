@@ -78,6 +78,8 @@ async function assertChangeable(host: CountHost, pf: PciDevice, wanted: number):
       `it is ${holder.state} for claim ${holder.claimId} of server ${holder.serverId}; release that first`,
     );
   }
+  const claim = host.deviceClaims?.holderOf(address);
+  if (claim) throw refused(address, `device claim ${claim.serverId} keeps it bound; delete that claim first`);
   if (driver === null || isVfioDriver(driver)) {
     throw refused(address, `${driver ?? 'no driver'} has it, and only the PF's own driver makes VFs; bind it to that`);
   }

@@ -60,6 +60,27 @@ pg.types.setTypeParser(INT8_OID, Number);
 const STATEMENT_TIMEOUT_MS = 30_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000;
 
+/** In any order: they are run by the numbers in their names. */
+const MIGRATIONS = [
+  Ledger1763600000000,
+  AliasVersions1763700000000,
+  DeviceStatuses1763700001000,
+  HostConfiguration1763700002000,
+  HostSite1763800000000,
+  DecisionJournal1763800001000,
+  Queue1763800002000,
+  Placements1764000000000,
+  Audit1764000001000,
+  AgentJournals1764000005000,
+  Quotas1764000002000,
+  Reservations1764000003000,
+  Evacuation1764000004000,
+  ClaimBatches1764100000000,
+  HostIommu1764200001000,
+  SriovWishes1764300000000,
+  DeviceClaims1764400000000,
+] as const;
+
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
 export function ledgerDataSource(url: string, poolMax: number): DataSource {
   return new DataSource({
@@ -104,25 +125,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       ReservationDeviceEntity,
       ReservationEventEntity,
     ],
-    migrations: [
-      Ledger1763600000000,
-      AliasVersions1763700000000,
-      DeviceStatuses1763700001000,
-      HostConfiguration1763700002000,
-      HostSite1763800000000,
-      DecisionJournal1763800001000,
-      Queue1763800002000,
-      Placements1764000000000,
-      Audit1764000001000,
-      AgentJournals1764000005000,
-      Quotas1764000002000,
-      Reservations1764000003000,
-      Evacuation1764000004000,
-      ClaimBatches1764100000000,
-      HostIommu1764200001000,
-      SriovWishes1764300000000,
-      DeviceClaims1764400000000,
-    ],
+    migrations: [...MIGRATIONS],
     migrationsTransactionMode: 'each',
     synchronize: false,
     extra: {
