@@ -100,17 +100,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const queue = new KeyedQueue();
   const sriov = await keeperOf(settings, { binder, queue, declarations: () => configuration.sriov ?? [] });
   const claims = await claimKeeperOf(settings, { binder, journal: deviceClaims, queue });
+  // VFs first: some may be claimed.
+  const keepers = [sriov, claims];
   const eyes = {
     ...{ sriov, claims, brokerAddress, serials: new SerialNumbers(), modes, problems: binder.problems },
     whitelistLog: new WhitelistLog(host, log),
   };
   const scan = (): Promise<HostScan> => configuredScan(settings, configuration, journal, eyes);
   const reporter = new Reporter({
-    host,
-    epoch,
-    scan,
-    bus,
-    log,
+    ...{ host, epoch, scan, bus, log },
     scanIntervalMs: settings.scanIntervalMs,
     heartbeatIntervalMs: settings.heartbeatIntervalMs,
     lastReport: await readLastReport(settings.stateDir),
@@ -125,13 +123,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
     lookAgain: () => {
-      void sriov.keep();
-      void claims.keep();
+      for (const keeper of keepers) void keeper.keep();
       reporter.lookAgain();
     },
   });
-  await sriov.restore();
-  await claims.restore();
+  for (const keeper of keepers) await keeper.restore();
   commands.resume();
   const telling = tellUntilHeard(commands, host, log);
   // Before the first report: who is told of the host may send it commands at once.
@@ -139,27 +135,25 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     prefetch: PREFETCH,
   });
   await reporter.start();
-  sriov.start(settings.scanIntervalMs, () => reporter.lookAgain());
-  claims.start(settings.scanIntervalMs, () => reporter.lookAgain());
+  for (const keeper of keepers) keeper.start(settings.scanIntervalMs, () => reporter.lookAgain());
   log('info', 'Agent started', { host, epoch, sysfsRoot: settings.sysfsRoot, kernel: settings.kernel });
   return {
     host,
     status: () => statusOf(host, epoch, reporter, bus),
     configure: async (next) => {
       configuration = next;
-      await sriov.keepAnew();
-      await claims.keepAnew();
+      for (const keeper of keepers) await keeper.keepAnew();
       await reporter.reportOrOwe();
     },
     stop: () => {
       stopping.abort();
-      return stopped(host, log, [subscription.stop(), sriov.stop(), claims.stop(), reporter.stop(), telling.stop()]);
+      return stopped(host, log, [subscription, ...keepers, reporter, telling]);
     },
   };
 }
 
 /** Tells what is held once the broker takes it; agents start without a broker, too. */
-function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog): { stop(): Promise<void> } {
+function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog): Stoppable {
   const stopped = new AbortController();
   const work = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
@@ -277,7 +271,12 @@ function statusOf(host: string, epoch: number, reporter: Reporter, bus: Bus): Ag
   return { host, epoch, ready: problems.length === 0, problems };
 }
 
-async function stopped(host: string, log: AgentLog, ends: readonly Promise<void>[]): Promise<void> {
+interface Stoppable {
+  stop(): Promise<void>;
+}
+
+async function stopped(host: string, log: AgentLog, parts: readonly Stoppable[]): Promise<void> {
+  const ends = parts.map((part) => part.stop());
   const timeout = new AbortController();
   const late = delay(STOP_TIMEOUT_MS, 'late' as const, { signal: timeout.signal }).catch(() => 'aborted' as const);
   const end = await Promise.race([Promise.all(ends), late]);
