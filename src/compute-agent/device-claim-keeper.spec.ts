@@ -47,6 +47,7 @@ interface Life {
   readonly keeper: DeviceClaimKeeper;
   readonly agent: BinderHost;
   readonly journal: Journal;
+  readonly queue: KeyedQueue;
   readonly state: () => WireDeviceClaimState | undefined;
 }
 
@@ -64,8 +65,9 @@ async function life(w: BinderWorld, { wrap, patience, readOnly = false, host = {
   const journal = await Journal.open(join(stateDir, 'device-claims'), bare.log, 10);
   const agent = { ...bare, deviceClaims: journal, ...host };
   const orders = await DeviceClaimOrders.open(stateDir, bare.log);
-  const keeper = new DeviceClaimKeeper({ binder: agent, journal, readOnly, queue: new KeyedQueue(), orders });
-  return { keeper, agent, journal, state: () => keeper.states()[0] };
+  const queue = new KeyedQueue();
+  const keeper = new DeviceClaimKeeper({ binder: agent, journal, readOnly, queue, orders });
+  return { keeper, agent, journal, queue, state: () => keeper.states()[0] };
 }
 
 function claim(w: BinderWorld, devices: readonly string[], more: Partial<WireDeviceClaim> = {}): WireDeviceClaim {
@@ -284,6 +286,25 @@ describe('a device that somebody has', () => {
       message: expect.stringContaining('shut the guest down') as string,
     });
     await letGo();
+    await vi.waitFor(() => expect(state()?.state).toBe('released'), 5_000);
+    expect(drivers(w, [GPU, AUDIO])).toEqual(['nouveau', 'snd_hda_intel']);
+  });
+
+  it('is told while other work on it is blocked; what was said meanwhile is done then', async () => {
+    const w = await world();
+    const { keeper, agent, queue, state } = await life(w);
+    let done: () => void = () => undefined;
+    const others = queue.run([GPU], () => new Promise<void>((resolve) => (done = resolve)));
+    const held = { heldBy: 'qemu (process 7)', remedy: 'end it', errno: null, since: 1 };
+    agent.problems.set({ ...held, address: GPU, claimId: OTHER_CLAIM, state: 'blocked', step: 'unbind' });
+    await keeper.take(says(claim(w, [GPU, AUDIO])));
+    const blocked = { state: 'blocked', step: 'unbind', held_by: 'qemu (process 7)' };
+    expect(state()).toMatchObject({ ...blocked, ends: false });
+    await keeper.take(says(claim(w, [GPU, AUDIO], { ends: true })));
+    expect(state()).toMatchObject({ ...blocked, ends: true });
+    agent.problems.clear(GPU);
+    done();
+    await others;
     await vi.waitFor(() => expect(state()?.state).toBe('released'), 5_000);
     expect(drivers(w, [GPU, AUDIO])).toEqual(['nouveau', 'snd_hda_intel']);
   });

@@ -15,7 +15,7 @@ import type { Address } from '../pci/address.js';
 import { canonicalJson } from '../pci/canonical-json.js';
 import type { OriginalState } from '../pci/device.js';
 import { BindingError } from './binding-error.js';
-import { BlockedWork } from './blocked-work.js';
+import { endsUnblocked } from './blocked-work.js';
 import { checkClaim } from './claim-checks.js';
 import { assertWholeGroup, assertWithoutVfs } from './device-claim-checks.js';
 import type { DeviceClaimOrders } from './device-claim-orders.js';
@@ -60,20 +60,19 @@ interface Refusal {
  */
 export class DeviceClaimKeeper {
   private readonly host: BinderHost;
-  private readonly work: BlockedWork;
   private readonly told = new Map<string, WireDeviceClaimState>();
   private readonly refusals = new Map<string, Refusal>();
-  /** Claims under way: that one is blocked is known only of these. */
+  /** Claims that are worked on, or wait for other work on their devices: that one is blocked is known only of these. */
   private readonly running = new Set<string>();
+  /** Of these, those that no pass waits for any more. */
+  private readonly behind = new Set<string>();
   /** What became of the devices of claims that have ended in this life. */
   private readonly ended = new Map<string, readonly ReleasedDevice[]>();
   private readonly passes = new Passes(() => this.pass());
   private changed: () => void = () => undefined;
 
   constructor(private readonly options: DeviceClaimKeeperOptions) {
-    const { binder, journal, queue } = options;
-    this.host = { ...binder, journal };
-    this.work = new BlockedWork(queue, binder.problems, binder.log);
+    this.host = { ...options.binder, journal: options.journal };
   }
 
   /** How it stands, in the order of the ledger. */
@@ -147,21 +146,26 @@ export class DeviceClaimKeeper {
 
   private async settle(order: WireDeviceClaim): Promise<void> {
     const { claim_id: claimId } = order;
+    if (this.running.has(claimId)) return;
     const ends = isEnding(order);
     const record = this.recordOf(claimId);
     const addresses = [...order.devices, ...(record?.devices ?? [])].map(({ address }) => address);
     const run = async (): Promise<void> => {
-      this.running.add(claimId);
       try {
         this.tell(order, await (ends ? this.end(order) : this.enable(order)));
       } catch (error) {
         this.tell(order, refusedBy(error));
       } finally {
         this.running.delete(claimId);
+        // What was said meanwhile has waited for it.
+        if (this.behind.delete(claimId)) void this.keep();
       }
     };
-    const what = ends ? 'release' : 'prepare';
-    await this.work.run({ what, claimId, addresses, keys: [claimId, ...addresses], run });
+    this.running.add(claimId);
+    const working = this.options.queue.run([...new Set([claimId, ...addresses])], run);
+    if (await endsUnblocked(this.options.binder.problems, { claimId, addresses }, working)) return;
+    this.behind.add(claimId);
+    this.changed();
   }
 
   private async enable(order: WireDeviceClaim): Promise<Told> {
