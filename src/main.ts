@@ -9,6 +9,7 @@ import { addHostTopologyCommand } from './cli/host-topology.command.js';
 import { addQuotaCommand } from './cli/quota.command.js';
 import { addReservationCommand } from './cli/reservation.command.js';
 import { askAs } from './cli/rest-question.js';
+import { addDeviceClaimCommand } from './cli/device-claim.command.js';
 import { addSriovCommand } from './cli/sriov.command.js';
 import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
@@ -177,6 +178,7 @@ addExplainCommand(program);
 addQuotaCommand(program);
 addReservationCommand(program);
 addSriovCommand(program);
+addDeviceClaimCommand(program);
 
 askAs(process.env);
 await program.parseAsync();

@@ -21,6 +21,7 @@ import { DeviceHoldsController } from './devices/device-holds.controller.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { FlavorsController } from './flavors/flavors.controller.js';
 import { FlavorsService } from './flavors/flavors.service.js';
+import { DeviceClaimsController } from './hosts/device-claims.controller.js';
 import { EvacuationController } from './hosts/evacuation.controller.js';
 import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
@@ -82,6 +83,7 @@ export class ApiModule {
         HostTopologyController,
         IommuGroupsController,
         SriovController,
+        DeviceClaimsController,
         DevicesController,
         DeviceHoldsController,
         DeviceSpecsController,

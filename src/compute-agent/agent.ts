@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../bus/bus.js';
 import { BerthError, messageOf } from '../errors.js';
@@ -18,12 +19,14 @@ import { CleaningRecords } from './cleaning-records.js';
 import { CommandConsumer } from './command.consumer.js';
 import { wireConfiguration } from './configuration-facts.js';
 import { DriftSigns } from './drift-signs.js';
+import { DeviceClaimKeeper, type DeviceClaimKeeperOptions } from './device-claim-keeper.js';
+import { DeviceClaimOrders } from './device-claim-orders.js';
 import { Journal } from './journal.js';
 import { liveIp, simulatedIp } from './ip-program.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { liveKernel, type Kernel } from './kernel.js';
 import { readLastReport, writeLastReport } from './last-report.js';
-import { Reporter } from './reporter.js';
+import { Reporter, type ReporterOptions } from './reporter.js';
 import { simulatedHostKernel } from './simulated-kernel.js';
 import { SerialNumbers } from './serial-numbers.js';
 import { SriovKeeper, type SriovKeeperOptions } from './sriov-keeper.js';
@@ -40,6 +43,8 @@ const STOP_TIMEOUT_MS = 10_000;
 const TELL_RETRY_MS = 5_000;
 const CHANGE_INTERVAL_MS = 250;
 const NO_CLEANING: CleaningSettings = { programs: {}, timeoutMs: 1, attemptsMax: 1, pauseMs: 0 };
+/** Attempts of device claims that failed; an id is never used twice. */
+const ATTEMPTS_KEPT = 100;
 
 export interface AgentOptions {
   readonly settings: AgentSettings;
@@ -97,38 +102,36 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const modes = new BindingModes(() => scan());
   const brokerAddress = lastKnown(() => bus.localAddress());
   const protection = { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs };
-  const bare = binderOf(settings, { journal, log, modes, protection, stopping: stopping.signal });
+  const deviceClaims = await Journal.open(join(settings.stateDir, 'device-claims'), log, ATTEMPTS_KEPT);
+  const bare = binderOf(settings, { journal, deviceClaims, log, modes, protection, stopping: stopping.signal });
   const queue = new KeyedQueue();
   const care = await careOf(settings, bare, queue, (claimId, address) => commands.tellCleaning(claimId, address));
   const binder = { ...bare, care };
   const sriov = await keeperOf(settings, { binder, queue, declarations: () => configuration.sriov ?? [] });
+  const claims = await claimKeeperOf(settings, { binder: bare, journal: deviceClaims, queue });
+  // VFs first: some may be claimed.
+  const keepers = [sriov, claims];
   const eyes = {
-    ...{ sriov, brokerAddress, serials: new SerialNumbers(), modes, problems: binder.problems },
+    ...{ sriov, claims, brokerAddress, serials: new SerialNumbers(), modes, problems: binder.problems },
     whitelistLog: new WhitelistLog(host, log),
     signs: await DriftSigns.open(settings.stateDir, log),
   };
   const scan = (): Promise<HostScan> => configuredScan(settings, configuration, journal, eyes);
-  const reporter = new Reporter({
-    ...{ host, epoch, scan, bus, log },
-    scanIntervalMs: settings.scanIntervalMs,
-    heartbeatIntervalMs: settings.heartbeatIntervalMs,
-    lastReport: await readLastReport(settings.stateDir),
-    remember: (report) => writeLastReport(settings.stateDir, report, log),
-  });
+  const reporter = await reporterOf(settings, { host, epoch, scan, bus, log });
   const commands: CommandConsumer = new CommandConsumer({
     host,
     epoch,
     readOnly: settings.readOnly,
     bus,
-    ...{ binder, queue, sriov, care },
+    ...{ binder, queue, sriov, care, deviceClaims: claims },
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
     lookAgain: () => {
-      void sriov.keep();
+      for (const keeper of keepers) void keeper.keep();
       reporter.lookAgain();
     },
   });
-  await sriov.restore();
+  for (const keeper of keepers) await keeper.restore();
   commands.resume();
   const telling = tellUntilHeard(commands, host, log);
   // Before the first report: who is told of the host may send it commands at once.
@@ -136,7 +139,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     prefetch: PREFETCH,
   });
   await reporter.start();
-  sriov.start(settings.scanIntervalMs, () => reporter.lookAgain());
+  for (const keeper of keepers) keeper.start(settings.scanIntervalMs, () => reporter.lookAgain());
   const watch = watchOf(settings, reporter);
   log('info', 'Agent started', { host, epoch, sysfsRoot: settings.sysfsRoot, kernel: settings.kernel });
   return {
@@ -144,14 +147,25 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     status: () => statusOf(host, epoch, reporter, bus),
     configure: async (next) => {
       configuration = next;
-      await sriov.keepAnew();
+      for (const keeper of keepers) await keeper.keepAnew();
       await reporter.reportOrOwe();
     },
     stop: () => {
       stopping.abort();
-      return stopped(host, log, [watch, subscription, sriov, reporter, telling, care]);
+      return stopped(host, log, [watch, subscription, ...keepers, reporter, telling, care]);
     },
   };
+}
+
+async function reporterOf(
+  { scanIntervalMs, heartbeatIntervalMs, stateDir }: AgentSettings,
+  given: Pick<ReporterOptions, 'host' | 'epoch' | 'scan' | 'bus' | 'log'>,
+): Promise<Reporter> {
+  return new Reporter({
+    ...{ ...given, scanIntervalMs, heartbeatIntervalMs },
+    lastReport: await readLastReport(stateDir),
+    remember: (report) => writeLastReport(stateDir, report, given.log),
+  });
 }
 
 function watchOf({ sysfsRoot, changeIntervalMs = CHANGE_INTERVAL_MS }: AgentSettings, reporter: Reporter): ChangeWatch {
@@ -187,7 +201,9 @@ function binderOf(
   {
     modes,
     ...given
-  }: Pick<BinderHost, 'journal' | 'log' | 'protection' | 'stopping'> & { readonly modes: BindingModes },
+  }: Pick<BinderHost, 'journal' | 'deviceClaims' | 'log' | 'protection' | 'stopping'> & {
+    readonly modes: BindingModes;
+  },
 ): BinderHost {
   const { sysfsRoot, procRoot } = settings;
   const modeOf = (address: Address): Promise<BindingMode> => modes.of(address);
@@ -216,6 +232,17 @@ async function keeperOf(
   return new SriovKeeper({ ...given, readOnly, wishes, ip: kernel === 'live' ? liveIp() : simulatedIp() });
 }
 
+async function claimKeeperOf(
+  { stateDir, readOnly }: AgentSettings,
+  given: Pick<DeviceClaimKeeperOptions, 'binder' | 'journal' | 'queue'>,
+): Promise<DeviceClaimKeeper> {
+  return new DeviceClaimKeeper({
+    ...given,
+    readOnly,
+    orders: await DeviceClaimOrders.open(stateDir, given.binder.log),
+  });
+}
+
 /** A NIC does not lose its protection because the broker is away. */
 function lastKnown(ask: () => string | null): () => string | null {
   let known: string | null = null;
@@ -225,6 +252,7 @@ function lastKnown(ask: () => string | null): () => string | null {
 /** What the agent knows from one scan to the next. */
 interface Eyes {
   readonly sriov: SriovKeeper;
+  readonly claims: DeviceClaimKeeper;
   readonly serials: SerialNumbers;
   readonly whitelistLog: WhitelistLog;
   readonly signs: DriftSigns;
@@ -240,16 +268,18 @@ async function configuredScan(
   journal: Journal,
   eyes: Eyes,
 ): Promise<HostScan> {
-  const { sriov, brokerAddress } = eyes;
+  const { sriov, claims, brokerAddress } = eyes;
   const looking = { ...settings, deviceSpecs, brokerAddress: brokerAddress() };
-  const found = await scanHost(looking, journal.originals(), eyes.serials);
+  const found = await scanHost(looking, new Map([...journal.originals(), ...claims.originals()]), eyes.serials);
   eyes.whitelistLog.tell(deviceSpecs, found.devices);
   eyes.modes.learn(found.devices);
   const devices = await eyes.signs.fillIn(found.devices, strayedIn(journal, settings.sysfsRoot));
   const vfs = sriov.states();
+  const claimed = claims.states();
   const more = {
     ...(state !== null && { configuration: wireConfiguration(state) }),
     ...(vfs.length > 0 && { sriov: [...vfs] }),
+    ...(claimed.length > 0 && { device_claims: [...claimed] }),
   };
   return { ...found, devices: withProblems(devices, eyes.problems), facts: { ...found.facts, ...more } };
 }

@@ -35,27 +35,32 @@ export class BlockedWork {
     const name = `${what} ${claimId}`;
     if (this.behind.has(name)) return;
     const working = this.queue.run([...new Set(work.keys)], work.run);
-    if (await this.endsUnblocked(work, working)) return working;
+    if (await endsUnblocked(this.problems, work, working)) return working;
     this.behind.add(name);
     this.log('warn', 'A command waits for a blocked device; others go on', { claimId, command: what });
     void working
       .catch((error: unknown) => this.log('error', 'Blocked work failed', { claimId, problem: messageOf(error) }))
       .finally(() => this.behind.delete(name));
   }
+}
 
-  private async endsUnblocked({ claimId, addresses }: ClaimWork, working: Promise<void>): Promise<boolean> {
-    let unlisten = (): void => undefined;
-    const blocked = new Promise<boolean>((resolve) => {
-      const look = (): void => {
-        if (this.problems.blocked(claimId, addresses)) resolve(false);
-      };
-      unlisten = this.problems.listen(look);
-      look();
-    });
-    const ended = working.then(
-      () => true,
-      () => true,
-    );
-    return Promise.race([ended, blocked]).finally(unlisten);
-  }
+/** Waits until work has ended, well or badly, or is blocked. @returns false: it is blocked, and goes on */
+export async function endsUnblocked(
+  problems: BindingProblems,
+  { claimId, addresses }: Pick<ClaimWork, 'claimId' | 'addresses'>,
+  working: Promise<void>,
+): Promise<boolean> {
+  let unlisten = (): void => undefined;
+  const blocked = new Promise<boolean>((resolve) => {
+    const look = (): void => {
+      if (problems.blocked(claimId, addresses)) resolve(false);
+    };
+    unlisten = problems.listen(look);
+    look();
+  });
+  const ended = working.then(
+    () => true,
+    () => true,
+  );
+  return Promise.race([ended, blocked]).finally(unlisten);
 }

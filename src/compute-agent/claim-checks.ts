@@ -8,6 +8,7 @@ import { isBridge, type PciDevice } from '../pci/device.js';
 import { isolationUnits } from '../pci/iommu.js';
 import { BindingError } from './binding-error.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
+import type { ClaimRecord } from './journal-state.js';
 import type { Journal } from './journal.js';
 import { assertUnprotected } from './protection/claim-protection.js';
 import { listNames, readLinkName } from './sysfs-read.js';
@@ -63,13 +64,10 @@ export async function checkClaim(
  * @throws BindingError `binding.refused` when a claim holds a VF or the host uses its network interface (step `check`), or
  *   somebody else's program may have it open (step `sriov_numvfs`): the kernel would wait for that program to let go
  */
-export function assertVfsIdle(
-  { sysfsRoot, journal }: { readonly sysfsRoot: string; readonly journal: Pick<Journal, 'holderOf'> },
-  claimId: string,
-  device: PciDevice,
-): void {
+export function assertVfsIdle({ sysfsRoot, journal, deviceClaims }: VfHost, claimId: string, device: PciDevice): void {
   for (const vf of virtualFunctions(sysfsRoot, device)) {
     assertNotHeld(journal, claimId, vf, device.address);
+    assertNotClaimed(deviceClaims?.holderOf(vf) ?? null, vf, device.address);
     assertUnusedByHost(sysfsRoot, vf, device.address);
     const driver = readLinkName(join(sysfsRoot, PCI_DEVICES, vf, 'driver'));
     if (driver.kind !== 'text' || !isVfioDriver(driver.text)) continue;
@@ -77,6 +75,16 @@ export function assertVfsIdle(
     const { address } = device;
     throw new BindingError('binding.refused', `${address}: ${what}`, { address, step: 'sriov_numvfs' });
   }
+}
+
+interface VfHost extends Pick<BinderHost, 'sysfsRoot' | 'deviceClaims'> {
+  readonly journal: Pick<Journal, 'holderOf'>;
+}
+
+/** A VF that is kept bound ahead of use is as good as in use. */
+function assertNotClaimed(claim: ClaimRecord | null, vf: Address, pf: Address): void {
+  if (!claim) return;
+  throw refusal('binding.refused', pf, `device claim ${claim.serverId} has its VF ${vf}; delete that claim first`);
 }
 
 function notHeldYet(journal: Journal, claimId: string, devices: readonly PciDevice[]): PciDevice[] {

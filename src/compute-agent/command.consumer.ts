@@ -1,5 +1,6 @@
 import type { Bus } from '../bus/bus.js';
 import { messageOf } from '../errors.js';
+import type { SetDeviceClaims } from '../messages/device-claim-bodies.js';
 import type { AgentCommand, PrepareDevices, ReleaseDevices, RequestJournal } from '../messages/bodies.js';
 import { envelope, type Envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
@@ -7,6 +8,7 @@ import type { SetSriov } from '../messages/sriov-bodies.js';
 import type { Aftercare } from './aftercare.js';
 import { BindingError } from './binding-error.js';
 import { BlockedWork } from './blocked-work.js';
+import type { DeviceClaimKeeper } from './device-claim-keeper.js';
 import type { ClaimRecord } from './journal-state.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { OutcomeSender } from './outcome-sender.js';
@@ -27,6 +29,8 @@ export interface CommandContext {
   readonly reportFully: () => Promise<void>;
   /** null: this agent keeps no VFs. */
   readonly sriov?: Pick<SriovKeeper, 'take'> | null;
+  /** null: this agent keeps no devices bound ahead of use. */
+  readonly deviceClaims?: Pick<DeviceClaimKeeper, 'take'> | null;
   /** Shared with whoever else works on devices; left out: one of its own. */
   readonly queue?: KeyedQueue;
   /** Drivers have changed: look again soon. */
@@ -118,6 +122,8 @@ export class CommandConsumer {
         return this.tellCleaning(message.body.claim_id, message.body.address);
       case 'sriov.set':
         return this.setVfs(message.body);
+      case 'device_claims.set':
+        return this.setDeviceClaims(message.body);
       default:
         this.context.binder.log('warn', 'A message that is no command was dropped', { type: message.type });
     }
@@ -126,6 +132,11 @@ export class CommandConsumer {
   /** What came of it is in the report, with the VFs that there are then. */
   private async setVfs(order: SetSriov): Promise<void> {
     await this.context.sriov?.take(order);
+    await this.context.reportFully();
+  }
+
+  private async setDeviceClaims(order: SetDeviceClaims): Promise<void> {
+    await this.context.deviceClaims?.take(order);
     await this.context.reportFully();
   }
 

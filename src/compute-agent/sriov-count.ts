@@ -14,7 +14,7 @@ import { vfAddresses } from './vf-guards.js';
 import { assertVfs, vfsOf } from './vfio-binder-sriov.js';
 import type { BinderHost } from './vfio-binder-writes.js';
 
-type SriovHost = Pick<BinderHost, 'sysfsRoot' | 'write' | 'journal' | 'log'>;
+type SriovHost = Pick<BinderHost, 'sysfsRoot' | 'write' | 'journal' | 'deviceClaims' | 'log'>;
 
 export interface CountHost extends SriovHost {
   readonly ip: IpProgram;
@@ -78,12 +78,14 @@ async function assertChangeable(host: CountHost, pf: PciDevice, wanted: number):
       `it is ${holder.state} for claim ${holder.claimId} of server ${holder.serverId}; release that first`,
     );
   }
+  const claim = host.deviceClaims?.holderOf(address);
+  if (claim) throw refused(address, `device claim ${claim.serverId} keeps it bound; delete that claim first`);
   if (driver === null || isVfioDriver(driver)) {
     throw refused(address, `${driver ?? 'no driver'} has it, and only the PF's own driver makes VFs; bind it to that`);
   }
   const total = pf.sriov?.totalVfs ?? 0;
   if (wanted > total) throw refused(address, `it has at most ${total} VFs (sriov_totalvfs), not ${wanted}`);
-  assertVfsIdle({ sysfsRoot: host.sysfsRoot, journal: host.vfHolders }, '', pf);
+  assertVfsIdle({ ...host, journal: host.vfHolders }, '', pf);
   await assertWithoutAddresses(host, address);
 }
 

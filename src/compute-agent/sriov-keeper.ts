@@ -23,6 +23,7 @@ import type { Journal } from './journal.js';
 import type { KeyedQueue } from './keyed-queue.js';
 import { settleVfCount, type CountHost } from './sriov-count.js';
 import { settleVfSettings, type VfProblem } from './sriov-settings.js';
+import { Passes } from './passes.js';
 import type { SriovWishes } from './sriov-wishes.js';
 import { listNames } from './sysfs-read.js';
 import { timeLimited, type TimeLimitedWrites } from './time-limited-writes.js';
@@ -72,9 +73,8 @@ interface Refusal {
 
 /**
  * Keeps the VFs of this host as the ledger wishes, or else as the configuration declares them: at the start, when either changes, and
- * ever after. What is in the way is told and looked at again with each pass; nothing is waited for.
- *
- * Invariant: one pass at a time; wishes that come meanwhile are one more pass.
+ * ever after. What is in the way is told and looked at again with each pass; nothing is waited for. Wishes that come meanwhile are one
+ * more pass.
  */
 export class SriovKeeper {
   private readonly told = new Map<Address, WireSriovState>();
@@ -83,11 +83,8 @@ export class SriovKeeper {
   private readonly writes: TimeLimitedWrites;
   /** Before claims are bound again: VFs of claims that a reboot has undone may go and come. */
   private isFirst = true;
-  private pass: Promise<void> | null = null;
-  private next: Promise<void> | null = null;
-  private timer: NodeJS.Timeout | null = null;
+  private readonly passes = new Passes(() => this.pass());
   private changed: () => void = () => undefined;
-  private stopped = false;
 
   constructor(private readonly options: SriovKeeperOptions) {
     this.writes = timeLimited(options.binder.write, options.writeLimitMs);
@@ -114,7 +111,7 @@ export class SriovKeeper {
   /** Looks at this interval from now on. @param changed VFs have come or gone, or an outcome is another */
   start(intervalMs: number, changed: () => void): void {
     this.changed = changed;
-    this.timer = setInterval(() => void this.keep(), intervalMs);
+    this.passes.start(intervalMs);
   }
 
   /** Takes over what the ledger wishes. Resolves when it is done or refused. */
@@ -131,34 +128,25 @@ export class SriovKeeper {
 
   /** Resolves after a pass that began after this call; each ends in bounded time. Never fails. */
   keep(): Promise<void> {
-    if (!this.pass) return this.begin();
-    this.next ??= this.pass.then(() => this.begin());
-    return this.next;
+    return this.passes.run();
   }
 
   /** No more passes; resolves when the one under way has ended. */
-  async stop(): Promise<void> {
-    this.stopped = true;
-    if (this.timer) clearInterval(this.timer);
-    await this.pass;
+  stop(): Promise<void> {
+    return this.passes.stop();
   }
 
-  private begin(): Promise<void> {
-    this.next = null;
-    const pass = this.look()
+  private pass(): Promise<void> {
+    return this.look()
       .catch((error: unknown) => {
         this.options.binder.log('error', 'VFs could not be looked at', { problem: messageOf(error) });
       })
       .finally(() => {
         this.isFirst = false;
-        if (this.pass === pass) this.pass = null;
       });
-    this.pass = pass;
-    return pass;
   }
 
   private async look(): Promise<void> {
-    if (this.stopped) return;
     const wanted = await this.wanted();
     const gone = [...this.told.keys()].filter((address) => !wanted.some(({ pf }) => pf.address === address));
     for (const address of gone) this.told.delete(address);

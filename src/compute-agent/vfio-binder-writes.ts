@@ -18,6 +18,8 @@ export interface WritingHost extends Pick<Kernel, 'write'> {
   readonly sysfsRoot: string;
   readonly procRoot: string;
   readonly journal: Journal;
+  /** Who keeps devices bound ahead of use; left out: nobody does. */
+  readonly deviceClaims?: Pick<Journal, 'holderOf'>;
   readonly log: AgentLog;
   /** What is blocked or has failed now. */
   readonly problems: BindingProblems;

@@ -141,10 +141,10 @@ function assertSameDevices(known: ClaimRecord | null, order: PrepareOrder): void
 }
 
 /** A claim keeps the modes that it was begun with, whatever the whitelist says by now. */
-async function modesOf(
+export async function modesOf(
   host: BinderHost,
   known: ClaimRecord | null,
-  { targets }: PrepareOrder,
+  { targets }: Pick<PrepareOrder, 'targets'>,
 ): Promise<ReadonlyMap<Address, BindingMode>> {
   const modes = new Map<Address, BindingMode>();
   for (const { address } of targets) {

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { WireDevice } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import type { WireSriovWish } from '../messages/sriov-bodies.js';
 import { decodeEnvelope, type Envelope } from '../messages/envelope.js';
 import { contentHash } from '../messages/content-hash.js';

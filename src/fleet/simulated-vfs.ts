@@ -1,4 +1,4 @@
-import type { WireDevice } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import type { WireSriovState, WireSriovWish } from '../messages/sriov-bodies.js';
 import { compareAddresses, formatAddress, parseAddress } from '../pci/address.js';
 

@@ -20,6 +20,7 @@ import {
 import { IOMMU_STATES, type IommuState } from '../pci/iommu-groups.js';
 import { WireCare, WireDevice } from './device-bodies.js';
 import { COMMANDS_PER_MESSAGE_MAX, HOST_NAME } from './routes.js';
+import { DEVICE_CLAIMS_MAX, WireDeviceClaimState } from './device-claim-bodies.js';
 import { SRIOV_PFS_MAX, WireSriovState } from './sriov-bodies.js';
 import { ADDRESS, HEX4, Nullable } from './wire-fields.js';
 
@@ -109,6 +110,13 @@ export class WireHostFacts {
   @ValidateNested({ each: true })
   @Type(() => WireSriovState)
   sriov?: WireSriovState[];
+  /** Left out where there are none. */
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(DEVICE_CLAIMS_MAX)
+  @ValidateNested({ each: true })
+  @Type(() => WireDeviceClaimState)
+  device_claims?: WireDeviceClaimState[];
 }
 
 export class WirePool {

@@ -59,6 +59,14 @@ function aReport(devices: readonly unknown[]): AgentReport {
 
 const CONFIGURATION: WireConfiguration = { loaded_at: '2026-03-01T12:00:00.250Z', problem: null, needs_restart: [] };
 
+const DEVICE_CLAIM = {
+  ...{ claim_id: ID, address: '0000:83:00.0' },
+  devices: [{ address: '0000:83:00.0', vendor_id: '10de', product_id: '1bb0' }],
+};
+const DEVICE_CLAIM_TOLD = {
+  ...{ claim_id: ID, ends: false, state: 'enabled', step: null, errno: null, held_by: null, message: null },
+  devices: [{ address: '0000:83:00.0', driver: 'vfio-pci', original_driver: null }],
+};
 const WISH = { address: '0000:81:00.0', revision: 1, vendor_id: '8086', product_id: '1572', vf_count: 8 };
 const VFS_TOLD = {
   ...{ address: '0000:81:00.0', source: 'file', vf_count: 8, state: 'applied', step: null, errno: null, message: null },
@@ -118,6 +126,8 @@ describe('envelope', () => {
       envelope('sriov.set', { revision: 1, wishes: [] }),
       envelope('sriov.set', { revision: 1_764_300_000_000, wishes: [{ ...WISH, autoprobe: null, vfs: null }] }),
       envelope('sriov.set', { revision: 2, wishes: [{ ...WISH, autoprobe: true, vfs: { '*': { trust: true } } }] }),
+      envelope('device_claims.set', { revision: 1, claims: [] }),
+      envelope('device_claims.set', { revision: 2, claims: [DEVICE_CLAIM, { ...DEVICE_CLAIM, ends: true }] }),
       envelope('agent.journal', { ...agent, asked_at: '2026-03-01T12:00:00.250Z', claims: [] }),
       envelope('agent.journal', {
         ...agent,
@@ -408,6 +418,28 @@ describe('a malformed message', () => {
       'VFs in an unknown state',
       withFacts({ sriov: [{ ...VFS_TOLD, state: 'applying' }] }),
       'agent.report: facts.sriov.0.state: state must be one of ',
+    ],
+    [
+      'a device claim on a path',
+      {
+        ...GOOD,
+        type: 'device_claims.set',
+        body: {
+          revision: 1,
+          claims: [{ ...DEVICE_CLAIM, devices: [{ ...DEVICE_CLAIM.devices[0], address: '../x' }] }],
+        },
+      },
+      'device_claims.set: claims.0.devices.0.address: address must match ',
+    ],
+    [
+      'a device claim on nothing',
+      { ...GOOD, type: 'device_claims.set', body: { revision: 1, claims: [{ ...DEVICE_CLAIM, devices: [] }] } },
+      'device_claims.set: claims.0.devices: devices must contain at least 1 elements',
+    ],
+    [
+      'a device claim in an unknown state',
+      withFacts({ device_claims: [{ ...DEVICE_CLAIM_TOLD, state: 'pending' }] }),
+      'agent.report: facts.device_claims.0.state: state must be one of ',
     ],
     ['a field left out', withDevice({ driver: undefined }), 'agent.report: devices.1.driver: driver must be'],
     [

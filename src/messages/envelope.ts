@@ -23,6 +23,7 @@ import {
   ServerNudge,
 } from './bodies.js';
 import { DevicesCleaned, RequestCleaning } from './device-bodies.js';
+import { SetDeviceClaims } from './device-claim-bodies.js';
 import { SetSriov } from './sriov-bodies.js';
 import { QUICK_LOOKS } from './quick-look.js';
 import { jsonHash, RecentHashes } from './recent-hashes.js';
@@ -46,6 +47,7 @@ const BODIES = {
   'journal.request': RequestJournal,
   'agent.journal': AgentJournal,
   'sriov.set': SetSriov,
+  'device_claims.set': SetDeviceClaims,
   'devices.prepared': DevicesPrepared,
   'devices.prepare_failed': PrepareFailed,
   'devices.released': DevicesReleased,

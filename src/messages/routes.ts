@@ -8,7 +8,8 @@
  *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.outcomes (several), agent.journal,
  *                                   agent.holds, devices.cleaned   (agents)
  *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, agent.commands (several), report.request,
- *                                   agent.reload, journal.request, cleaning.request, sriov.set  (relay)
+ *                                   agent.reload, journal.request, cleaning.request, sriov.set,
+ *                                   device_claims.set  (relay)
  */
 export const QUEUES = {
   requests: 'berth.requests',

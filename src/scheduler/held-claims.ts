@@ -5,6 +5,7 @@ import { agentQueue } from '../messages/routes.js';
 import { noteLife, readMissed, readOrphans } from '../store/agent-lives.store.js';
 import { sendPrepare } from '../store/claim-rows.store.js';
 import type { Ledger } from '../store/ledger.js';
+import { sendDeviceClaims } from '../store/device-claims.store.js';
 import { addToOutbox } from '../store/outbox.store.js';
 import { sendWishes } from '../store/sriov-wishes.store.js';
 
@@ -31,6 +32,7 @@ export function settleHeld(told: AgentHolds, ledger: Ledger): Promise<void> {
     const missed = isPresent ? await readMissed(tx, told) : [];
     await sendPrepare(tx, missed);
     await sendWishes(tx, [host]);
+    await sendDeviceClaims(tx, [host]);
     if (orphans.length > 0) log.warn({ message: 'agent holds closed claims', host, count: orphans.length });
     if (missed.length > 0) log.warn({ message: 'agent has lost claims', host, claims: missed });
   });

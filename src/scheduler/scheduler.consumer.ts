@@ -85,6 +85,7 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
       case 'journal.request':
       case 'cleaning.request':
       case 'sriov.set':
+      case 'device_claims.set':
         throw new Error(`${message.type} is for agents`);
       case 'agent.heartbeat':
         throw new Error(`${message.type} is heard by the leases`);

@@ -3,6 +3,7 @@ import type { Bus } from '../bus/bus.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import { readExpiredClaims, takeSlowClaims } from '../store/claim-outcomes.store.js';
 import { askForCleanings } from '../store/cleaning.store.js';
+import { giveUpDeviceClaims, remindDeviceClaims } from '../store/device-claims.store.js';
 import { purgeJournal } from '../store/journal.store.js';
 import { Ledger } from '../store/ledger.js';
 import { giveUpWish, readOverdueWishes, remindWishes } from '../store/sriov-wishes.store.js';
@@ -45,6 +46,7 @@ export class SweepsService extends TimedSweep {
     await this.attempt('slow releases', () => this.remindReleases());
     await this.attempt('cleanings', () => this.askForCleanings());
     await this.attempt('wishes about VFs', () => this.remindWishes());
+    await this.attempt('device claims', () => this.remindDeviceClaims());
     await this.attempt('unfinished servers', () => this.nudgeServers());
     await this.attempt('waiting servers', () => this.scheduling.lookAtQueue());
     await this.attempt('evacuations', () => this.scheduling.evacuateHosts(PER_SWEEP_MAX));
@@ -101,6 +103,18 @@ export class SweepsService extends TimedSweep {
       const isLate = await this.ledger.transaction((tx) => giveUpWish(tx, wish));
       if (isLate) this.log.warn({ message: 'a wish about VFs was not answered', ...wish });
     }
+  }
+
+  /** A device claim that nobody answers says so. It is asked for on and on: what the agent has bound stays bound until it hears. */
+  private async remindDeviceClaims(): Promise<void> {
+    const { claimTimeoutMs } = this.settings;
+    const afterMs = Math.round(claimTimeoutMs / 2);
+    const count = await this.ledger.transaction((tx) => remindDeviceClaims(tx, afterMs, PER_SWEEP_MAX));
+    if (count > 0) this.log.warn({ message: 'device claims without an answer are sent again', hosts: count });
+    const late = await this.ledger.transaction((tx) =>
+      giveUpDeviceClaims(tx, WISH_TIMEOUTS * claimTimeoutMs, PER_SWEEP_MAX),
+    );
+    for (const claim of late) this.log.warn({ message: 'a device claim was not answered', ...claim });
   }
 
   private async nudgeServers(): Promise<void> {

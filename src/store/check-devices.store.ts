@@ -32,8 +32,9 @@ export interface CheckedDevice {
   readonly held: boolean;
 }
 
-/** A function that somebody else had bound to vfio-pci before is left as it was. */
-const HELD = `coalesce(d.facts -> 'original', 'null') <> 'null' AND coalesce(d.facts #>> '{original,driver}', '') <> 'vfio-pci'`;
+/** A function that somebody else had bound to vfio-pci before is left as it was; one that is claimed ahead of use is to be held. */
+const HELD = `coalesce(d.facts -> 'original', 'null') <> 'null' AND coalesce(d.facts #>> '{original,driver}', '') <> 'vfio-pci'
+            AND NOT EXISTS (SELECT 1 FROM device_claim_devices k WHERE k.host_id = d.host_id AND k.address = d.address)`;
 
 /** All devices of these hosts. */
 export async function readCheckedDevices(tx: Tx, hostIds: readonly string[], slowMs: number): Promise<CheckedDevice[]> {

@@ -18,6 +18,7 @@ import { DeviceDrift1764200004000 } from '../../migrations/1764200004000-device-
 import { DeviceCleaning1764200005000 } from '../../migrations/1764200005000-device-cleaning.js';
 import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
 import { SriovWishes1764300000000 } from '../../migrations/1764300000000-sriov-wishes.js';
+import { DeviceClaims1764400000000 } from '../../migrations/1764400000000-device-claims.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -27,6 +28,7 @@ import {
   FileAliasEntity,
   FlavorEntity,
 } from './entities/catalog.entities.js';
+import { DeviceClaimDeviceEntity, DeviceClaimEntity } from './entities/device-claim.entities.js';
 import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities/evacuation.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
@@ -80,6 +82,7 @@ const MIGRATIONS = [
   DeviceDrift1764200004000,
   DeviceCleaning1764200005000,
   SriovWishes1764300000000,
+  DeviceClaims1764400000000,
 ] as const;
 
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
@@ -94,6 +97,8 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       DeviceEntity,
       AgentJournalEntity,
       SriovWishEntity,
+      DeviceClaimEntity,
+      DeviceClaimDeviceEntity,
       AliasEntity,
       AliasVersionEntity,
       AliasOriginEntity,

@@ -10,6 +10,7 @@ import { isHeld, type DeviceStatus } from '../pci/device-state.js';
 import { reconcileInventory, type Reconciliation } from '../pci/reconcile-inventory.js';
 import type { Tx } from './database.js';
 import { recordDrifts, type DriftingHost } from './device-drift.store.js';
+import { settleDeviceClaims } from './device-claims.store.js';
 import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
 import { jsonList } from './json-list.js';
 import { auditOverrides } from './protection-overrides.store.js';
@@ -102,6 +103,10 @@ export async function absorbReports(
   await settleWishes(
     tx,
     news.map(({ hostId, report }) => ({ hostId, told: report.facts.sriov ?? [] })),
+  );
+  await settleDeviceClaims(
+    tx,
+    news.map(({ hostId, report }) => ({ hostId, told: report.facts.device_claims ?? [] })),
   );
   await touchHosts(
     tx,

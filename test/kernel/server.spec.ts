@@ -135,6 +135,34 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
     await machine.exec(`echo default >${methods}`);
     await useIt();
     expect(traced()).toBe(2);
+  });
+
+  it('keeps a slot bound ahead of use, and gives it back at the end, though the agent dies in between', async () => {
+    const path = `/v1/hosts/${HOST}/device-claims`;
+    const before = await devicesAt(SLOT);
+    const [first, second] = SLOT;
+    const kept = await service.rest.send('POST', path, { address: SERVICE_NIC });
+    expect([kept.status, JSON.stringify(kept.body)]).toEqual([409, expect.stringContaining('default route')]);
+    const made = await service.rest.send<{ id: string }>('POST', path, { address: first, companions: [second] });
+    expect(made.status, JSON.stringify(made.body)).toBe(202);
+    const claim = `${path}/${made.body.id}`;
+    await eventually(PATIENCE_MS, async () => {
+      expect(await service.rest.get(claim), await seen()).toMatchObject({ state: 'enabled' });
+    });
+    const bound = await devicesAt(SLOT);
+    for (const device of bound) expect(device).toMatchObject({ driver: 'vfio-pci', override: 'vfio-pci', macs: [] });
+    const server = await placed(service, 'all');
+    expect(server, await seen()).toMatchObject({ status: 'ACTIVE', host: HOST });
+    await service.rest.remove(server.id, PATIENCE_MS);
+    expect(await devicesAt(SLOT)).toEqual(bound);
+    await machine.write('/run/dying', 'kernel 2');
+    expect((await service.rest.send('DELETE', claim)).status).toBe(202);
+    await afterDeath('unbind');
+    await eventually(PATIENCE_MS, async () => expect((await service.rest.send('GET', claim)).status).toBe(404));
+    expect(await devicesAt(SLOT), await seen()).toEqual(before);
+    const journal = JSON.parse(await machine.read(`${STATE_FOLDER}/device-claims/journal.json`)) as object;
+    expect(journal).toMatchObject({ claims: [] });
+    await nothingIsLeft();
   }, 400_000);
 
   it('offers a card within five seconds of its being plugged, and takes it back when it is pulled', async () => {

@@ -103,3 +103,11 @@ function randomSlot(random: (below: number) => number): SlotDescription[] {
   const card = SINGLE[random(SINGLE.length)] ?? cards.P5000;
   return [device('00.0', card, random(3) === 0 ? { driver: null } : {})];
 }
+
+/** A P5000 with its audio function in one IOMMU group (0000:63:00.0 and .1), and a two-port X710 at 0000:81:00. */
+export function gpuWithAudioHost(name: string): HostDescription {
+  const nic = sriovNicHost(name, 0);
+  const functions = [device('00.0', cards.P5000), device('00.1', cards.P5000_AUDIO)];
+  const gpu = { bus: 0x60, numaNode: 1, children: [bridge('02.0', cards.ROOT_PORT, 0x63, functions)] };
+  return { ...nic, roots: [...nic.roots, gpu] };
+}

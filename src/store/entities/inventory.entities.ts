@@ -54,6 +54,8 @@ export class HostEntity {
   @Column('jsonb', { nullable: true }) sriov: WireSriovState[] | null;
   /** Of what is wished of its VFs; a later word has a higher one. */
   @Column('bigint', { default: 0 }) sriov_revision: number;
+  /** Of the claims on its devices; a later word has a higher one. */
+  @Column('bigint', { default: 0 }) device_claims_revision: number;
   /** One after another, since the last that did not fail. */
   @Column('integer', { default: 0 }) failed_builds: number;
   /** Counts changes that change nothing for a decision. */
