@@ -9,6 +9,7 @@ import { Placements1764000000000 } from '../../migrations/1764000000000-placemen
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { Quotas1764000002000 } from '../../migrations/1764000002000-quotas.js';
 import { Evacuation1764000004000 } from '../../migrations/1764000004000-evacuation.js';
+import { IdentityTokens1764500000000 } from '../../migrations/1764500000000-identity-tokens.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
@@ -27,6 +28,7 @@ import {
 } from './entities/catalog.entities.js';
 import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities/evacuation.entities.js';
+import { IdentityTokenEntity } from './entities/identity.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
 import { QuotaEntity } from './entities/quota.entities.js';
 import {
@@ -90,6 +92,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       EvacuationEntity,
       RemovedHostEntity,
       JournalFactsEntity,
+      IdentityTokenEntity,
       JournalEntryEntity,
       AuditPendingEntity,
       AuditEntryEntity,
@@ -117,6 +120,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       ClaimBatches1764100000000,
       HostIommu1764200001000,
       SriovWishes1764300000000,
+      IdentityTokens1764500000000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,
