@@ -27,10 +27,13 @@ import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
 import { IommuGroupsController } from './hosts/iommu-groups.controller.js';
 import { SriovController } from './hosts/sriov.controller.js';
+import { Authentication } from './identity/authentication.js';
 import { RolesGuard } from './identity/roles.guard.js';
 import { HttpLimits } from './http-limits.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
+import { IdentityController } from './openstack/identity.controller.js';
+import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
 import { PlacementsController } from './placements/placements.controller.js';
 import { DryRunPolicy, PlacementsService } from './placements/placements.service.js';
@@ -62,6 +65,7 @@ export interface ApiOptions {
   readonly batches: DynamicModule;
   readonly rooms: readonly DynamicModule[];
   readonly http: HttpSettings;
+  readonly authentication: Authentication;
   readonly scheduler: PlacementPolicy;
   readonly pci: Pick<PciSettings, 'exclusiveTags'>;
   readonly health: HealthOptions;
@@ -106,6 +110,7 @@ export class ApiModule {
         CapacityController,
         DefragmentationController,
         ReservationsController,
+        IdentityController,
       ],
       providers: [
         AggregatesService,
@@ -125,6 +130,8 @@ export class ApiModule {
         QuotasService,
         ReservationsService,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
+        { provide: Authentication, useValue: options.authentication },
+        { provide: PublicUrl, useValue: new PublicUrl(options.http.publicUrl) },
         { provide: HttpLimits, useValue: new HttpLimits(bodyBytesMax, pageSizeMax) },
         { provide: RequestRules, useValue: new RequestRules(options.scheduler.compat, options.pci.exclusiveTags) },
         { provide: DryRunPolicy, useValue: new DryRunPolicy(options.scheduler) },

@@ -9,7 +9,7 @@ import type { HttpSettings, Settings } from '../settings/settings.js';
 import { Ledger } from '../store/ledger.js';
 import { StoreModule } from '../store/store.module.js';
 import { ApiModule } from './api.module.js';
-import { openAuthentication, type Authentication } from './identity/authentication.js';
+import { type Authentication, openAuthentication } from './identity/authentication.js';
 import { type CallerRequest, isForEverybody } from './identity/caller.js';
 import { KnownPaths } from './known-paths.js';
 import { openApiText } from './openapi.js';
@@ -57,11 +57,14 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     bodyLimit: settings.http.bodyBytesMax,
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
-    frameworkErrors: (error: Error, _request: unknown, reply: unknown) =>
-      sendProblem(reply as ProblemReply, new BerthError('request.invalid', error.message, { cause: error })),
+    frameworkErrors: (error: Error, request: { readonly url: string }, reply: unknown) => {
+      const problem = new BerthError('request.invalid', error.message, { cause: error });
+      sendProblem(reply as ProblemReply, problem, request.url);
+    },
   });
-  const authentication = await openAuthentication(settings.auth, settings.http);
   let app: NestFastifyApplication | null = null;
+  const ledger = (): Ledger => (app as NestFastifyApplication).get(Ledger, { strict: false });
+  const authentication = await openAuthentication(settings.auth, settings.http, ledger);
   const checks: Checks = async () => ({
     ...(await app?.get(Ledger, { strict: false }).check()),
     ...(app && start.checks?.(app)),
@@ -72,6 +75,7 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     batches: start.batches ?? BatchesModule.register(settings.scheduler, store),
     rooms: start.rooms ?? [],
     http: settings.http,
+    authentication,
     scheduler: settings.scheduler,
     pci: settings.pci,
     reload: start.reload ?? null,

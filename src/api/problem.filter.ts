@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import { BerthError, ERROR_CODES, type ErrorCode, messageOf } from '../errors.js';
 import { outageOf } from '../store/outage.js';
+import { openStackFault } from './openstack/faults.js';
 import { type Problem, statusOf } from './problem.js';
 import type { FieldError } from './request-validation.pipe.js';
 
@@ -21,7 +22,7 @@ interface Fault {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The only place that knows how an error becomes an HTTP answer: problem+json, RFC 9457. */
+/** The only place that knows how an error becomes an HTTP answer: problem+json, RFC 9457, or as the clients of OpenStack read it. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
@@ -29,20 +30,23 @@ export class ProblemFilter implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
     const fault = faultOf(error);
     if (fault.status >= 500) this.logger.error({ message: 'request failed', code: fault.code, error: stackOf(error) });
-    sendFault(host.switchToHttp().getResponse<ProblemReply>(), fault);
+    const { url } = host.switchToHttp().getRequest<{ readonly url: string }>();
+    sendFault(host.switchToHttp().getResponse<ProblemReply>(), fault, url);
   }
 }
 
 /** For what fails before Nest is asked. */
-export function sendProblem(reply: ProblemReply, error: BerthError): void {
-  sendFault(reply, faultOf(error));
+export function sendProblem(reply: ProblemReply, error: BerthError, url: string): void {
+  sendFault(reply, faultOf(error), url);
 }
 
-function sendFault(reply: ProblemReply, fault: Fault): void {
+function sendFault(reply: ProblemReply, fault: Fault, url: string): void {
   for (const [name, value] of Object.entries(fault.headers ?? {})) reply.header(name, value);
-  reply.status(fault.status).header('content-type', 'application/problem+json; charset=utf-8');
+  const face = openStackFault(url, fault);
+  const type = face ? 'application/json' : 'application/problem+json; charset=utf-8';
+  reply.status(fault.status).header('content-type', type);
   // Bytes, because Fastify would not let an object through under this content type.
-  reply.send(Buffer.from(JSON.stringify(problemOf(fault)), 'utf8'));
+  reply.send(Buffer.from(JSON.stringify(face ?? problemOf(fault)), 'utf8'));
 }
 
 function problemOf(fault: Fault): Problem {

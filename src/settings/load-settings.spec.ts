@@ -14,12 +14,13 @@ afterAll(() => rmSync(FOLDER, { recursive: true }));
 const DEFAULTS: Settings = {
   database: { url: null, poolMax: 10 },
   bus: { url: null, messageBytesMax: 8_388_608, deliveryLimit: 5 },
-  http: { host: '127.0.0.1', port: 8790, bodyBytesMax: 1_048_576, pageSizeMax: 1000 },
+  http: { publicUrl: null, host: '127.0.0.1', port: 8790, bodyBytesMax: 1_048_576, pageSizeMax: 1000 },
   auth: {
     strategy: 'none',
     usersFile: null,
     projects: {},
     roles: {},
+    tokenTtlMs: 3_600_000,
     keystone: {
       ...{ url: null, username: null, password: null, project: null },
       ...{ userDomain: 'default', projectDomain: 'default', cacheMs: 10_000 },
@@ -316,7 +317,7 @@ describe('malformed settings are told with file, line, key and fix', () => {
     [
       'an unknown key',
       'http:\n  tls: true',
-      ':2: http.tls: unknown key; the keys here are host, port, body_bytes_max, page_size_max',
+      ':2: http.tls: unknown key; the keys here are host, port, public_url, body_bytes_max, page_size_max',
     ],
     ['a deep key', 'agent:\n  resources:\n    vcpu: 1', ':3: agent.resources.vcpu: unknown key; did you mean "vcpus"?'],
     ['__proto__', '__proto__:\n  x: 1', ':1: __proto__: unknown key'],

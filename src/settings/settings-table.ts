@@ -29,6 +29,12 @@ const PLACEMENT_POLICIES: readonly PlacementPolicyName[] = ['spread', 'best-fit'
 export const SETTINGS: readonly SettingDefinition[] = [
   setting('http.host', text(), '127.0.0.1', 'Address that the REST face listens on.'),
   setting('http.port', integer(0, 65_535), 8790, 'Port of the REST face; 0 takes any free one.'),
+  setting(
+    'http.public_url',
+    url(['https:', 'http:'], 'https://berth.example'),
+    null,
+    'Where clients find it, for links and the catalog; null is as the client calls it.',
+  ),
   setting('http.body_bytes_max', integer(1024, 64 * MIB), MIB, 'Largest request body, in bytes.'),
   setting('http.page_size_max', integer(1, 10_000), 1000, 'Most items on one page of a list.'),
   setting(
@@ -54,6 +60,12 @@ export const SETTINGS: readonly SettingDefinition[] = [
     byName(oneOf(['reader', 'member', 'admin']), 10_000, 'users'),
     {},
     'For http_basic, user: role; who is not named is a member. Example: {root: admin}',
+  ),
+  setting(
+    'auth.token_ttl_ms',
+    integer(1000, 24 * HOUR),
+    HOUR,
+    'For http_basic: how long a token from /identity/v3 is good.',
   ),
   setting(
     'auth.keystone.url',

@@ -18,6 +18,8 @@ export interface BusSettings {
 }
 
 export interface HttpSettings {
+  /** Where clients find it, e.g. `https://berth.example`; null: as they call it. */
+  readonly publicUrl: string | null;
   readonly host: string;
   readonly port: number;
   readonly bodyBytesMax: number;
@@ -35,6 +37,8 @@ export interface AuthSettings {
   readonly projects: Readonly<Record<string, string>>;
   /** User of that file → role; who is not named is a member. */
   readonly roles: Readonly<Record<string, AuthRole>>;
+  /** How long a token of ours is good. */
+  readonly tokenTtlMs: number;
   readonly keystone: KeystoneSettings;
 }
 

@@ -9,6 +9,7 @@ import { Placements1764000000000 } from '../../migrations/1764000000000-placemen
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { Quotas1764000002000 } from '../../migrations/1764000002000-quotas.js';
 import { Evacuation1764000004000 } from '../../migrations/1764000004000-evacuation.js';
+import { IdentityTokens1764500000000 } from '../../migrations/1764500000000-identity-tokens.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
@@ -31,6 +32,7 @@ import {
 import { DeviceClaimDeviceEntity, DeviceClaimEntity } from './entities/device-claim.entities.js';
 import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities/evacuation.entities.js';
+import { IdentityTokenEntity } from './entities/identity.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
 import { QuotaEntity } from './entities/quota.entities.js';
 import {
@@ -83,6 +85,7 @@ const MIGRATIONS = [
   DeviceCleaning1764200005000,
   SriovWishes1764300000000,
   DeviceClaims1764400000000,
+  IdentityTokens1764500000000,
 ] as const;
 
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
@@ -119,6 +122,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       EvacuationEntity,
       RemovedHostEntity,
       JournalFactsEntity,
+      IdentityTokenEntity,
       JournalEntryEntity,
       AuditPendingEntity,
       AuditEntryEntity,

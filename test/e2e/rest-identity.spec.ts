@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import bcrypt from 'bcryptjs';
@@ -17,6 +17,10 @@ type User = keyof typeof USERS;
 
 /** What whoever is no administrator may ask, and with which role. */
 const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
+  'get /identity/v3/auth/tokens': 'reader',
+  'delete /identity/v3/auth/tokens': 'reader',
+  'get /identity/v3/projects': 'reader',
+  'get /identity/v3/projects/{id}': 'reader',
   'get /v1/aliases': 'reader',
   'get /v1/aliases/{name}': 'reader',
   'get /v1/aliases/{name}/versions': 'reader',
@@ -50,7 +54,9 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'delete /v1/servers/{id}/devices/{device_id}': 'member',
   'get /v1/servers/{id}/explanation': 'reader',
 };
-const FOR_EVERYBODY = ['get /healthz', 'get /readyz'];
+const FOR_EVERYBODY = [
+  ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /readyz', 'post /identity/v3/auth/tokens'],
+];
 
 describe('who may ask what', () => {
   const folder = mkdtempSync(join(tmpdir(), 'berth-users-'));
@@ -194,5 +200,95 @@ describe('who may ask what', () => {
     const rejected = await as('dave', 'post', '/v1/placements').send({ placements: [{ key: 'no', devices: 'gpu:1' }] });
     expect(rejected.body.placements[0].outcome).toBe('rejected');
     expect(JSON.stringify(rejected.body)).not.toContain('host-of-secrets');
+  });
+
+  describe('with a token for the password', () => {
+    const login = (user: string, password: string, project?: string): Test =>
+      api.http.post('/identity/v3/auth/tokens').send({
+        auth: {
+          identity: { methods: ['password'], password: { user: { name: user, password, domain: { id: 'default' } } } },
+          ...(project === undefined ? {} : { scope: { project: { name: project, domain: { name: 'Default' } } } }),
+        },
+      });
+    const tokenOf = async (user: User): Promise<string> =>
+      (await login(user, 'a password').expect(201)).headers['x-subject-token'] as string;
+    const servers = (token: string): Test => api.http.get('/v1/servers').set('X-Auth-Token', token);
+
+    it('a user gets in as with the password, and finds where things are', async () => {
+      const { body, headers } = await login('bob', 'a password', 'red').expect(201);
+      expect(body.token).toMatchObject({
+        ...{
+          user: { name: 'bob' },
+          project: { id: 'red', name: 'red' },
+          roles: [{ name: 'member' }, { name: 'reader' }],
+        },
+      });
+      const [identity] = body.token.catalog as { type: string; endpoints: { interface: string; url: string }[] }[];
+      expect(identity).toMatchObject({ type: 'identity', endpoints: [{ interface: 'public' }, {}, {}] });
+      const version = await fetch(`${identity?.endpoints[0]?.url}/v3`);
+      expect(await version.json()).toMatchObject({ version: { id: 'v3.14', status: 'stable' } });
+      const { body: seen } = await servers(headers['x-subject-token'] as string).expect(200);
+      expect(seen.servers.every(({ project_id }: { project_id: string }) => project_id === 'red')).toBe(true);
+      expect(JSON.stringify(body)).not.toContain(headers['x-subject-token']);
+      const [row] = await api.sql<{ all: string }>(`SELECT jsonb_agg(t)::text AS all FROM identity_tokens t`);
+      expect(row?.all, 'the ledger knows the hash alone').not.toContain(headers['x-subject-token']);
+    });
+
+    it.each([
+      ['a wrong password', login.bind(null, 'bob', 'another'), 401],
+      ['nobody', login.bind(null, 'mallory', 'a password'), 401],
+      ["another's project", login.bind(null, 'bob', 'a password', 'blue'), 401],
+    ])('%s gets none', async (_what, asked, status) => {
+      const { body, headers } = await asked().expect(status);
+      expect(body).toEqual({ error: { code: status, title: 'Unauthorized', message: expect.any(String) } });
+      expect(headers['x-subject-token']).toBeUndefined();
+    });
+
+    it('a body that is no question is refused in the words of Keystone', async () => {
+      const { body } = await api.http
+        .post('/identity/v3/auth/tokens')
+        .send({ auth: { identity: { methods: ['totp'] } } });
+      expect(body).toMatchObject({ error: { code: 400, title: 'Bad Request' } });
+      expect(body.error.message).toContain('auth.identity.methods: password is the only method there is');
+    });
+
+    it("is over when it is revoked, and others' tokens are nobody's business", async () => {
+      const [bobs, daves, roots] = [await tokenOf('bob'), await tokenOf('dave'), await tokenOf('root')];
+      const about = (method: 'get' | 'delete', own: string, subject: string): Test =>
+        api.http[method]('/identity/v3/auth/tokens').set({ 'X-Auth-Token': own, 'X-Subject-Token': subject });
+      await about('get', bobs, daves).expect(404);
+      await about('delete', bobs, daves).expect(404);
+      await servers(daves).expect(200);
+      expect((await about('get', roots, daves).expect(200)).body.token.user.name).toBe('dave');
+      await about('delete', roots, daves).expect(204);
+      await servers(daves).expect(401);
+      await about('delete', bobs, bobs).expect(204);
+      await servers(bobs).expect(401);
+      await servers(roots).expect(200);
+    });
+
+    it('is over with its time, and with another password', async () => {
+      const [old, ritas] = [await tokenOf('bob'), await tokenOf('rita')];
+      await api.sql(`UPDATE identity_tokens SET expires_at = now() WHERE user_name = 'bob'`);
+      await servers(old).expect(401);
+      const before = readFileSync(usersFile, 'utf8');
+      const changed = await bcrypt.hash('another password', 4);
+      writeFileSync(usersFile, before.replace(/^rita:.*$/m, `rita:${changed}`));
+      await servers(ritas).expect(401);
+      writeFileSync(usersFile, before);
+      await servers(ritas).expect(200);
+    });
+
+    it('an administrator finds the projects that the settings name; others their own', async () => {
+      const names = async (user: User, query = ''): Promise<string[]> => {
+        const { body } = await as(user, 'get', `/identity/v3/projects${query}`).expect(200);
+        return (body.projects as { name: string }[]).map(({ name }) => name);
+      };
+      expect(await names('root')).toEqual(['operations', 'blue', 'red']);
+      expect(await names('root', '?name=red')).toEqual(['red']);
+      expect(await names('bob')).toEqual(['red']);
+      await as('bob', 'get', '/identity/v3/projects/blue').expect(404);
+      await as('root', 'get', '/identity/v3/projects/blue').expect(200);
+    });
   });
 });

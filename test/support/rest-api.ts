@@ -29,7 +29,7 @@ export async function startRestApi(serverUrl: string, auth: Partial<AuthSettings
   const app = await createApi(
     {
       database: { url: database.url, poolMax: 8 },
-      http: { host: '127.0.0.1', port: 0, bodyBytesMax: BODY_BYTES_MAX, pageSizeMax: PAGE_SIZE_MAX },
+      http: { publicUrl: null, host: '127.0.0.1', port: 0, bodyBytesMax: BODY_BYTES_MAX, pageSizeMax: PAGE_SIZE_MAX },
       auth: { ...settings.auth, ...auth },
       scheduler: {
         ...settings.scheduler,

@@ -10,24 +10,31 @@ import { type Authentication, openAuthentication } from './authentication.js';
 import { highestRole, LOCAL_ADMIN } from './caller.js';
 import { isLoopback, isLoopbackHost } from './loopback.js';
 
+/** Nobody here has a token. */
+const noLedger = (): never => {
+  throw new Error('the ledger was asked for');
+};
+
 const { auth: NONE } = loadSettings({ files: [], env: {} }).settings;
 
 describe('without authentication', () => {
   it.each(['127.0.0.1', '127.1.2.3', 'localhost', '::1', '[::1]'])('%s is this machine', async (host) => {
     expect(isLoopback(host)).toBe(true);
-    const authentication = await openAuthentication(NONE, { host });
+    const authentication = await openAuthentication(NONE, { host }, noLedger);
     expect(await authentication.callerOf({ host: 'localhost:8790' })).toEqual(LOCAL_ADMIN);
   });
 
   it.each(['0.0.0.0', '::', '10.0.0.1', '127.example.org', 'localhost.example.org', '::ffff:127.0.0.1'])(
     '%s could be reached by others: nothing is started',
     async (host) => {
-      await expect(openAuthentication(NONE, { host })).rejects.toThrow(/auth\.strategy: none .* is for loopback only/);
+      await expect(openAuthentication(NONE, { host }, noLedger)).rejects.toThrow(
+        /auth\.strategy: none .* is for loopback only/,
+      );
     },
   );
 
   it('a browser that was led here under another name is refused', async () => {
-    const authentication = await openAuthentication(NONE, { host: '127.0.0.1' });
+    const authentication = await openAuthentication(NONE, { host: '127.0.0.1' }, noLedger);
     for (const host of ['rebound.example:8790', 'localhost.evil.example', '127.0.0.1.evil.example:80']) {
       await expect(authentication.callerOf({ host })).rejects.toMatchObject({ code: 'auth.forbidden' });
     }
@@ -45,7 +52,7 @@ describe('with HTTP Basic', () => {
       ...{ ...NONE, strategy: 'http_basic', usersFile },
       ...{ projects: { alice: 'research' }, roles: { alice: 'admin' } },
     };
-    authentication = await openAuthentication(settings, { host: '0.0.0.0' });
+    authentication = await openAuthentication(settings, { host: '0.0.0.0' }, noLedger);
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -94,9 +101,13 @@ describe('with HTTP Basic', () => {
 
   it('needs a file that is there', async () => {
     const settings: AuthSettings = { ...NONE, strategy: 'http_basic' };
-    await expect(openAuthentication(settings, { host: '0.0.0.0' })).rejects.toThrow('auth.users_file: is missing');
+    await expect(openAuthentication(settings, { host: '0.0.0.0' }, noLedger)).rejects.toThrow(
+      'auth.users_file: is missing',
+    );
     const absent = { ...settings, usersFile: join(folder, 'absent') };
-    await expect(openAuthentication(absent, { host: '0.0.0.0' })).rejects.toThrow(/auth\.users_file: .*ENOENT/);
+    await expect(openAuthentication(absent, { host: '0.0.0.0' }, noLedger)).rejects.toThrow(
+      /auth\.users_file: .*ENOENT/,
+    );
   });
 });
 

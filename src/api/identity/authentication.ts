@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
 import type { AuthSettings, HttpSettings } from '../../settings/settings.js';
+import type { Ledger } from '../../store/ledger.js';
 import { BasicAuthentication } from './basic-authentication.js';
 import { type Caller, LOCAL_ADMIN } from './caller.js';
 import { KeystoneAuthentication } from './keystone-authentication.js';
@@ -13,10 +14,10 @@ export interface RequestHeaders {
   readonly 'x-auth-token'?: string | string[] | undefined;
 }
 
-/** Finds out who asks. */
-export interface Authentication {
+/** Finds out who asks; the class is the token it is injected by. */
+export abstract class Authentication {
   /** @throws BerthError `auth.required`, `auth.forbidden`, `auth.busy`, `auth.unavailable` */
-  callerOf(headers: RequestHeaders): Promise<Caller>;
+  abstract callerOf(headers: RequestHeaders): Promise<Caller>;
 }
 
 /**
@@ -25,11 +26,12 @@ export interface Authentication {
 export async function openAuthentication(
   settings: AuthSettings,
   http: Pick<HttpSettings, 'host'>,
+  ledger: () => Ledger,
 ): Promise<Authentication> {
   if (settings.strategy === 'keystone') return KeystoneAuthentication.open(settings.keystone);
   if (settings.strategy === 'http_basic') {
     const logger = new Logger('Authentication');
-    return BasicAuthentication.open(settings, (problem) =>
+    return BasicAuthentication.open(settings, ledger, (problem) =>
       logger.warn({ message: 'the users that were read before stay in force', problem }),
     );
   }

@@ -1,9 +1,11 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { BerthError } from '../../errors.js';
 import type { AuthSettings } from '../../settings/settings.js';
+import type { Ledger } from '../../store/ledger.js';
 import type { Authentication, RequestHeaders } from './authentication.js';
 import type { Caller } from './caller.js';
 import { HtpasswdFile } from './htpasswd.js';
+import { hashOf, type OwnToken, OwnTokens } from './own-tokens.js';
 
 /** A password that was right is not asked of bcrypt again for so long. */
 const KNOWN_MS = 60_000;
@@ -13,7 +15,13 @@ const AT_ONCE_MAX = 16;
 const HEADER_LENGTH_MAX = 1_024;
 const CHALLENGE = { 'www-authenticate': 'Basic realm="berth", charset="UTF-8"' };
 
-/** HTTP Basic, with the users of an htpasswd file. Project and role of each are in the settings. */
+/** A token of ours, and whose it is. */
+export interface IssuedToken {
+  readonly caller: Caller;
+  readonly token: OwnToken;
+}
+
+/** HTTP Basic, or tokens for it, with the users of an htpasswd file. Project and role of each are in the settings. */
 export class BasicAuthentication implements Authentication {
   private readonly secret = randomBytes(32);
   private readonly known = new Map<string, { readonly entry: string; readonly untilMs: number }>();
@@ -21,25 +29,66 @@ export class BasicAuthentication implements Authentication {
 
   private constructor(
     private readonly file: HtpasswdFile,
+    private readonly tokens: OwnTokens,
     private readonly settings: Pick<AuthSettings, 'projects' | 'roles'>,
   ) {}
 
   /** @throws BerthError `settings.invalid` when the users' file cannot be read */
-  static async open(settings: AuthSettings, warn: (problem: string) => void): Promise<BasicAuthentication> {
+  static async open(
+    settings: AuthSettings,
+    ledger: () => Ledger,
+    warn: (problem: string) => void,
+  ): Promise<BasicAuthentication> {
     if (settings.usersFile === null) {
       throw new BerthError('settings.invalid', 'auth.users_file: is missing; auth.strategy http_basic needs one');
     }
-    return new BasicAuthentication(await new HtpasswdFile(settings.usersFile, warn).open(), settings);
+    const file = await new HtpasswdFile(settings.usersFile, warn).open();
+    return new BasicAuthentication(file, new OwnTokens(ledger, settings.tokenTtlMs), settings);
   }
 
-  async callerOf({ authorization }: RequestHeaders): Promise<Caller> {
+  async callerOf({ authorization, 'x-auth-token': text }: RequestHeaders): Promise<Caller> {
+    if (authorization === undefined && typeof text === 'string') {
+      const found = await this.look(text);
+      if (!found) throw required('The token is none of ours, was revoked, or is over; ask for a new one.');
+      return found.caller;
+    }
     const { user, password } = credentialsOf(authorization);
     if (!(await this.accepts(user, password))) throw required('User name or password is not right.');
     return this.caller(user);
   }
 
+  /**
+   * Gives a token to whoever knows the user's password.
+   *
+   * @throws BerthError `auth.required`, `auth.busy`
+   */
+  async logIn(user: string, password: string): Promise<IssuedToken & { readonly text: string }> {
+    const isUser = await this.accepts(user, password);
+    const entry = await this.file.entryOf(user);
+    if (!isUser || entry === null) throw required('User name or password is not right.');
+    return { ...(await this.tokens.issue(user, entry)), caller: this.caller(user) };
+  }
+
+  /** Whose token it is; null: nobody's, or of a user who has another password by now. */
+  async look(text: string): Promise<IssuedToken | null> {
+    const token = await this.tokens.find(text);
+    if (!token) return null;
+    const entry = await this.file.entryOf(token.user_name);
+    const isGood = entry !== null && hashOf(entry) === token.credential_hash;
+    return isGood ? { caller: this.caller(token.user_name), token } : null;
+  }
+
+  logOut(text: string): Promise<void> {
+    return this.tokens.revoke(text);
+  }
+
+  /** Projects that the settings name. */
+  projects(): string[] {
+    return [...new Set(Object.values(this.settings.projects))].sort();
+  }
+
   /** The user's project is named after the user, and the role is member, where the settings say nothing else. */
-  caller(user: string): Caller {
+  private caller(user: string): Caller {
     const project = this.settings.projects[user] ?? user;
     return {
       ...{ userId: user, userName: user, projectId: project, projectName: project },
@@ -48,7 +97,7 @@ export class BasicAuthentication implements Authentication {
   }
 
   /** @throws BerthError `auth.busy` when too many passwords are looked at already */
-  async accepts(user: string, password: string): Promise<boolean> {
+  private async accepts(user: string, password: string): Promise<boolean> {
     const entry = await this.file.entryOf(user);
     const key = createHmac('sha256', this.secret).update(`${user}\0${password}`).digest('base64');
     const before = this.known.get(key);

@@ -26,16 +26,21 @@ export const LOCAL_ADMIN: Caller = {
 
 /** A request as the hooks leave it: with its caller, unless its path is for everybody. */
 export interface CallerRequest {
+  readonly method: string;
   readonly routeOptions: { readonly url?: string | undefined };
   caller?: Caller;
 }
 
-/** Whether the process lives, and how it is talked to. */
-const FOR_EVERYBODY: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/v1/openapi.json']);
+/** Whether the process lives, how it is talked to, and where one says who one is. */
+const FOR_EVERYBODY: ReadonlySet<string> = new Set([
+  ...['GET /healthz', 'GET /readyz', 'GET /v1/openapi.json'],
+  ...['GET /identity', 'GET /identity/v3', 'POST /identity/v3/auth/tokens'],
+]);
 
 /** Whether nobody is asked who he is. */
-export function isForEverybody({ routeOptions }: Pick<CallerRequest, 'routeOptions'>): boolean {
-  return FOR_EVERYBODY.has(routeOptions.url ?? '');
+export function isForEverybody({ method, routeOptions }: Pick<CallerRequest, 'method' | 'routeOptions'>): boolean {
+  const shown = method === 'HEAD' ? 'GET' : method;
+  return FOR_EVERYBODY.has(`${shown} ${(routeOptions.url ?? '').replace(/(?<=.)\/$/, '')}`);
 }
 
 /** The caller of the request, in the arguments of a handler. */
