@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BerthError } from '../../errors.js';
 import type { AuthSettings } from '../../settings/settings.js';
 import { loadSettings } from '../../settings/load-settings.js';
-import { type Authentication, openAuthentication } from './authentication.js';
+import type { Authentication } from './authentication.js';
+import { openAuthentication } from './open-authentication.js';
 import { highestRole, LOCAL_ADMIN } from './caller.js';
 import { isLoopback, isLoopbackHost } from './loopback.js';
 
