@@ -69,6 +69,13 @@ const DEFAULTS: Settings = {
     resources: { vcpus: null, memoryMb: null, diskGb: null },
     reserved: { vcpus: 0, memoryMb: 0, diskGb: 0 },
     hypervisor: { type: 'QEMU', version: null },
+    computeDriver: 'attach-only',
+    guests: {
+      ...{ machine: 'q35', accel: 'auto', cpu: null, imageDir: null, image: null, kernel: null, initrd: null },
+      ...{ append: null, vcpusMax: 1024, memoryMbMax: 16_777_216, startTimeoutMs: 60_000, stopTimeoutMs: 30_000 },
+    },
+    qemu: { program: 'qemu-system-x86_64', arguments: [] },
+    libvirt: { uri: 'qemu:///system' },
   },
   pci: { exclusiveTags: ['physical_network'], aliasOrigin: null },
   aliases: [],
