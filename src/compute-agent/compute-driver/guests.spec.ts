@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { WireBinding } from '../../messages/bodies.js';
 import type { WireServer } from '../../messages/server-bodies.js';
-import { BindingError } from '../binding-error.js';
 import { BindingProblems } from '../binding-problems.js';
-import type { ComputeDriver, Guest, GuestState, NoteGuest } from './compute-driver.js';
+import { MemoryHypervisor } from '../../../test/support/memory-hypervisor.js';
 import { GuestRecords, type GuestRecord } from './guest-records.js';
 import { Guests } from './guests.js';
 
@@ -21,61 +20,16 @@ const bound = (address: string): WireBinding => {
 const NIC = bound('0000:01:00.0');
 const GPU = bound('0000:02:00.0');
 
-/** A hypervisor in memory: it outlives the agent, and does as it is told. */
-class Hypervisor implements ComputeDriver {
-  readonly name = 'qemu';
-  readonly calls: string[] = [];
-  readonly running = new Map<string, string[]>();
-  /** The next call of this kind fails. */
-  fails: string | null = null;
-  /** What the caller has on disk when a guest starts. */
-  onDisk: () => string = () => '';
-
-  async start(guest: Guest, note: NoteGuest): Promise<void> {
-    this.call('start', guest.devices);
-    await note({ pid: 4711 });
-    this.running.set(
-      guest.serverId,
-      guest.devices.map(({ address }) => address),
-    );
-  }
-
-  async stop({ serverId, notes }: Guest, how?: string): Promise<void> {
-    this.call(`stop ${how} ${notes['pid'] ?? '-'}`, []);
-    this.running.delete(serverId);
-  }
-
-  async attach({ serverId }: Guest, added: readonly WireBinding[]): Promise<void> {
-    this.call('attach', added);
-    this.running.get(serverId)?.push(...added.map(({ address }) => address));
-  }
-
-  async detach(_guest: Guest, removed: readonly WireBinding[]): Promise<void> {
-    this.call('detach', removed);
-  }
-
-  async state({ serverId }: Guest): Promise<GuestState> {
-    return this.running.has(serverId) ? { state: 'running' } : { state: 'gone', message: 'it has shut down' };
-  }
-
-  private call(what: string, devices: readonly WireBinding[]): void {
-    this.calls.push([what, ...devices.map(({ address }) => address)].join(' '));
-    if (this.fails === null || !what.startsWith(this.fails)) return;
-    this.fails = null;
-    throw new BindingError('guest.failed', `no ${what}`, { address: null, step: 'guest_start' });
-  }
-}
-
 describe('guests', () => {
   let stateDir: string;
-  let hypervisor: Hypervisor;
+  let hypervisor: MemoryHypervisor;
   let problems: BindingProblems;
   let told: GuestRecord[];
   let guests: Guests;
 
   beforeEach(async () => {
     stateDir = mkdtempSync(join(tmpdir(), 'berth-guests-'));
-    hypervisor = new Hypervisor();
+    hypervisor = new MemoryHypervisor();
     problems = new BindingProblems();
     told = [];
     guests = await life();
