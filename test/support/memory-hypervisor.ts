@@ -12,8 +12,10 @@ export class MemoryHypervisor implements ComputeDriver {
   readonly name = 'qemu';
   readonly calls: string[] = [];
   readonly running = new Map<string, string[]>();
-  /** The next call of this kind fails. */
+  /** The next calls of this kind fail. */
   fails: string | null = null;
+  /** So many calls of it fail. */
+  failsFor = 1;
   onCall: () => void = () => undefined;
 
   async start(guest: Guest, note: NoteGuest): Promise<void> {
@@ -40,6 +42,7 @@ export class MemoryHypervisor implements ComputeDriver {
   }
 
   async state({ serverId }: Guest): Promise<GuestState> {
+    if (this.fails === 'state') this.call('state', []);
     return this.running.has(serverId) ? { state: 'running' } : { state: 'gone', message: 'it has shut down' };
   }
 
@@ -47,7 +50,8 @@ export class MemoryHypervisor implements ComputeDriver {
     this.onCall();
     this.calls.push([what, ...devices.map(({ address }) => address)].join(' '));
     if (this.fails === null || !what.startsWith(this.fails)) return;
-    this.fails = null;
+    this.failsFor -= 1;
+    if (this.failsFor === 0) this.fails = null;
     throw new BindingError('guest.failed', `no ${what}`, { address: null, step: 'guest_start' });
   }
 }

@@ -25,6 +25,7 @@ describe('guests', () => {
   let hypervisor: MemoryHypervisor;
   let problems: BindingProblems;
   let told: GuestRecord[];
+  let logged: string[];
   let guests: Guests;
 
   beforeEach(async () => {
@@ -32,6 +33,7 @@ describe('guests', () => {
     hypervisor = new MemoryHypervisor();
     problems = new BindingProblems();
     told = [];
+    logged = [];
     guests = await life();
   });
 
@@ -44,7 +46,14 @@ describe('guests', () => {
   const life = async (): Promise<Guests> => {
     const records = await GuestRecords.open(stateDir, () => undefined);
     const tell = async (record: GuestRecord): Promise<void> => void told.push(record);
-    return new Guests({ driver: hypervisor, records, problems, log: () => undefined, tell, lookMs: 5 });
+    return new Guests({
+      driver: hypervisor,
+      records,
+      problems,
+      log: (_level, message) => logged.push(message),
+      tell,
+      lookMs: 5,
+    });
   };
 
   const onDisk = (): { state: string; devices: { address: string }[]; told?: boolean }[] =>
@@ -101,6 +110,29 @@ describe('guests', () => {
     // What an agent binds again at its start, it does without the centre's word on the server.
     await guests.enter({ claimId: CLAIM, serverId: SERVER }, [NIC]);
     expect(hypervisor.calls).toEqual([`start ${NIC.address}`]);
+    expect(onDisk()).toMatchObject([{ state: 'running' }]);
+  });
+
+  it('has a device plugged in by the next life of an agent that died before it had', async () => {
+    await started();
+    hypervisor.fails = 'attach';
+    await expect(guests.enter({ claimId: OTHER_CLAIM, serverId: SERVER }, [GPU])).rejects.toThrow('no attach');
+    guests = await life();
+    await guests.enter({ claimId: OTHER_CLAIM, serverId: SERVER }, [GPU]);
+    await guests.enter({ claimId: OTHER_CLAIM, serverId: SERVER }, [GPU]);
+    expect(hypervisor.running.get(SERVER)).toEqual([NIC.address, GPU.address]);
+    expect(hypervisor.calls.filter((call) => call.startsWith('attach'))).toHaveLength(2);
+    await guests.leave(OTHER_CLAIM, SERVER, [GPU.address]);
+    expect(onDisk()).toMatchObject([{ devices: [NIC] }]);
+  });
+
+  it('says once that it cannot be looked at', async () => {
+    await started();
+    hypervisor.fails = 'state';
+    hypervisor.failsFor = 3;
+    guests.watch();
+    await expect.poll(() => hypervisor.failsFor).toBe(0);
+    expect(logged.filter((message) => message === 'A guest could not be looked at')).toHaveLength(1);
     expect(onDisk()).toMatchObject([{ state: 'running' }]);
   });
 
