@@ -1,5 +1,6 @@
-import type { AgentReport, WireDevice } from '../src/messages/bodies.js';
+import type { AgentReport } from '../src/messages/bodies.js';
 import { contentHash } from '../src/messages/content-hash.js';
+import type { WireDevice } from '../src/messages/device-bodies.js';
 import { fromWireDevice } from '../src/messages/wire-device.js';
 import { poolsOf } from '../src/pci/pool.js';
 

@@ -46,6 +46,11 @@ export const ERROR_CODES = {
   'numa_policy.invalid': 'The NUMA affinity policy is not one of the four.',
   'numa_policy.conflict': 'Flavor and image name different NUMA affinity policies.',
   'topology.invalid': 'A topology constraint of devices is not valid.',
+  // who asks
+  'auth.required': 'The request does not say who asks, or not rightly.',
+  'auth.forbidden': 'Whoever asks may not do this.',
+  'auth.busy': 'Too many ask at once who they are.',
+  'auth.unavailable': 'Who asks cannot be found out just now.',
   // settings
   'settings.invalid': 'The configuration is not valid.',
   'configuration.not_taken': 'The configuration files were not taken over; what was read before stays in force.',

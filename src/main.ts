@@ -1,8 +1,6 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
-import { Logger } from '@nestjs/common';
 import { Command } from 'commander';
-import { writeOpenApi } from './api/write-openapi.js';
 import { addCapacityCommand } from './cli/capacity.command.js';
 import { addDefragmentCommand } from './cli/defragment.command.js';
 import { addDeviceSpecsCommand } from './cli/device-specs.command.js';
@@ -10,32 +8,27 @@ import { addExplainCommand } from './cli/explain.command.js';
 import { addHostTopologyCommand } from './cli/host-topology.command.js';
 import { addQuotaCommand } from './cli/quota.command.js';
 import { addReservationCommand } from './cli/reservation.command.js';
+import { askAs } from './cli/rest-question.js';
 import { addSriovCommand } from './cli/sriov.command.js';
 import { addWhatIfCommand } from './cli/what-if.command.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { addHostPreparationCommands } from './compute-agent/host-command.js';
-import { tellStory } from './demo/story.js';
 import { BerthError, messageOf } from './errors.js';
-import { startFleet, type FleetCommandOptions } from './fleet/fleet-command.js';
+import type { FleetCommandOptions } from './fleet/fleet-command.js';
 import { checkFilters } from './roles/check-filters.js';
-import {
-  startAll,
-  startApi,
-  startComputeAgent,
-  startScheduler,
-  type AllRoles,
-  type RunningRole,
-} from './roles/roles.js';
+import type { AllRoles } from './roles/all.role.js';
+import type { RunningRole } from './roles/running-role.js';
 import { addAuditCommands, AUDIT_NOT_KNOWN } from './scheduler/audit-command.js';
-import { CHECK_HELP, CHECK_NOT_KNOWN, checkCommand, type CheckOptions } from './scheduler/check-command.js';
-import { replayCommand, REPLAY_HELP, REPLAY_NOT_KNOWN, type ReplayOptions } from './scheduler/replay-command.js';
-import { LiveConfiguration } from './settings/live-configuration.js';
+import type { CheckOptions } from './scheduler/check-command.js';
+import { CHECK_HELP, CHECK_NOT_KNOWN, REPLAY_HELP, REPLAY_NOT_KNOWN } from './scheduler/command-help.js';
+import type { ReplayOptions } from './scheduler/replay-command.js';
+import type { LiveConfiguration } from './settings/live-configuration.js';
 import type { Role } from './settings/live-settings.js';
 import { loadSettings, type SettingsSources } from './settings/load-settings.js';
 import type { Settings } from './settings/settings.js';
-import { migrate } from './store/database.js';
-import { forgetOrigin } from './store/forget-origin.js';
 import { outageOf } from './store/outage.js';
+
+// Each command loads what it needs when it is called: all of Berth takes longer to load than most commands to run.
 
 const STOP_TIMEOUT_MS = 30_000;
 const REPEATED_SIGNAL_MS = 1_000;
@@ -49,9 +42,15 @@ let stopping = false;
 
 const program = new Command('berth').description('PCI passthrough placement').version(AGENT_VERSION);
 
-role('api', 'serve the REST face', startApi);
-role('scheduler', 'decide, claim, take in reports', startScheduler);
-role('agent', "this host's compute agent", startComputeAgent);
+role('api', 'serve the REST face', async (configuration) =>
+  (await import('./roles/api.role.js')).startApi(configuration),
+);
+role('scheduler', 'decide, claim, take in reports', async (configuration) =>
+  (await import('./roles/scheduler.role.js')).startScheduler(configuration),
+);
+role('agent', "this host's compute agent", async (configuration) =>
+  (await import('./roles/agent.role.js')).startComputeAgent(configuration),
+);
 role('all', 'all roles in one process, on an embedded database unless one is given', startEverything, tellDemo).option(
   '--demo',
   'add three simulated hosts and place a first server',
@@ -60,6 +59,7 @@ role('all', 'all roles in one process, on an embedded database unless one is giv
 withConfig(program.command('migrate').description('bring the database schema up to date')).action(
   (options: RoleOptions) =>
     run(async () => {
+      const { migrate } = await import('./store/database.js');
       await migrate(databaseUrl(options));
       process.stdout.write('The database schema is up to date.\n');
     }),
@@ -89,7 +89,9 @@ program
   .command('openapi')
   .description('write the OpenAPI document')
   .option('--output <file>', 'where to; - is standard output', '-')
-  .action(({ output }: { output: string }) => run(() => writeOpenApi(output)));
+  .action(({ output }: { output: string }) =>
+    run(async () => (await import('./api/write-openapi.js')).writeOpenApi(output)),
+  );
 
 withConfig(
   program
@@ -99,6 +101,7 @@ withConfig(
     .description('forget what the files of an origin said that no longer exists'),
 ).action((origin: string, options: RoleOptions) =>
   run(async () => {
+    const { forgetOrigin } = await import('./store/forget-origin.js');
     const { removed, changed } = await forgetOrigin(databaseUrl(options), origin);
     const told = (names: readonly string[]): string => names.join(', ') || 'none';
     process.stdout.write(`Forgot ${origin}. Aliases deleted: ${told(removed)}; changed: ${told(changed)}.\n`);
@@ -115,6 +118,7 @@ withConfig(program.command('replay').description('decide again what was decided,
   .addHelpText('after', REPLAY_HELP)
   .action(async (options: RoleOptions & ReplayOptions & { readonly database?: string }) => {
     try {
+      const { replayCommand } = await import('./scheduler/replay-command.js');
       const { text, exitCode } = await replayCommand(options.database ?? databaseUrl(options), options);
       process.stdout.write(text);
       process.exitCode = exitCode;
@@ -150,8 +154,10 @@ withConfig(
   .option('--json', 'the report as JSON', false)
   .addHelpText('after', CHECK_HELP)
   .action(async (options: RoleOptions & CheckOptions & { readonly database?: string }) => {
+    const { Logger } = await import('@nestjs/common');
     Logger.overrideLogger(false); // what it does is in the report, which may be JSON
     try {
+      const { checkCommand } = await import('./scheduler/check-command.js');
       const { scheduler } = load(options);
       const { text, exitCode } = await checkCommand(options.database ?? databaseUrl(options), scheduler, options);
       process.stdout.write(text);
@@ -172,6 +178,7 @@ addQuotaCommand(program);
 addReservationCommand(program);
 addSriovCommand(program);
 
+askAs(process.env);
 await program.parseAsync();
 
 /** @param announce what the process says once it serves; by default one line for whoever waits for it */
@@ -183,7 +190,7 @@ function role<R extends RunningRole>(
 ): Command {
   return withConfig(program.command(name).description(description)).action((options: RoleOptions) =>
     run(async () => {
-      const configuration = liveConfiguration(name, options);
+      const configuration = await liveConfiguration(name, options);
       if (!options.demo) reloadOnSignal(configuration);
       const running = await start(configuration, options);
       stopOnSignals(running);
@@ -210,7 +217,9 @@ function load(options: RoleOptions): Settings {
 }
 
 /** The settings of a role, which may be read again while it runs. */
-function liveConfiguration(role: Role, options: RoleOptions): LiveConfiguration {
+async function liveConfiguration(role: Role, options: RoleOptions): Promise<LiveConfiguration> {
+  const { Logger } = await import('@nestjs/common');
+  const { LiveConfiguration } = await import('./settings/live-configuration.js');
   const logger = new Logger('Configuration');
   const configuration = new LiveConfiguration({
     role,
@@ -240,6 +249,7 @@ function warn(warnings: readonly string[]): void {
 
 async function startEverything(configuration: LiveConfiguration, { demo = false }: RoleOptions): Promise<AllRoles> {
   if (demo) say('Berth demonstration: starting the database, the scheduler, the REST face and the agents …');
+  const { startAll } = await import('./roles/all.role.js');
   const running = await startAll(configuration, demo);
   if (demo && running.embeddedDatabase !== null) say(`   embedded Postgres, data in ${running.embeddedDatabase}`);
   return running;
@@ -248,6 +258,7 @@ async function startEverything(configuration: LiveConfiguration, { demo = false 
 /** Tells the story; one that is broken off by a signal ends with the process. */
 async function tellDemo(running: AllRoles): Promise<void> {
   try {
+    const { tellStory } = await import('./demo/story.js');
     await tellStory(running.url, running.hosts, say);
   } catch (error) {
     if (stopping) return;
@@ -266,6 +277,8 @@ function reloadOnSignal(configuration: LiveConfiguration): void {
 }
 
 async function playFleet(options: RoleOptions & FleetCommandOptions): Promise<void> {
+  const { Logger } = await import('@nestjs/common');
+  const { startFleet } = await import('./fleet/fleet-command.js');
   const logger = new Logger('Fleet');
   const fleet = await startFleet(load(options).bus, options, (level, message, fields) =>
     logger[level === 'info' ? 'log' : level]({ message, ...fields }),

@@ -26,6 +26,7 @@ import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
 import { IommuGroupsController } from './hosts/iommu-groups.controller.js';
 import { SriovController } from './hosts/sriov.controller.js';
+import { RolesGuard } from './identity/roles.guard.js';
 import { HttpLimits } from './http-limits.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
@@ -126,6 +127,7 @@ export class ApiModule {
         { provide: RequestRules, useValue: new RequestRules(options.scheduler.compat, options.pci.exclusiveTags) },
         { provide: DryRunPolicy, useValue: new DryRunPolicy(options.scheduler) },
         { provide: APP_PIPE, useClass: RequestValidationPipe },
+        { provide: APP_GUARD, useClass: RolesGuard },
         { provide: APP_GUARD, useClass: StrayQueryGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },
       ],

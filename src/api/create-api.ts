@@ -9,6 +9,8 @@ import type { HttpSettings, Settings } from '../settings/settings.js';
 import { Ledger } from '../store/ledger.js';
 import { StoreModule } from '../store/store.module.js';
 import { ApiModule } from './api.module.js';
+import { openAuthentication, type Authentication } from './identity/authentication.js';
+import { type CallerRequest, isForEverybody } from './identity/caller.js';
 import { KnownPaths } from './known-paths.js';
 import { openApiText } from './openapi.js';
 import { type ProblemReply, sendProblem } from './problem.filter.js';
@@ -20,6 +22,7 @@ const REQUEST_TIMEOUT_MS = 60_000;
 export interface ApiSettings {
   readonly database: Settings['database'];
   readonly http: HttpSettings;
+  readonly auth: Settings['auth'];
   readonly scheduler: Settings['scheduler'];
   readonly pci: Pick<Settings['pci'], 'exclusiveTags'>;
 }
@@ -45,7 +48,7 @@ export interface ApiStart {
 /**
  * The REST application, ready to `listen` or `init`.
  *
- * @throws BerthError `settings.invalid` without a database URL; TypeORM's error when the database stays out of reach
+ * @throws BerthError `settings.invalid` without a database URL, or when nobody could be told from anybody; TypeORM's error when the database stays out of reach
  */
 export async function createApi(settings: ApiSettings, start: ApiStart = {}): Promise<NestFastifyApplication> {
   const { url, poolMax } = settings.database;
@@ -57,6 +60,7 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     frameworkErrors: (error: Error, _request: unknown, reply: unknown) =>
       sendProblem(reply as ProblemReply, new BerthError('request.invalid', error.message, { cause: error })),
   });
+  const authentication = await openAuthentication(settings.auth, settings.http);
   let app: NestFastifyApplication | null = null;
   const checks: Checks = async () => ({
     ...(await app?.get(Ledger, { strict: false }).check()),
@@ -79,11 +83,11 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     ...(start.logger === undefined ? {} : { logger: start.logger }),
   });
   app = created;
-  prepareFastify(created);
+  prepareFastify(created, authentication);
   return created;
 }
 
-function prepareFastify(app: NestFastifyApplication): void {
+function prepareFastify(app: NestFastifyApplication, authentication: Authentication): void {
   const fastify = app.getHttpAdapter().getInstance();
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: unknown, text: string) =>
@@ -93,6 +97,8 @@ function prepareFastify(app: NestFastifyApplication): void {
   fastify.addHook('onRoute', ({ method, url }) => paths.add(method, url));
   fastify.addHook('onRequest', async (request) => {
     if (request.is404) throw paths.refusal(request.method, request.url);
+    if (isForEverybody(request)) return;
+    (request as CallerRequest).caller = await authentication.callerOf(request.headers);
   });
   const logger = new Logger('Http');
   fastify.addHook('onResponse', async (request, reply) => {

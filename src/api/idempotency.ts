@@ -4,19 +4,25 @@ import { BerthError } from '../errors.js';
 import { contentHash } from '../messages/content-hash.js';
 import type { Tx } from '../store/database.js';
 import { takeIdempotencyKey } from '../store/idempotency.store.js';
-import { PROJECT_ID } from './project.js';
+import { callerOf } from './identity/caller.js';
 import type { Reply } from './reply.js';
 import { invalidFields } from './request-validation.pipe.js';
 
 const HEADER = 'idempotency-key';
 const KEY = /^[\x21-\x7e]{1,255}$/;
 
+/** A key as a project gave it; other projects' keys are others. */
+export interface GivenKey {
+  readonly projectId: string;
+  readonly text: string;
+}
+
 /** The request's idempotency key; null when it has none. */
-export const IdempotencyKey = createParamDecorator((_data: unknown, context: ExecutionContext): string | null => {
+export const IdempotencyKey = createParamDecorator((_data: unknown, context: ExecutionContext): GivenKey | null => {
   const { headers } = context.switchToHttp().getRequest<{ headers: Record<string, string | string[] | undefined> }>();
   const key = headers[HEADER];
   if (key === undefined) return null;
-  if (typeof key === 'string' && KEY.test(key)) return key;
+  if (typeof key === 'string' && KEY.test(key)) return { projectId: callerOf(context).projectId, text: key };
   throw invalidFields([{ field: 'Idempotency-Key', problem: 'has to be 1 to 255 visible ASCII characters' }]);
 });
 
@@ -48,14 +54,15 @@ export interface Created {
  */
 export async function createOnce(
   tx: Tx,
-  request: { readonly key: string | null; readonly path: string; readonly body: object },
+  request: { readonly key: GivenKey | null; readonly path: string; readonly body: object },
   resourceId: string,
   create: () => Promise<void>,
 ): Promise<Created> {
   const { key } = request;
   if (key !== null) {
     const requestHash = contentHash({ path: request.path, body: request.body });
-    const earlier = await takeIdempotencyKey(tx, { projectId: PROJECT_ID, key, requestHash, resourceId });
+    const { projectId, text } = key;
+    const earlier = await takeIdempotencyKey(tx, { projectId, key: text, requestHash, resourceId });
     if (earlier) {
       assertSameRequest(earlier.requestHash, requestHash);
       return { id: earlier.resourceId, replayed: true };

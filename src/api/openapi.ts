@@ -9,6 +9,14 @@ export function buildOpenApi(app: INestApplication): OpenAPIObject {
     .setTitle('Berth')
     .setDescription('PCI passthrough placement: a server that asks for devices lands on a host that has them free.')
     .setVersion(API_VERSION)
+    .addBasicAuth({ type: 'http', scheme: 'basic', description: 'With `auth.strategy: http_basic`.' }, 'http_basic')
+    .addApiKey(
+      { type: 'apiKey', in: 'header', name: 'X-Auth-Token', description: 'With `auth.strategy: keystone`.' },
+      'keystone',
+    )
+    .addSecurityRequirements({})
+    .addSecurityRequirements('http_basic')
+    .addSecurityRequirements('keystone')
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
     .build();
   return SwaggerModule.createDocument(app, config);

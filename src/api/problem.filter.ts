@@ -78,8 +78,11 @@ function faultOfBerthError(error: BerthError): Fault {
     status,
     detail: error.message,
     ...(Array.isArray(errors) ? { errors: errors as FieldError[] } : {}),
-    ...(typeof allow === 'string' ? { headers: { allow } } : {}),
-    ...(status === 503 ? { headers: { 'retry-after': String(RETRY_AFTER_SECONDS) } } : {}),
+    headers: {
+      ...(error.details['headers'] as Fault['headers']),
+      ...(typeof allow === 'string' ? { allow } : {}),
+      ...(status === 503 || status === 429 ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {}),
+    },
   };
 }
 

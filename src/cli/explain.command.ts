@@ -5,7 +5,7 @@ import { ask, tell } from './rest-question.js';
 
 interface ExplainOptions {
   readonly url: string;
-  readonly view: string;
+  readonly view?: string;
   readonly json: boolean;
   readonly changes: boolean;
 }
@@ -27,9 +27,7 @@ export function addExplainCommand(program: Command): void {
     .argument('<server>', 'name or id')
     .requiredOption('--url <url>', 'the REST face, e.g. http://127.0.0.1:8790')
     .addOption(
-      new Option('--view <view>', 'project: without names of hosts and of other servers')
-        .choices(['admin', 'project'])
-        .default('admin'),
+      new Option('--view <view>', 'project: without names of hosts and of other servers').choices(['admin', 'project']),
     )
     .option('--json', 'the answer as JSON', false)
     .option('--no-changes', 'do not look for what would make it fit')
@@ -46,7 +44,7 @@ export function addExplainCommand(program: Command): void {
 
 async function explanationOf(server: string, { url, view, changes }: ExplainOptions): Promise<Explanation> {
   const id = UUID.test(server) ? server : await idOf(server, url);
-  return ask(url, `/v1/servers/${id}/explanation?view=${view}&changes=${changes}`);
+  return ask(url, `/v1/servers/${id}/explanation?changes=${changes}${view === undefined ? '' : `&view=${view}`}`);
 }
 
 /** @throws BerthError `server.unknown` when none has the name, or several have it */

@@ -3,6 +3,21 @@ import { BerthError, messageOf } from '../errors.js';
 /** Plans over many hosts take their time. */
 const ANSWER_MS_MAX = 600_000;
 
+/** The headers that say who asks; none where nobody is asked. */
+let identity: Readonly<Record<string, string>> = {};
+
+/**
+ * Who asks from now on, as the variables of OpenStack's clients say it: `OS_TOKEN`, or with `OS_AUTH_TYPE=http_basic` also
+ * `OS_USERNAME` and `OS_PASSWORD`. Without that word no password is sent: it may be Keystone's.
+ */
+export function askAs(env: Readonly<Record<string, string | undefined>>): void {
+  const { OS_TOKEN: token, OS_AUTH_TYPE: type, OS_USERNAME: user, OS_PASSWORD: password } = env;
+  if (token) identity = { 'x-auth-token': token };
+  else if (type === 'http_basic' && user && password) {
+    identity = { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };
+  }
+}
+
 /**
  * Asks the REST face one question, and prints the answer as text or as it is.
  *
@@ -56,10 +71,11 @@ async function exchange(
   body: object | undefined,
   method = body ? 'POST' : 'GET',
 ): Promise<[status: number, answer: unknown]> {
-  const sent = body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  const headers = { ...identity, ...(body && { 'content-type': 'application/json' }) };
   try {
     const response = await fetch(target, {
-      ...sent,
+      ...(body && { body: JSON.stringify(body) }),
+      headers,
       method,
       redirect: 'error',
       signal: AbortSignal.timeout(ANSWER_MS_MAX),

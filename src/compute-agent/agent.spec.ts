@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -136,6 +136,25 @@ describe('reports', () => {
     expect(third.sequence).toBe(3);
     expect(third.hash).not.toBe(first.hash);
     expect(third.devices).toHaveLength(first.devices.length - 1);
+  });
+
+  it('come soon after the kernel told of a change, long before the periodic scan', async () => {
+    const centre = await new Centre().listen();
+    const disk = await onDisk(charmsGuideHost('h'));
+    await mkdir(join(disk.sysfs, 'kernel'), { recursive: true });
+    const tell = (count: number): Promise<void> => writeFile(join(disk.sysfs, 'kernel/uevent_seqnum'), `${count}\n`);
+    const card = join(disk.sysfs, 'bus/pci/devices', P5000);
+    const link = await readlink(card);
+    await rm(card);
+    await tell(4711);
+    await start(centre, settings('node-1', disk));
+    const first = await centre.nth('agent.report');
+    await symlink(link, card);
+    await tell(4730);
+    // the periodic scan is an hour away
+    const second = await centre.nth('agent.report', 2);
+    expect(second.devices).toHaveLength(first.devices.length + 1);
+    expect(second.devices.find(({ address }) => address === P5000)?.offer).not.toBeNull();
   });
 
   it('have a later epoch in each life of the agent', async () => {

@@ -8,13 +8,17 @@ import type { BindingMode } from '../pci/binding-mode.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
 import type { SriovDeclaration } from '../pci/sriov/sriov-declaration.js';
 import type { ConfigurationState } from '../settings/live-configuration.js';
-import type { AgentSettings } from '../settings/settings.js';
+import type { AgentSettings, CleaningSettings } from '../settings/settings.js';
+import { Aftercare } from './aftercare.js';
 import type { AgentLog } from './agent-log.js';
 import { BindingModes } from './binding-modes.js';
 import { BindingProblems, withProblems } from './binding-problems.js';
+import { ChangeWatch } from './change-watch.js';
+import { CleaningRecords } from './cleaning-records.js';
 import { CommandConsumer } from './command.consumer.js';
 import { openGuests } from './compute-driver/open-guests.js';
 import { wireConfiguration } from './configuration-facts.js';
+import { DriftSigns } from './drift-signs.js';
 import { Journal } from './journal.js';
 import { liveIp, simulatedIp } from './ip-program.js';
 import { KeyedQueue } from './keyed-queue.js';
@@ -27,6 +31,7 @@ import { SriovKeeper, type SriovKeeperOptions } from './sriov-keeper.js';
 import { SriovWishes } from './sriov-wishes.js';
 import { scanHost, type HostScan } from './sysfs-scanner.js';
 import type { BinderHost } from './vfio-binder.js';
+import { driverOf, isOnVfio } from './vfio-binder-writes.js';
 import { WhitelistLog } from './whitelist-log.js';
 
 /** Commands side by side: one that waits for a program to let go of a device must not hold up the others. */
@@ -34,6 +39,8 @@ const PREFETCH = 8;
 /** A write to sysfs can block for as long as a program holds the device; the process ends all the same. */
 const STOP_TIMEOUT_MS = 10_000;
 const TELL_RETRY_MS = 5_000;
+const CHANGE_INTERVAL_MS = 250;
+const NO_CLEANING: CleaningSettings = { programs: {}, timeoutMs: 1, attemptsMax: 1, pauseMs: 0 };
 
 export interface AgentOptions {
   readonly settings: AgentSettings;
@@ -93,12 +100,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const protection = { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs };
   const bare = binderOf(settings, { journal, log, modes, protection, stopping: stopping.signal });
   const guests = await openGuests(settings, { ...bare, host, epoch, bus });
-  const binder = { ...bare, ...(guests && { guests }) };
   const queue = new KeyedQueue();
+  const care = await careOf(settings, bare, queue, (claimId, address) => commands.tellCleaning(claimId, address));
+  const binder = { ...bare, care, ...(guests && { guests }) };
   const sriov = await keeperOf(settings, { binder, queue, declarations: () => configuration.sriov ?? [] });
   const eyes = {
     ...{ sriov, brokerAddress, serials: new SerialNumbers(), modes, problems: binder.problems },
     whitelistLog: new WhitelistLog(host, log),
+    signs: await DriftSigns.open(settings.stateDir, log),
   };
   const scan = (): Promise<HostScan> => configuredScan(settings, configuration, journal, eyes);
   const reporter = new Reporter({
@@ -108,12 +117,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     lastReport: await readLastReport(settings.stateDir),
     remember: (report) => writeLastReport(settings.stateDir, report, log),
   });
-  const commands = new CommandConsumer({
-    host,
-    epoch,
+  const commands: CommandConsumer = new CommandConsumer({
     readOnly: settings.readOnly,
-    bus,
-    ...{ binder, queue, sriov },
+    ...{ host, epoch, bus, binder, queue, sriov, care },
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
     lookAgain: () => {
@@ -131,6 +137,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   await reporter.start();
   sriov.start(settings.scanIntervalMs, () => reporter.lookAgain());
+  const watch = watchOf(settings, reporter);
   log('info', 'Agent started', { host, epoch, sysfsRoot: settings.sysfsRoot, kernel: settings.kernel });
   return {
     host,
@@ -142,13 +149,19 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
     stop: () => {
       stopping.abort();
-      return stopped(host, log, [subscription.stop(), sriov.stop(), reporter.stop(), telling.stop(), guests?.stop()]);
+      return stopped(host, log, [watch, subscription, sriov, reporter, telling, care, ...(guests ? [guests] : [])]);
     },
   };
 }
 
+function watchOf({ sysfsRoot, changeIntervalMs = CHANGE_INTERVAL_MS }: AgentSettings, reporter: Reporter): ChangeWatch {
+  const watch = new ChangeWatch({ sysfsRoot, intervalMs: changeIntervalMs, look: () => reporter.look() });
+  watch.start();
+  return watch;
+}
+
 /** Tells what is held once the broker takes it; agents start without a broker, too. */
-function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog): { stop(): Promise<void> } {
+function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog): Stoppable {
   const stopped = new AbortController();
   const work = async (): Promise<void> => {
     while (!stopped.signal.aborted) {
@@ -181,6 +194,20 @@ function binderOf(
   return { ...kernelOf(settings), ...given, sysfsRoot, procRoot, modeOf, problems: new BindingProblems() };
 }
 
+async function careOf(
+  { stateDir, readOnly, cleaning = NO_CLEANING, reset = 'release' }: AgentSettings,
+  host: BinderHost,
+  queue: KeyedQueue,
+  tell: (claimId: string, address: Address) => Promise<void>,
+): Promise<Aftercare> {
+  return new Aftercare({
+    ...{ ...host, readOnly, settings: cleaning, reset },
+    records: await CleaningRecords.open(stateDir, host.log),
+    alone: (address, task) => queue.run([address], task),
+    tell: ({ claimId, address }) => tell(claimId, address),
+  });
+}
+
 async function keeperOf(
   { stateDir, kernel, readOnly }: AgentSettings,
   given: Pick<SriovKeeperOptions, 'binder' | 'queue' | 'declarations'>,
@@ -200,6 +227,7 @@ interface Eyes {
   readonly sriov: SriovKeeper;
   readonly serials: SerialNumbers;
   readonly whitelistLog: WhitelistLog;
+  readonly signs: DriftSigns;
   readonly modes: BindingModes;
   readonly problems: BindingProblems;
   readonly brokerAddress: () => string | null;
@@ -210,18 +238,32 @@ async function configuredScan(
   settings: AgentSettings,
   { deviceSpecs, state }: AgentConfiguration,
   journal: Journal,
-  { sriov, serials, whitelistLog, modes, problems, brokerAddress }: Eyes,
+  eyes: Eyes,
 ): Promise<HostScan> {
+  const { sriov, brokerAddress } = eyes;
   const looking = { ...settings, deviceSpecs, brokerAddress: brokerAddress() };
-  const found = await scanHost(looking, journal.originals(), serials);
-  whitelistLog.tell(deviceSpecs, found.devices);
-  modes.learn(found.devices);
+  const found = await scanHost(looking, journal.originals(), eyes.serials);
+  eyes.whitelistLog.tell(deviceSpecs, found.devices);
+  eyes.modes.learn(found.devices);
+  const devices = await eyes.signs.fillIn(found.devices, strayedIn(journal, settings.sysfsRoot));
   const vfs = sriov.states();
   const more = {
     ...(state !== null && { configuration: wireConfiguration(state) }),
     ...(vfs.length > 0 && { sriov: [...vfs] }),
   };
-  return { ...found, devices: withProblems(found.devices, problems), facts: { ...found.facts, ...more } };
+  return { ...found, devices: withProblems(devices, eyes.problems), facts: { ...found.facts, ...more } };
+}
+
+/**
+ * Devices that should be with the driver they were bound to for a server, or another one for guests, and are not. A claim that is being
+ * prepared or released is on its way.
+ */
+function strayedIn(journal: Journal, sysfsRoot: string): Set<Address> {
+  const prepared = journal.claims().filter(({ state }) => state === 'prepared');
+  const strayed = prepared
+    .flatMap(({ devices }) => devices)
+    .filter(({ address, vfioDriver }) => driverOf(sysfsRoot, address) !== vfioDriver && !isOnVfio(sysfsRoot, address));
+  return new Set(strayed.map(({ address }) => address));
 }
 
 function hostNameOf(settings: AgentSettings): string {
@@ -250,7 +292,12 @@ function statusOf(host: string, epoch: number, reporter: Reporter, bus: Bus): Ag
   return { host, epoch, ready: problems.length === 0, problems };
 }
 
-async function stopped(host: string, log: AgentLog, ends: readonly (Promise<void> | undefined)[]): Promise<void> {
+interface Stoppable {
+  stop(): Promise<void>;
+}
+
+async function stopped(host: string, log: AgentLog, parts: readonly Stoppable[]): Promise<void> {
+  const ends = parts.map((part) => part.stop());
   const timeout = new AbortController();
   const late = delay(STOP_TIMEOUT_MS, 'late' as const, { signal: timeout.signal }).catch(() => 'aborted' as const);
   const end = await Promise.race([Promise.all(ends), late]);

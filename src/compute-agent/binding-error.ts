@@ -13,6 +13,7 @@ export type BindingStep =
   | 'drivers_probe'
   | 'bind'
   | 'read_back'
+  | 'reset'
   | 'guest_start'
   | 'guest_stop'
   | 'guest_attach'

@@ -4,6 +4,7 @@ import type { AgentCommand, PrepareDevices, ReleaseDevices, RequestJournal } fro
 import { envelope, type Envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
 import type { SetSriov } from '../messages/sriov-bodies.js';
+import type { Aftercare } from './aftercare.js';
 import { BindingError } from './binding-error.js';
 import { BlockedWork } from './blocked-work.js';
 import type { ClaimRecord } from './journal-state.js';
@@ -18,6 +19,8 @@ export interface CommandContext {
   readonly readOnly: boolean;
   readonly bus: Bus;
   readonly binder: BinderHost;
+  /** What is done with devices after a server had them; left out: nothing. */
+  readonly care?: Aftercare;
   /** Have the configuration files read again, and report; null: this agent has none of its own. */
   readonly reload: (() => Promise<void>) | null;
   /** Ask for a full report; resolves when it is sent. */
@@ -55,6 +58,7 @@ export class CommandConsumer {
   resume(): void {
     const { binder, readOnly } = this.context;
     if (readOnly) return;
+    this.context.care?.resume();
     for (const claim of binder.journal.claims()) {
       const isLeft = claim.state === 'releasing' || claim.state === 'preparing' || !isBound(binder, claim);
       if (!isLeft) continue;
@@ -110,6 +114,8 @@ export class CommandConsumer {
         return this.context.reload ? this.context.reload() : this.context.reportFully();
       case 'journal.request':
         return this.tellJournal(message.body);
+      case 'cleaning.request':
+        return this.tellCleaning(message.body.claim_id, message.body.address);
       case 'sriov.set':
         return this.setVfs(message.body);
       default:
@@ -235,8 +241,10 @@ export class CommandConsumer {
 
   private async releaseAndAnswer(order: ReleaseDevices): Promise<void> {
     const { binder, host } = this.context;
-    const devices = await releaseDevices(binder, order.claim_id, order.claim_number);
+    const released = await releaseDevices(binder, order.claim_id, order.claim_number);
+    const devices = this.context.care?.told(order.claim_id, released) ?? released;
     await this.outcomes.send({ released: { ...this.signature(order), devices } });
+    this.context.care?.begin(order.claim_id);
     const outcomes = devices.map(({ address, outcome }) => `${address} ${outcome}`);
     binder.log('info', 'Devices are released', { host, claimId: order.claim_id, outcomes });
   }
@@ -248,6 +256,19 @@ export class CommandConsumer {
       return { claim_id: claimId, server_id: serverId, state, addresses: devices.map(({ address }) => address) };
     });
     return bus.publish(QUEUES.outcomes, envelope('agent.journal', { host, epoch, asked_at, claims }));
+  }
+
+  /** What became of the cleaning of a device after a claim. */
+  async tellCleaning(claimId: string, address: string): Promise<void> {
+    const record = this.context.care?.asked(claimId, address) ?? null;
+    await this.context.bus.publish(
+      QUEUES.outcomes,
+      envelope('devices.cleaned', {
+        ...{ host: this.context.host, epoch: this.context.epoch, claim_id: claimId, address },
+        outcome: record?.state ?? 'unknown',
+        reason: record?.problem?.slice(0, 1000) ?? null,
+      }),
+    );
   }
 
   /** Tells the centre what the journal holds, so that ledger and host come to agree. */

@@ -1,10 +1,5 @@
 import type { Command } from 'commander';
 import type { Settings } from '../settings/settings.js';
-import { hostCheckText } from './host-check/host-check-text.js';
-import { checkHost } from './host-check/host-check.js';
-import { preparationFiles } from './host-preparation/preparation-files.js';
-import { preparationOf } from './host-preparation/prepare-host.js';
-import { writeFiles } from './host-preparation/write-files.js';
 
 /** What these commands need of the command line they belong to. */
 export interface HostCommandLine {
@@ -82,8 +77,10 @@ function addCheckCommand(host: Command, { withConfig, load, complain }: HostComm
 async function check(options: CheckOptions, { agent }: Settings): Promise<number> {
   const { sysfsRoot = agent.sysfsRoot, procRoot = agent.procRoot } = options;
   const ofThisMachine = sysfsRoot === '/sys' && procRoot === '/proc';
+  const { checkHost } = await import('./host-check/host-check.js');
+  const { hostCheckText } = await import('./host-check/host-check-text.js');
   const report = await checkHost({
-    ...{ sysfsRoot, procRoot, stateDir: agent.stateDir, deviceSpecs: agent.deviceSpecs },
+    ...{ sysfsRoot, procRoot, stateDir: agent.stateDir, deviceSpecs: agent.deviceSpecs, sriov: agent.sriov ?? [] },
     modulesRoot: options.modulesRoot ?? (ofThisMachine ? MODULES_ROOT : null),
   });
   process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : hostCheckText(report));
@@ -117,6 +114,9 @@ function addPrepareCommand(host: Command, { withConfig, load, complain }: HostCo
 
 async function prepare(options: PrepareOptions, load: (config: readonly string[]) => Settings): Promise<void> {
   const { alias, deviceSpec, sysfsRoot, procRoot, drivers, ...rest } = { ...options, drivers: options.driver };
+  const { preparationOf } = await import('./host-preparation/prepare-host.js');
+  const { preparationFiles } = await import('./host-preparation/preparation-files.js');
+  const { writeFiles } = await import('./host-preparation/write-files.js');
   const preparation = await preparationOf({
     ...{ cpu: rest.cpu, tag: rest.tag, blacklist: rest.blacklist, drivers },
     aliases: alias.length > 0 ? load(options.config).aliases : [],

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../pci/address.js';
 import type { OriginalState } from '../pci/device.js';
 import type { AgentLog } from './agent-log.js';
+import { writeDurably } from './durable-file.js';
 import { EMPTY_JOURNAL, readJournal, type BlockedStep, type ClaimRecord, type JournalState } from './journal-state.js';
 import { errnoOf } from './sysfs-read.js';
 
@@ -212,26 +213,4 @@ async function load(path: string, log: AgentLog): Promise<JournalState> {
     aside,
   });
   return EMPTY_JOURNAL;
-}
-
-/** Writes a file of the state directory as JSON. After a power cut there is either the old one or the new one, whole. */
-export async function writeDurably(stateDir: string, name: string, value: object): Promise<void> {
-  const path = join(stateDir, name);
-  const temporary = `${path}.new`;
-  await withFile(temporary, 'w', async (file) => {
-    await file.writeFile(JSON.stringify(value));
-    await file.sync();
-  });
-  await rename(temporary, path);
-  // The rename is durable when the directory is.
-  await withFile(stateDir, 'r', (directory) => directory.sync());
-}
-
-async function withFile(path: string, flags: string, use: (file: Awaited<ReturnType<typeof open>>) => Promise<void>) {
-  const file = await open(path, flags, 0o600);
-  try {
-    await use(file);
-  } finally {
-    await file.close();
-  }
 }

@@ -64,12 +64,17 @@ export class Reporter {
       setInterval(() => this.lookAgain(), scanIntervalMs),
       setInterval(() => this.heartbeat(), heartbeatIntervalMs),
     ];
-    await this.whenLooked().catch((error: unknown) => this.tell(error));
+    await this.look();
   }
 
   /** Scans soon, and reports when something has changed. */
   lookAgain(): void {
-    this.whenLooked().catch((error: unknown) => this.tell(error));
+    void this.look();
+  }
+
+  /** As {@link lookAgain}; resolves when that is done, whatever came of it. */
+  look(): Promise<void> {
+    return this.whenLooked().catch((error: unknown) => this.tell(error));
   }
 
   /** Resolves when a full report is sent that was scanned after this call; fails when it could not be. */

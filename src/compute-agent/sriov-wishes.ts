@@ -5,7 +5,7 @@ import type { SetSriov, WireSriovWish } from '../messages/sriov-bodies.js';
 import { normalizeAddress, type Address } from '../pci/address.js';
 import { isObject } from '../pci/device-spec/device-spec-fields.js';
 import type { AgentLog } from './agent-log.js';
-import { writeDurably } from './journal.js';
+import { writeDurably } from './durable-file.js';
 import { errnoOf } from './sysfs-read.js';
 
 const FILE = 'sriov.json';

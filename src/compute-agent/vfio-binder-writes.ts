@@ -7,29 +7,44 @@ import { refusedWrite, type BindingStep } from './binding-error.js';
 import { blockedRemedy, type BindingProblems } from './binding-problems.js';
 import type { Guests } from './compute-driver/guests.js';
 import { PCI_DEVICES } from './device-reader.js';
+import type { ClaimRecord } from './journal-state.js';
 import type { Journal } from './journal.js';
 import type { Kernel } from './kernel.js';
 import type { ProtectionSource } from './protection/claim-protection.js';
 import { listNames, readLinkName } from './sysfs-read.js';
 import { openersOf, openersText, type Opener } from './vfio-openers.js';
 
-export interface BinderHost extends Kernel {
+/** What a write that may take long needs. */
+export interface WritingHost extends Pick<Kernel, 'write'> {
   readonly sysfsRoot: string;
   readonly procRoot: string;
   readonly journal: Journal;
   readonly log: AgentLog;
   /** What is blocked or has failed now. */
   readonly problems: BindingProblems;
+  /** Left out: {@link PATIENCE}. */
+  readonly patience?: Patience;
+}
+
+export interface BinderHost extends Kernel, WritingHost {
   /** How the whitelist says that a device is bound. */
   readonly modeOf: (address: Address) => Promise<BindingMode>;
   /** Left out: what the host itself needs is not looked for before binding. */
   readonly protection?: ProtectionSource;
   /** Who starts and ends the guests that have the devices; left out: somebody else. */
   readonly guests?: Pick<Guests, 'expect' | 'enter' | 'leave'>;
-  /** Left out: {@link PATIENCE}. */
-  readonly patience?: Patience;
+  /** Resets and cleanings; left out: there are none. */
+  readonly care?: DeviceCare;
   /** Ends waiting for programs to let go, with the agent; the journal knows where to go on. */
   readonly stopping?: AbortSignal;
+}
+
+/** What is done with devices before and after a server has them. */
+export interface DeviceCare {
+  /** Of a device that is bound for a server. Throws a BindingError when the server must not get it. */
+  readonly beforeUse: (claimId: string, address: Address) => Promise<void>;
+  /** Of the devices of a claim, which have left vfio-pci and are not with their drivers yet. */
+  readonly prepare: (claim: ClaimRecord) => Promise<void>;
 }
 
 export interface Patience {
@@ -55,7 +70,7 @@ export interface BindingPlace {
  *
  * @throws BindingError when the kernel refuses
  */
-export async function write(host: BinderHost, at: BindingPlace, path: string, value: string): Promise<void> {
+export async function write(host: WritingHost, at: BindingPlace, path: string, value: string): Promise<void> {
   try {
     await writePatiently(host, at, path, value);
   } catch (error) {
@@ -132,7 +147,7 @@ function vfioFiles(sysfsRoot: string, address: Address): string[] {
   ];
 }
 
-async function writePatiently(host: BinderHost, at: BindingPlace, path: string, value: string): Promise<void> {
+async function writePatiently(host: WritingHost, at: BindingPlace, path: string, value: string): Promise<void> {
   const writing = host.write(path, value);
   if (await endsWithin(writing, patience(host).writeMs)) return writing;
   try {
@@ -157,7 +172,7 @@ async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> 
   return isEnded;
 }
 
-async function showBlocked(host: BinderHost, at: BindingPlace, openers: readonly Opener[]): Promise<void> {
+async function showBlocked(host: WritingHost, at: BindingPlace, openers: readonly Opener[]): Promise<void> {
   const { claimId, address, step } = at;
   const known = host.journal.claim(claimId)?.blocked;
   // Also after a restart it is blocked since it was first.
@@ -170,12 +185,12 @@ async function showBlocked(host: BinderHost, at: BindingPlace, openers: readonly
   await host.journal.noteBlocked(claimId, { address, step, since });
 }
 
-async function showFree(host: BinderHost, { claimId, address, step }: BindingPlace): Promise<void> {
+async function showFree(host: WritingHost, { claimId, address, step }: BindingPlace): Promise<void> {
   host.problems.clear(address);
   host.log('info', 'A device is not blocked any more', { claimId, address, step });
   await host.journal.noteBlocked(claimId, null);
 }
 
-function patience(host: BinderHost): Patience {
+function patience(host: WritingHost): Patience {
   return host.patience ?? PATIENCE;
 }

@@ -49,6 +49,7 @@ export async function prepareDevices(host: BinderHost, order: PrepareOrder): Pro
     await host.guests?.expect(order);
     await host.journal.begin({ claimId: order.claimId, serverId: order.serverId, devices: records });
     for (const record of records) await bind(host, order.claimId, record);
+    if (known?.state !== 'prepared' && !order.adopt) await careBeforeUse(host, order.claimId, records);
     const bindings = devices.map((device) => bindingOf(host, order.claimId, device));
     await host.guests?.enter(order, bindings);
     await host.journal.finish(order.claimId);
@@ -70,6 +71,8 @@ export async function prepareDevices(host: BinderHost, order: PrepareOrder): Pro
  * @throws BindingError when a device cannot be taken from vfio-pci; the claim stays `releasing`, and a repetition goes on
  */
 export async function releaseDevices(host: BinderHost, claimId: string, number = 0): Promise<ReleasedDevice[]> {
+  // A guest starts, or fails to, before its claim is prepared.
+  const wasUsed = host.guests !== undefined || host.journal.claim(claimId)?.state !== 'preparing';
   await host.journal.beginRelease(claimId, number);
   const claim = host.journal.claim(claimId);
   const addresses = claim?.devices.map(({ address }) => address) ?? [];
@@ -79,6 +82,7 @@ export async function releaseDevices(host: BinderHost, claimId: string, number =
   for (const record of claim.devices.toReversed()) {
     await takeFromVfio(host, claimId, record).catch((error: unknown) => failures.push(asBindingError(error)));
   }
+  if (wasUsed) await host.care?.prepare(claim);
   const released: ReleasedDevice[] = [];
   for (const record of claim.devices) {
     released.push(await giveBack(host, claimId, record));
@@ -203,6 +207,13 @@ async function bind(host: BinderHost, claimId: string, record: DeviceRecord): Pr
   await write(host, { claimId, address, step: 'drivers_probe' }, 'bus/pci/drivers_probe', address);
   if (driverOf(host.sysfsRoot, address) === driver) return;
   await explainReadBack(host, claimId, address, driver);
+}
+
+/** What its server may have open already, or somebody else binds, is left alone. */
+async function careBeforeUse(host: BinderHost, claimId: string, records: readonly DeviceRecord[]): Promise<void> {
+  for (const { address, managed } of records) {
+    if (managed !== false) await host.care?.beforeUse(claimId, address);
+  }
 }
 
 /** `drivers_probe` reports success even when no driver took the device; `bind` says why. */

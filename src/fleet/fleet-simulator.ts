@@ -126,6 +126,10 @@ export class FleetSimulator {
         await this.bus.publish(QUEUES.outcomes, agent.release(message.body));
         this.tally.released += 1;
         break;
+      case 'sriov.set':
+        await sleep(this.options.latencyMs);
+        agent.setSriov(message.body);
+        break;
       case 'report.request':
       case 'agent.reload':
         break;

@@ -1,9 +1,12 @@
-import type { AgentReport, AgentStamp, PrepareDevices, ReleaseDevices, WireDevice } from '../messages/bodies.js';
+import type { AgentReport, AgentStamp, PrepareDevices, ReleaseDevices } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { contentHash } from '../messages/content-hash.js';
 import { envelope, type Envelope } from '../messages/envelope.js';
+import type { SetSriov, WireSriovState } from '../messages/sriov-bodies.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import { poolsOf } from '../pci/pool.js';
 import type { HostContent } from './host-kinds.js';
+import { withWishedVfs } from './simulated-vfs.js';
 
 /** What many hosts of one kind share, made once. */
 export interface SharedKind extends HostContent {
@@ -36,6 +39,9 @@ export class SimulatedAgent {
   private own: WireDevice[] | null = null;
   private readonly claims = new Map<string, Claim>();
   private readonly released = new Set<string>();
+  private sriovRevision = 0;
+  /** What came of each wish about VFs. */
+  private sriov: readonly WireSriovState[] = [];
 
   constructor(
     readonly host: string,
@@ -65,7 +71,11 @@ export class SimulatedAgent {
     this.sequence += 1;
     const devices = [...this.devices()];
     const pools = this.own === null ? this.kind.pools : poolsFor(devices);
-    return envelope('agent.report', { ...this.stamp(), facts: this.kind.facts, devices, pools });
+    return envelope('agent.report', { ...this.stamp(), facts: this.facts(), devices, pools });
+  }
+
+  private facts(): AgentReport['facts'] {
+    return this.sriov.length === 0 ? this.kind.facts : { ...this.kind.facts, sriov: [...this.sriov] };
   }
 
   devices(): readonly WireDevice[] {
@@ -107,10 +117,27 @@ export class SimulatedAgent {
     return envelope('devices.released', { host: this.host, epoch: this.epoch, claim_id, server_id, devices });
   }
 
+  /** Takes what is wished of VFs; what came of it is in the next report. VFs of a wish that is forgotten stay. */
+  setSriov({ revision, wishes }: SetSriov): void {
+    if (revision <= this.sriovRevision) return;
+    this.sriovRevision = revision;
+    const inUse = new Set([...this.claims.values()].flatMap(({ addresses }) => addresses));
+    let devices = this.devices();
+    this.sriov = wishes.map((wish) => {
+      const wished = withWishedVfs(devices, this.kind.devices, wish, inUse);
+      ({ devices } = wished);
+      return wished.state;
+    });
+    this.become(devices);
+  }
+
   /** The last device that nobody uses vanishes, or comes back if one has. @returns its address */
   toggleDevice(): string | null {
     const here = new Set(this.devices().map(({ address }) => address));
-    const back = this.kind.devices.find(({ address }) => !here.has(address));
+    const wished = new Set<string | null>(this.sriov.map(({ address }) => address));
+    const back = this.kind.devices.find(
+      ({ address, parent_address }) => !here.has(address) && !wished.has(parent_address),
+    );
     if (back) {
       this.become(this.kind.devices.filter(({ address }) => here.has(address) || address === back.address));
       return back.address;
@@ -164,7 +191,7 @@ export class SimulatedAgent {
   }
 
   private become(devices: readonly WireDevice[]): void {
-    const hash = contentHash({ facts: this.kind.facts, devices });
+    const hash = contentHash({ facts: this.facts(), devices });
     this.hash = hash;
     this.own = hash === this.kind.hash ? null : [...devices];
   }

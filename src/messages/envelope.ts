@@ -22,6 +22,7 @@ import {
   RequestReport,
   ServerNudge,
 } from './bodies.js';
+import { DevicesCleaned, RequestCleaning } from './device-bodies.js';
 import { GuestEnded } from './server-bodies.js';
 import { SetSriov } from './sriov-bodies.js';
 import { QUICK_LOOKS } from './quick-look.js';
@@ -49,6 +50,8 @@ const BODIES = {
   'devices.prepared': DevicesPrepared,
   'devices.prepare_failed': PrepareFailed,
   'devices.released': DevicesReleased,
+  'devices.cleaned': DevicesCleaned,
+  'cleaning.request': RequestCleaning,
   'guest.ended': GuestEnded,
   'agent.commands': AgentCommands,
   'agent.outcomes': AgentOutcomes,

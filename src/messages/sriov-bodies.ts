@@ -13,18 +13,14 @@ import {
   Max,
   MaxLength,
   Min,
-  ValidateIf,
   ValidateNested,
 } from 'class-validator';
+import { ADDRESS, HEX4, Nullable } from './wire-fields.js';
 
 /** PFs of one host that something is said of, and VFs of one PF of which something is told. */
 export const SRIOV_PFS_MAX = 1024;
 export const SRIOV_VFS_TOLD_MAX = 256;
 export const SRIOV_MESSAGE_MAX = 500;
-const HEX4 = /^[0-9a-f]{4}$/;
-const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
-
-const Nullable = (): PropertyDecorator => ValidateIf((_object, value) => value !== null);
 
 /** What an administrator wants of a PF's VFs, as the ledger keeps it. */
 export class WireSriovWish {

@@ -1,6 +1,6 @@
 import { BerthError } from '../errors.js';
 import type { BindingProblemFacts, Protection, ReportedDevice, Tags } from '../pci/device.js';
-import type { WireBindingProblem, WireDevice, WireProtection } from './bodies.js';
+import type { WireBindingProblem, WireDevice, WireProtection } from './device-bodies.js';
 
 const TAGS_MAX = 64;
 const TAG_TEXT_MAX = 255;
@@ -33,6 +33,7 @@ export function toWireDevice(device: ReportedDevice): WireDevice {
     },
     reset_methods: [...device.resetMethods],
     ...(device.original && { original: { driver: device.original.driver, netdevs: [...device.original.netdevs] } }),
+    ...(device.drift && { drift: device.drift.map(({ kind, reason }) => ({ kind, reason })) }),
     offer: device.offer && {
       entry: device.offer.entry,
       tags: { ...device.offer.tags },
@@ -77,6 +78,7 @@ export function fromWireDevice(wire: WireDevice): ReportedDevice {
     },
     resetMethods: wire.reset_methods,
     ...(wire.original && { original: { driver: wire.original.driver, netdevs: wire.original.netdevs } }),
+    ...(wire.drift && { drift: wire.drift.map(({ kind, reason }) => ({ kind, reason })) }),
     offer: wire.offer && {
       entry: wire.offer.entry,
       tags: checkedTags(wire.offer.tags, wire.address),

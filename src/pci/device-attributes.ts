@@ -48,7 +48,7 @@ export function attributesOf(device: Facts): DeviceAttributes {
 }
 
 /** `16.0 GT/s PCIe` → 16. */
-function speedOf(text: string | null): number | null {
+export function speedOf(text: string | null): number | null {
   const digits = /^(\d{1,4}(?:\.\d{1,3})?) GT\/s/.exec(text ?? '')?.[1];
   return digits === undefined ? null : Number(digits);
 }

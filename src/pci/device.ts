@@ -62,6 +62,16 @@ export interface Offer {
   readonly traits: readonly string[];
 }
 
+/** What only the agent of a host can see happen to a device: see `drift.ts`. */
+export interface ToldDrift {
+  readonly kind: ToldDriftKind;
+  /** The same words as long as it lasts: it is part of what the report's hash covers. */
+  readonly reason: string;
+}
+
+export const TOLD_DRIFT_KINDS = ['driver_stolen', 'link_degraded'] as const;
+export type ToldDriftKind = (typeof TOLD_DRIFT_KINDS)[number];
+
 /** How a device was before the agent bound it: what the whitelist is matched against. */
 export interface OriginalState {
   readonly driver: string | null;
@@ -104,6 +114,8 @@ export interface ReportedDevice extends PciDevice {
   readonly bindingProblem?: BindingProblemFacts;
   /** Of a device that the agent holds bound. */
   readonly original?: OriginalState;
+  /** What the agent has seen happen to it; left out when there is nothing. */
+  readonly drift?: readonly ToldDrift[];
   /** null when the device is not offered; then `notOffered` says why. */
   readonly offer: Offer | null;
   readonly notOffered: string | null;

@@ -2,11 +2,14 @@ import { canonicalJson } from './canonical-json.js';
 import { compareAddresses, type Address } from './address.js';
 import type { ReportedDevice } from './device.js';
 import type { DeviceStatus } from './device-state.js';
+import { isOtherCard } from './identity.js';
 
 export interface KnownDevice {
   readonly device: ReportedDevice;
   readonly status: DeviceStatus;
   readonly inUse: boolean;
+  /** The last report did not have it, or had another card at its place: what is known of it is older. */
+  readonly isStale?: boolean;
 }
 
 export interface Reconciliation {
@@ -53,8 +56,7 @@ function byAddress(a: { address: Address }, b: { address: Address }): number {
 /** Another card at the address is another matter: that waits until the first one is freed. */
 function isWithdrawn(known: KnownDevice | undefined, device: ReportedDevice): boolean {
   if (known?.inUse !== true || known.device.offer === null || device.offer !== null) return false;
-  const { vendorId, productId, deviceType } = known.device;
-  return vendorId === device.vendorId && productId === device.productId && deviceType === device.deviceType;
+  return !isOtherCard(known.device, device);
 }
 
 function differs(a: ReportedDevice | undefined, b: ReportedDevice): boolean {

@@ -1,6 +1,7 @@
 import { aliasMatches, hasConditions, isOfKind } from '../pci/alias/alias-match.js';
 import type { Reason } from './decision.js';
 import { classCounts, classesFor, listed, obstacleOf, type Obstacle } from './explain-devices-states.js';
+import { withheldFor, type Withheld } from './explain-withheld.js';
 import { nearMisses, missTexts, type NearMiss } from './near-misses.js';
 import { requestLabel, requestPhrase, type DeviceRequest } from './request.js';
 import { SEARCH_STEPS_MAX } from './search.js';
@@ -38,6 +39,7 @@ interface Findings {
   readonly free: number;
   readonly kept: KeptBack | null;
   readonly near: readonly NearMiss[];
+  readonly withheld: Withheld | null;
 }
 
 function explainRequest(host: HostSnapshot, request: DeviceRequest): Reason | null {
@@ -51,7 +53,8 @@ function explainRequest(host: HostSnapshot, request: DeviceRequest): Reason | nu
   const others = request.specs.some(hasConditions) ? otherDevices(host, request) : [];
   // devices of other networks are no news to a port that has some of its own
   const near = request.port && matching.length > 0 ? [] : nearMisses(others, request);
-  const findings = { request, matching, obstacles, free, kept: keptBack(others, request), near };
+  const withheld = withheldFor(host, request);
+  const findings = { request, matching, obstacles, free, kept: keptBack(others, request), near, withheld };
   const safe = causesOf(findings, 'text');
   const { code, message } =
     matching.length === 0 ? noneMatching(findings, 'text') : someMatching(findings, safe, 'text');
@@ -65,11 +68,14 @@ function explainRequest(host: HostSnapshot, request: DeviceRequest): Reason | nu
 }
 
 /** Of free devices there is nothing to tell but that they are there. */
-function tellsNames({ obstacles, near }: Findings): boolean {
-  return near.length > 0 || obstacles.some((obstacle) => obstacle !== null);
+function tellsNames({ obstacles, near, withheld }: Findings): boolean {
+  return withheld !== null || near.length > 0 || obstacles.some((obstacle) => obstacle !== null);
 }
 
-function detailsOf({ request, matching, obstacles, free, kept, near }: Findings, code: string): Reason['details'] {
+function detailsOf(
+  { request, matching, obstacles, free, kept, near, withheld }: Findings,
+  code: string,
+): Reason['details'] {
   return {
     alias: request.alias,
     ...(request.port && { port: request.port.name }),
@@ -77,6 +83,7 @@ function detailsOf({ request, matching, obstacles, free, kept, near }: Findings,
     matching: matching.length,
     free,
     classes: classCounts(matching, obstacles),
+    ...(withheld && { withheld: withheld.details }),
     ...(code === 'device.exclusive_tag' && kept && { exclusive_tags: kept.tags }),
     ...(near.length > 0 && {
       near_misses: near.slice(0, MISSES_KEPT).map(({ alternative, condition, because, addresses }) => ({
@@ -105,15 +112,26 @@ function namesOf({ matching, near }: Findings): Reason['details'] {
 type Voice = 'text' | 'named';
 type Sentence = Pick<Reason, 'code' | 'message'>;
 
-function noneMatching({ request, kept, near }: Findings, voice: Voice): Sentence {
+function noneMatching({ request, kept, near, withheld }: Findings, voice: Voice): Sentence {
   const none = `no device ${requestPhrase(request)}`;
-  const why = [...(kept ? [`${kept.count} ${kept.text}`] : []), ...missTexts(near, request, voice === 'named')];
+  const misses = missTexts(near, request, voice === 'named');
+  const why = [...(kept ? [`${kept.count} ${kept.text}`] : []), ...misses, ...withheldTexts(withheld, voice)];
   if (why.length === 0) return { code: 'device.none_matching', message: none };
-  return { code: kept?.code ?? 'device.near_miss', message: `${none}: ${why.join('; ')}` };
+  const code = kept?.code ?? (near.length > 0 ? 'device.near_miss' : (withheld?.code ?? 'device.none_matching'));
+  return { code, message: `${none}: ${why.join('; ')}` };
+}
+
+function withheldTexts(withheld: Withheld | null, voice: Voice): readonly string[] {
+  return (voice === 'text' ? withheld?.texts : withheld?.named) ?? [];
 }
 
 /** @param safe the causes without names: how many there are makes the sentence, with names or without */
 function someMatching(findings: Findings, safe: readonly Cause[], voice: Voice): Sentence {
+  const { code, message } = causesText(findings, safe, voice);
+  return { code, message: [message, ...withheldTexts(findings.withheld, voice)].join('; ') };
+}
+
+function causesText(findings: Findings, safe: readonly Cause[], voice: Voice): Sentence {
   const { request, matching, free, near } = findings;
   const causes = voice === 'text' ? safe : causesOf(findings, voice);
   const total = totalText(request, matching.length);

@@ -1,4 +1,5 @@
 import type { Address } from '../pci/address.js';
+import { withheldText } from './explain-withheld.js';
 import type { HostSnapshot, SnapshotDevice } from './snapshot.js';
 
 /** How many kinds of hosts are known at once; forgetting costs time and memory, never truth. */
@@ -60,8 +61,10 @@ function lookUp(host: HostSnapshot): HostShape {
 export function withSharedFacts(host: HostSnapshot): HostSnapshot {
   const { model } = shapeOf(host);
   if (model === host) return host;
+  const isSame = JSON.stringify(host.withheld) === JSON.stringify(model.withheld);
   return {
     ...host,
+    ...(isSame && model.withheld && { withheld: model.withheld }),
     numaCells: model.numaCells,
     units: model.units,
     groups: model.groups,
@@ -115,9 +118,15 @@ function isLike(host: HostSnapshot, model: HostSnapshot): boolean {
     host.numaCells === model.numaCells &&
     host.groups === model.groups &&
     host.topology === model.topology &&
+    keepsBackLike(host, model) &&
     host.devices.length === devices.length &&
     host.devices.every((device, at) => hasFactsOf(device, devices[at] as SnapshotDevice))
   );
+}
+
+/** What is told of it with names is asked of each host itself. */
+function keepsBackLike(host: HostSnapshot, model: HostSnapshot): boolean {
+  return host.withheld === model.withheld || withheldText(host) === withheldText(model);
 }
 
 function hasFactsOf(a: SnapshotDevice, b: SnapshotDevice): boolean {
@@ -136,7 +145,8 @@ function hasFactsOf(a: SnapshotDevice, b: SnapshotDevice): boolean {
   );
 }
 
-function shapeText({ devices, units, groups, topology, numaCells }: HostSnapshot): string {
+function shapeText(host: HostSnapshot): string {
+  const { devices, units, groups, topology, numaCells } = host;
   const parts = devices.map((device) => {
     const { id: _id, status: _status, owner: _owner, missing: _missing, sharesUsed: _shares, ...known } = device;
     const { reservation: _reservation, attributes, tags, ...plain } = known;
@@ -144,7 +154,7 @@ function shapeText({ devices, units, groups, topology, numaCells }: HostSnapshot
     const own = [units.get(address), groups.slot.get(address), groups.card.get(address), topology.get(address)];
     return [plain, attributes.key, sorted(tags), own];
   });
-  return JSON.stringify([parts, numaCells, pathsBetween(topology)]);
+  return JSON.stringify([parts, numaCells, pathsBetween(topology), ...(host.withheld ? [withheldText(host)] : [])]);
 }
 
 function sorted(tags: SnapshotDevice['tags']): [string, string | null][] {

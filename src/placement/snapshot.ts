@@ -6,6 +6,7 @@ import type { Dialect } from '../pci/dialect.js';
 import type { DeviceStatus } from '../pci/device-state.js';
 import type { IsolationUnit } from '../pci/iommu.js';
 import type { Topology } from '../pci/topology.js';
+import type { WithheldDevices } from '../pci/withheld.js';
 import type { PlacementPolicies } from './placement-policies.js';
 import type { RequestMix } from './request-mix.js';
 import type { GuestCell } from './request.js';
@@ -154,6 +155,8 @@ export interface HostSnapshot {
   readonly failedBuilds: number;
   /** The offered ones, in address order. */
   readonly devices: readonly SnapshotDevice[];
+  /** What it keeps back of what its device_spec is about: only told, never chosen. Left out where there is nothing. */
+  readonly withheld?: readonly WithheldDevices[];
   /** What can only be handed over together, by device address. */
   readonly units: ReadonlyMap<Address, IsolationUnit>;
   /** What is one slot or one card. */

@@ -51,6 +51,12 @@ function itemsOf(body: AuditBody): Item[] {
       `server ${server_id} takes the place of ${victims.join(', ')} on host ${nameOf(host_id, names)}`;
     return [{ ids: [server_id, host_id, ...victims], text }];
   }
+  if (body.kind === 'drift') {
+    const { device_id, host_id, server_id, address, drift, reason, policy } = body;
+    const text: Item['text'] = (names) =>
+      `device ${address} of host ${nameOf(host_id, names)}: ${drift}: ${reason} (policy ${policy})`;
+    return [{ ids: [device_id, host_id, server_id], text }];
+  }
   const { kind: _, action, actor, ...details } = body;
   const text = (): string => `${action} by ${actor ?? 'the system'} ${JSON.stringify(details)}`;
   return [{ ids: [details['device_id'], details['host_id'], details['server_id']].map((id) => id as string), text }];

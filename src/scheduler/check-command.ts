@@ -3,6 +3,7 @@ import type { SchedulerSettings } from '../settings/settings.js';
 import { onOpenLedger } from '../store/open-ledger.js';
 import { checkText } from './check-text.js';
 import { check, type CheckQuery, type CheckReport } from './check.js';
+import { CHECK_NOT_KNOWN } from './command-help.js';
 
 /** As the command line has them. */
 export interface CheckOptions {
@@ -14,15 +15,8 @@ export interface CheckOptions {
   readonly json?: boolean;
 }
 
-export const CHECK_HELP = `
-Nothing is changed without --repair; to ask the agents for their journals, a scheduler has to run. Exit code:
-  0  nothing was found, or all of it is repaired, or begun where an agent does the rest
-  1  disagreements are left
-  2  could not look; or some agents did not tell their journals in time, and nothing else is left`;
-
 const FINE = 0;
 const LEFT = 1;
-export const CHECK_NOT_KNOWN = 2;
 
 const WAIT = '15s';
 const WAIT_MS_MAX = 600_000;

@@ -3,10 +3,12 @@ import { readCheckedDevices, type CheckedDevice } from '../store/check-devices.s
 import { runSqlCheck, type CheckLimits, type CheckScope, type Found } from '../store/check-found.js';
 import { checkHosts, type CheckRatios } from '../store/check-hosts.store.js';
 import { SERVER_CHECKS } from '../store/check-servers.store.js';
+import { SRIOV_CHECKS } from '../store/check-sriov.store.js';
 import type { Tx } from '../store/database.js';
 import { judgeDevices } from './check-devices.js';
 
 const HOSTS_PER_READ = 500;
+const SQL_CHECKS = [...CLAIM_CHECKS, ...SERVER_CHECKS, ...SRIOV_CHECKS];
 
 /** What a check goes by. */
 export interface CheckRules extends CheckLimits {
@@ -21,7 +23,7 @@ export async function checkLedger(
   rules: CheckRules,
 ): Promise<Found[]> {
   const found: Found[] = [];
-  for (const check of [...CLAIM_CHECKS, ...SERVER_CHECKS]) found.push(...(await runSqlCheck(tx, check, scope, rules)));
+  for (const check of SQL_CHECKS) found.push(...(await runSqlCheck(tx, check, scope, rules)));
   found.push(...(await checkHosts(tx, scope, rules, rules.ratios)));
   for (let from = 0; from < hostIds.length; from += HOSTS_PER_READ) {
     found.push(...(await checkDevices(tx, hostIds.slice(from, from + HOSTS_PER_READ), rules)));
@@ -45,14 +47,19 @@ export function isSame(a: Found, b: Found): boolean {
 }
 
 async function sqlAgain(tx: Tx, found: Found, rules: CheckRules): Promise<Found[]> {
-  const check = [...CLAIM_CHECKS, ...SERVER_CHECKS].find(({ code }) => code === found.code);
-  const scope: CheckScope = { hostId: null, serverId: found.server_id, claimId: found.claim_id };
+  const check = SQL_CHECKS.find(({ code }) => code === found.code);
+  const isOfHost = found.server_id === null && found.claim_id === null;
+  const scope: CheckScope = {
+    hostId: isOfHost ? found.host_id : null,
+    serverId: found.server_id,
+    claimId: found.claim_id,
+  };
   if (check) return runSqlCheck(tx, check, scope, rules);
   return checkHosts(tx, { hostId: found.host_id, serverId: null, claimId: null }, rules, rules.ratios);
 }
 
 function isOfDevice({ code }: Found): boolean {
-  return ![...CLAIM_CHECKS, ...SERVER_CHECKS].some((check) => check.code === code);
+  return !SQL_CHECKS.some((check) => check.code === code);
 }
 
 async function checkDevices(tx: Tx, hostIds: readonly string[], { slowMs }: CheckLimits): Promise<Found[]> {

@@ -17,6 +17,7 @@ import { mendDeviceStates, readDeviceStates, touchHosts, writeDeviceStates } fro
 import type { Fault } from '../store/entities/workload.entities.js';
 import { addToOutbox } from '../store/outbox.store.js';
 import { nudgeServer } from '../store/servers.store.js';
+import { endHold } from '../store/sriov-wishes.store.js';
 import { statusesDue } from './check-devices.js';
 
 /**
@@ -81,6 +82,10 @@ export const REPAIRS: Partial<Readonly<Record<CheckCode, Repair>>> = {
   'check.host_generation': async (tx, found) => {
     const by = Number(found.detail['seen']) + 1 - Number(found.detail['generation']);
     await touchHosts(tx, [{ id: found.host_id ?? '', by }]);
+    return REPAIRED;
+  },
+  'check.sriov_hold_stale': async (tx, found) => {
+    await endHold(tx, found.host_id ?? '', found.address ?? '');
     return REPAIRED;
   },
   'check.journal_orphan': releaseOrphan,

@@ -141,6 +141,16 @@ const WORDS: Readonly<Record<CheckCode, Words>> = {
     'See that a scheduler runs and reaches the broker; they go out by themselves then.',
     'warning',
   ),
+  'check.sriov_hold_stale': warning(
+    (found) =>
+      `${device(found)} is kept from everybody while its VFs are changed, but ${text(found.detail['state']) === '' ? 'nobody wishes that' : `the wish is ${said(found, 'state')}`}.`,
+    'The PF and its VFs can be had again.',
+  ),
+  'check.sriov_pf_gone': byHand(
+    (found) => `${said(found, 'vf_count')} VFs are wished of ${found.address} on host ${found.host}, ${pfNow(found)}.`,
+    'Put the card back, or forget the wish: `berth host sriov forget`.',
+    'warning',
+  ),
   'check.journal_orphan': error(
     (found) =>
       `The agent of ${found.host} holds ${said(found, 'addresses')} for claim ${found.claim_id}, which is ${text(found.detail['ledger']) === 'released' ? 'released' : text(found.detail['ledger']) === '' ? 'not in the ledger' : 'of another host'}.`,
@@ -202,6 +212,12 @@ function warning(problem: Words['problem'], repair: string): Words {
 /** Which of several servers has to go is for people to say. */
 function byHand(problem: Words['problem'], repair: string, severity: Words['severity'] = 'error'): Words {
   return { severity, problem, repair, automatic: false };
+}
+
+function pfNow(found: Found): string {
+  if (found.device_id === null) return 'which does not report such a device';
+  if (found.detail['is_pf'] === false) return 'which cannot have any';
+  return `which was ${said(found, 'wished')} and is ${said(found, 'found')} now`;
 }
 
 function device({ address, device_id, host }: Found): string {

@@ -8,11 +8,13 @@ import type {
   PrepareFailed,
   ReleasedDevice,
 } from '../messages/bodies.js';
+import type { DevicesCleaned } from '../messages/device-bodies.js';
 import type { GuestEnded } from '../messages/server-bodies.js';
 import { messageOf } from '../errors.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
 import type { SchedulerSettings } from '../settings/settings.js';
+import { finishCleaning } from '../store/cleaning.store.js';
 import { failAttach } from '../store/attach.store.js';
 import {
   beginRelease,
@@ -123,6 +125,7 @@ export class ClaimsService {
         await finishReleases(
           tx,
           released.map(({ claim }) => claim),
+          new Map(released.map(({ claim, outcome }) => [claim.id, outcome.released?.devices ?? []])),
         );
         const settled = known.filter(({ claim, outcome }) => isSettled(claim, outcome));
         return new Set([...confirmed, ...released, ...settled].map(({ outcome }) => outcome));
@@ -184,9 +187,18 @@ export class ClaimsService {
       if (claim && (await askedAgain(tx, claim, outcome))) return;
       if (claim?.status !== 'releasing') return;
       await tellNotRestored(tx, claim, outcome);
-      await finishRelease(tx, claim);
+      await finishRelease(tx, claim, outcome.devices);
     });
     this.log.log({ message: 'released', host: outcome.host, server_id: outcome.server_id, claim_id: outcome.claim_id });
+  }
+
+  /** An agent has said what became of a cleaning. */
+  async cleaned(outcome: DevicesCleaned): Promise<void> {
+    const isFree = await this.ledger.transaction((tx) => finishCleaning(tx, outcome));
+    const { host, address, outcome: became, reason } = outcome;
+    const line = { message: isFree ? 'cleaned' : `cleaning ${became}`, host, address, reason };
+    if (became === 'failed' || became === 'unknown') this.log.warn(line);
+    else this.log.log(line);
   }
 
   /** An agent has said what it holds. */

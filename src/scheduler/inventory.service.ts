@@ -3,6 +3,7 @@ import { BerthError } from '../errors.js';
 import type { AgentJournal, AgentReport } from '../messages/bodies.js';
 import { contentHash } from '../messages/content-hash.js';
 import { fromWireDevice } from '../messages/wire-device.js';
+import { DEFAULT_DRIFT_POLICIES, type DriftPolicies } from '../pci/drift.js';
 import { poolsOf } from '../pci/pool.js';
 import { absorbJournal } from '../store/agent-journals.store.js';
 import { renewReports } from '../store/host-leases.store.js';
@@ -31,7 +32,14 @@ export class InventoryService {
   private open: Batch | null = null;
   private writing: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly ledger: Ledger) {}
+  private readonly policies: DriftPolicies;
+
+  constructor(
+    private readonly ledger: Ledger,
+    drift: Partial<DriftPolicies> = {},
+  ) {
+    this.policies = { ...DEFAULT_DRIFT_POLICIES, ...drift };
+  }
 
   /** @throws BerthError `message.invalid` when hash or pools are not those of the devices */
   async report(report: AgentReport): Promise<void> {
@@ -83,7 +91,7 @@ export class InventoryService {
     } catch (error) {
       if (batch.reports.size === 1) throw error;
       // one that cannot be taken in does not hold up the others
-      return this.ledger.transaction((tx) => absorbReport(tx, report));
+      return this.ledger.transaction((tx) => absorbReport(tx, report, this.policies));
     }
   }
 
@@ -103,7 +111,8 @@ export class InventoryService {
   private async write(reports: readonly AgentReport[]): Promise<ReadonlyMap<string, Outcome>> {
     const renewed = new Set(await this.ledger.transaction((tx) => renewReports(tx, reports)));
     const news = reports.filter(({ host }) => !renewed.has(host));
-    const absorbed = news.length === 0 ? [] : await this.ledger.transaction((tx) => absorbReports(tx, news));
+    const absorbed =
+      news.length === 0 ? [] : await this.ledger.transaction((tx) => absorbReports(tx, news, this.policies));
     return new Map<string, Outcome>([
       ...[...renewed].map((host) => [host, { outcome: 'renewed' }] as const),
       ...absorbed,

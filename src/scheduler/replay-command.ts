@@ -1,5 +1,6 @@
 import { BerthError } from '../errors.js';
 import { onOpenLedger } from '../store/open-ledger.js';
+import { REPLAY_NOT_KNOWN } from './command-help.js';
 import { replayText } from './replay-text.js';
 import { replay, type ReplayQuery } from './replay.js';
 
@@ -12,15 +13,8 @@ export interface ReplayOptions {
   readonly json?: boolean;
 }
 
-export const REPLAY_HELP = `
-Nothing is changed. Times are ISO 8601 with a zone: 2026-01-31T12:00:00Z. Exit code:
-  0  all decisions are equal, byte for byte
-  1  one differs
-  2  not known: there is a gap in the journal, nothing of that time in it, or an error`;
-
 const EQUAL = 0;
 const DIFFERENT = 1;
-export const REPLAY_NOT_KNOWN = 2;
 
 /**
  * `berth replay`.

@@ -14,6 +14,7 @@ const PREFETCH = { requests: 256, reports: 64, outcomes: 512 } as const;
 const MAKES_ROOM: ReadonlySet<string> = new Set<MessageType>([
   'agent.report',
   'devices.released',
+  'devices.cleaned',
   'devices.prepare_failed',
   'agent.outcomes',
   'server.deleted',
@@ -68,6 +69,8 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
         return this.claims.take({ prepare_failed: message.body });
       case 'devices.released':
         return this.claims.take({ released: message.body });
+      case 'devices.cleaned':
+        return this.claims.cleaned(message.body);
       case 'agent.outcomes':
         return all(message.body.outcomes.map((outcome) => this.claims.take(outcome)));
       case 'agent.journal':
@@ -82,6 +85,7 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
       case 'report.request':
       case 'agent.reload':
       case 'journal.request':
+      case 'cleaning.request':
       case 'sriov.set':
         throw new Error(`${message.type} is for agents`);
       case 'agent.heartbeat':

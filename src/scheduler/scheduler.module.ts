@@ -57,7 +57,11 @@ export class SchedulerModule {
           useFactory: (ledger: Ledger, bus: Bus) => new LeasesService(ledger, bus, settings),
           inject: [Ledger, Bus],
         },
-        InventoryService,
+        {
+          provide: InventoryService,
+          useFactory: (ledger: Ledger) => new InventoryService(ledger, settings.drift),
+          inject: [Ledger],
+        },
         SchedulerConsumer,
       ],
       exports: [SchedulingService],

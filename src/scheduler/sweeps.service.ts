@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Bus } from '../bus/bus.js';
 import type { SchedulerSettings } from '../settings/settings.js';
 import { readExpiredClaims, takeSlowClaims } from '../store/claim-outcomes.store.js';
+import { askForCleanings } from '../store/cleaning.store.js';
 import { purgeJournal } from '../store/journal.store.js';
 import { Ledger } from '../store/ledger.js';
 import { giveUpWish, readOverdueWishes, remindWishes } from '../store/sriov-wishes.store.js';
@@ -42,6 +43,7 @@ export class SweepsService extends TimedSweep {
     await this.attempt('expired claims', () => this.expireClaims());
     await this.attempt('slow prepares', () => this.remindPrepares());
     await this.attempt('slow releases', () => this.remindReleases());
+    await this.attempt('cleanings', () => this.askForCleanings());
     await this.attempt('wishes about VFs', () => this.remindWishes());
     await this.attempt('unfinished servers', () => this.nudgeServers());
     await this.attempt('waiting servers', () => this.scheduling.lookAtQueue());
@@ -80,6 +82,12 @@ export class SweepsService extends TimedSweep {
     const afterMs = Math.round(this.settings.claimTimeoutMs / 2);
     const ids = await takeSlowClaims(this.ledger.pool, 'releasing', afterMs, PER_SWEEP_MAX);
     for (const id of ids) await this.claims.remindRelease(id);
+  }
+
+  /** Without a broker they would only pile up. */
+  private async askForCleanings(): Promise<void> {
+    if (this.hearingSince === null) return;
+    await this.ledger.transaction((tx) => askForCleanings(tx, this.settings.claimTimeoutMs, PER_SWEEP_MAX));
   }
 
   /** A wish that nobody answers ends as refused: its PF must not be kept from everybody for ever. */

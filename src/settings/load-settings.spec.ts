@@ -15,6 +15,16 @@ const DEFAULTS: Settings = {
   database: { url: null, poolMax: 10 },
   bus: { url: null, messageBytesMax: 8_388_608, deliveryLimit: 5 },
   http: { host: '127.0.0.1', port: 8790, bodyBytesMax: 1_048_576, pageSizeMax: 1000 },
+  auth: {
+    strategy: 'none',
+    usersFile: null,
+    projects: {},
+    roles: {},
+    keystone: {
+      ...{ url: null, username: null, password: null, project: null },
+      ...{ userDomain: 'default', projectDomain: 'default', cacheMs: 10_000 },
+    },
+  },
   scheduler: {
     compat: 'strict',
     filters: [
@@ -50,6 +60,7 @@ const DEFAULTS: Settings = {
     batchDelayMs: 6,
     relayIntervalMs: 100,
     reservationLeadMs: 3_600_000,
+    drift: {},
     queue: { max: 1000, ageingPerMinute: 1, patienceMs: 600_000 },
     preemption: false,
     journal: { keepHours: 72, baseIntervalMs: 3_600_000 },
@@ -65,6 +76,9 @@ const DEFAULTS: Settings = {
     deviceSpecs: [],
     sriov: [],
     scanIntervalMs: 60_000,
+    changeIntervalMs: 250,
+    reset: 'release',
+    cleaning: { programs: {}, timeoutMs: 3_600_000, attemptsMax: 3, pauseMs: 300_000 },
     heartbeatIntervalMs: 10_000,
     resources: { vcpus: null, memoryMb: null, diskGb: null },
     reserved: { vcpus: 0, memoryMb: 0, diskGb: 0 },
@@ -370,12 +384,12 @@ describe('malformed settings are told with file, line, key and fix', () => {
     [
       'the same of an alias',
       'scheduler:\n  placement_policies: { aliases: { gpu: 1 } }',
-      ':2: scheduler.placement_policies.aliases: has to be spread or',
+      ':2: scheduler.placement_policies.aliases: "gpu" has to be spread or',
     ],
     [
       'a policy where aliases go',
       'scheduler:\n  placement_policies: { aliases: scarcity }',
-      ':2: scheduler.placement_policies.aliases: has to map aliases to spread or',
+      ':2: scheduler.placement_policies.aliases: has to map aliases to values',
     ],
     ['a URL that is none', 'database:\n  url: localhost', ':2: database.url: has to be a URL like postgres://'],
     ['a URL of another kind', 'database:\n  url: mysql://h/d', ':2: database.url: has to begin with postgres://'],

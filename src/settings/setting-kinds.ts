@@ -147,21 +147,71 @@ export function multipliers(max: number): SettingKind {
   };
 }
 
-/** One of the words for each of some aliases. */
-export function byAlias(words: readonly string[], max: number): SettingKind {
-  const word = oneOf(words);
+/** A value for each of some names. `what`: of what they are the names, for messages. */
+export function byName(kind: SettingKind, max: number, what: string): SettingKind {
   return {
     read(value) {
-      if (!isObject(value)) throw new FieldProblem(`has to map aliases to ${words.join(' or ')}, not ${shown(value)}`);
+      if (!isObject(value)) throw new FieldProblem(`has to map ${what} to values, not ${shown(value)}`);
       const entries = Object.entries(value);
-      if (entries.length > max) throw new FieldProblem(`has ${entries.length} aliases; at most ${max}`);
-      return Object.fromEntries(entries.map(([alias, given]) => [readPlainText(alias), word.read(given) as string]));
+      if (entries.length > max) throw new FieldProblem(`has ${entries.length} ${what}; at most ${max}`);
+      return Object.fromEntries(entries.map(([name, given]) => [readPlainText(name), valueOf(kind, name, given)]));
     },
-    fromText: (given) =>
-      Object.fromEntries(
-        given.split(',').map((item) => item.split('=').map((part) => part.trim()) as [string, string]),
-      ),
+    fromText: pairsFrom,
   };
+}
+
+/** One of the words for each of some names that are known. */
+export function byKnownName(known: readonly string[], words: readonly string[]): SettingKind {
+  const [name, word] = [oneOf(known), oneOf(words)];
+  return {
+    read(value) {
+      if (!isObject(value)) {
+        throw new FieldProblem(`has to map ${known.join(', ')} to ${words.join(' or ')}, not ${shown(value)}`);
+      }
+      const entries = Object.entries(value);
+      return Object.fromEntries(entries.map(([key, given]) => [name.read(key) as string, word.read(given) as string]));
+    },
+    fromText: pairsFrom,
+  };
+}
+
+/** An absolute path for each of some kinds of devices: `class:` with two to six hex digits, or `device:vendor:product`. */
+export function programs(max: number): SettingKind {
+  return {
+    read(value) {
+      if (!isObject(value)) throw new FieldProblem(`has to map kinds of devices to programs, not ${shown(value)}`);
+      const entries = Object.entries(value);
+      if (entries.length > max) throw new FieldProblem(`has ${entries.length} programs; at most ${max}`);
+      return Object.fromEntries(entries.map(([kind, path]) => [readDeviceKind(kind), readProgram(path)]));
+    },
+    fromText: pairsFrom,
+  };
+}
+
+function readDeviceKind(kind: string): string {
+  if (/^(?:class:(?:[0-9a-f]{2}){1,3}|device:[0-9a-f]{4}:[0-9a-f]{4})$/.test(kind)) return kind;
+  throw new FieldProblem(`"${clip(kind)}" is no kind of devices like class:0108 or device:144d:a80a`);
+}
+
+function readProgram(path: unknown): string {
+  const text = readPlainText(path);
+  if (text.startsWith('/')) return text;
+  throw new FieldProblem(`"${clip(text)}" is no absolute path`);
+}
+
+function pairsFrom(given: string): Record<string, string> {
+  return Object.fromEntries(
+    given.split(',').map((item) => item.split('=').map((part) => part.trim()) as [string, string]),
+  );
+}
+
+function valueOf(kind: SettingKind, name: string, given: unknown): string {
+  try {
+    return kind.read(given) as string;
+  } catch (error) {
+    if (error instanceof FieldProblem) throw new FieldProblem(`"${clip(name)}" ${error.message}`);
+    throw error;
+  }
 }
 
 function readWeigherName(name: string): string {

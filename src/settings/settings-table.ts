@@ -1,10 +1,12 @@
 import { DIALECTS } from '../pci/dialect.js';
+import { DRIFT_KINDS, DRIFT_POLICIES } from '../pci/drift.js';
 import { AGENT_SETTINGS } from './agent-settings-table.js';
 import {
   HOUR,
   MINUTE,
   boolean,
-  byAlias,
+  byKnownName,
+  byName,
   integer,
   multipliers,
   names,
@@ -29,6 +31,47 @@ export const SETTINGS: readonly SettingDefinition[] = [
   setting('http.port', integer(0, 65_535), 8790, 'Port of the REST face; 0 takes any free one.'),
   setting('http.body_bytes_max', integer(1024, 64 * MIB), MIB, 'Largest request body, in bytes.'),
   setting('http.page_size_max', integer(1, 10_000), 1000, 'Most items on one page of a list.'),
+  setting(
+    'auth.strategy',
+    oneOf(['none', 'http_basic', 'keystone']),
+    'none',
+    'How the REST face finds out who asks. none: everybody is the administrator, and http.host has to be loopback.',
+  ),
+  setting(
+    'auth.users_file',
+    optional(text()),
+    null,
+    'For http_basic: an htpasswd file with bcrypt hashes (htpasswd -B).',
+  ),
+  setting(
+    'auth.projects',
+    byName(text(), 10_000, 'users'),
+    {},
+    'For http_basic, user: project; who is not named has a project of the same name. Example: {alice: research}',
+  ),
+  setting(
+    'auth.roles',
+    byName(oneOf(['reader', 'member', 'admin']), 10_000, 'users'),
+    {},
+    'For http_basic, user: role; who is not named is a member. Example: {root: admin}',
+  ),
+  setting(
+    'auth.keystone.url',
+    url(['https:', 'http:'], 'https://keystone.example:5000'),
+    null,
+    'For keystone: where it is.',
+  ),
+  setting('auth.keystone.username', optional(text()), null, 'A user that may look at tokens (role service or admin).'),
+  setting('auth.keystone.password', optional(text()), null, 'Its password.'),
+  setting('auth.keystone.project', optional(text()), null, 'Its project.'),
+  setting('auth.keystone.user_domain', text(), 'default', "Its domain's id or name."),
+  setting('auth.keystone.project_domain', text(), 'default', "Its project's domain's id or name."),
+  setting(
+    'auth.keystone.cache_ms',
+    integer(0, HOUR),
+    10_000,
+    'So long a token is good without another question, and so long at most after it was revoked.',
+  ),
   setting(
     'database.url',
     url(['postgres:', 'postgresql:'], 'postgres://user:password@host:5432/berth'),
@@ -82,7 +125,7 @@ export const SETTINGS: readonly SettingDefinition[] = [
   ),
   setting(
     'scheduler.placement_policies.aliases',
-    byAlias(PLACEMENT_POLICIES, 1000),
+    byName(oneOf(PLACEMENT_POLICIES), 1000, 'aliases'),
     {},
     'Alias: policy; for servers that ask for it. Example: {gpu: scarcity}',
   ),
@@ -159,6 +202,12 @@ export const SETTINGS: readonly SettingDefinition[] = [
     integer(0, 7 * 24 * HOUR),
     HOUR,
     'How long before a window of a reservation its devices are kept, and spares are looked for.',
+  ),
+  setting(
+    'scheduler.drift',
+    byKnownName(DRIFT_KINDS, DRIFT_POLICIES),
+    {},
+    'What becomes of a device that drifted: keep or quarantine. Example: {link_degraded: quarantine}',
   ),
   setting(
     'scheduler.relay_interval_ms',

@@ -1,6 +1,7 @@
 import type { AliasDefinition } from '../pci/alias/alias.js';
 import type { Dialect } from '../pci/dialect.js';
 import type { DeviceSpec } from '../pci/device-spec/device-spec.js';
+import type { DriftPolicies } from '../pci/drift.js';
 import type { SriovDeclaration } from '../pci/sriov/sriov-declaration.js';
 
 export interface DatabaseSettings {
@@ -21,6 +22,32 @@ export interface HttpSettings {
   readonly port: number;
   readonly bodyBytesMax: number;
   readonly pageSizeMax: number;
+}
+
+export type AuthRole = 'reader' | 'member' | 'admin';
+
+/** How the REST face finds out who asks. */
+export interface AuthSettings {
+  readonly strategy: 'none' | 'http_basic' | 'keystone';
+  /** An htpasswd file with hashes of bcrypt. */
+  readonly usersFile: string | null;
+  /** User of that file → project; who is not named has a project of the same name. */
+  readonly projects: Readonly<Record<string, string>>;
+  /** User of that file → role; who is not named is a member. */
+  readonly roles: Readonly<Record<string, AuthRole>>;
+  readonly keystone: KeystoneSettings;
+}
+
+/** Where tokens are looked up, and as whom. */
+export interface KeystoneSettings {
+  readonly url: string | null;
+  readonly username: string | null;
+  readonly password: string | null;
+  readonly project: string | null;
+  /** Ids or names. */
+  readonly userDomain: string;
+  readonly projectDomain: string;
+  readonly cacheMs: number;
 }
 
 export interface SchedulerSettings {
@@ -54,6 +81,8 @@ export interface SchedulerSettings {
   /** Whether a server may take the place of preemptible ones with a lower priority. */
   readonly preemption: boolean;
   readonly journal: JournalSettings;
+  /** What becomes of a device that something happened to; what is left out is as `DEFAULT_DRIFT_POLICIES` says. */
+  readonly drift?: Partial<DriftPolicies>;
   /** How long before a window of a reservation its devices are kept. */
   readonly reservationLeadMs: number;
 }
@@ -115,6 +144,16 @@ export interface QemuSettings {
   readonly arguments: readonly string[];
 }
 
+export interface CleaningSettings {
+  /** `class:0108` or `device:144d:a80a` → absolute path of a program. */
+  readonly programs: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** How often one device is tried before it goes into quarantine. */
+  readonly attemptsMax: number;
+  /** Between two attempts. */
+  readonly pauseMs: number;
+}
+
 export interface AgentSettings {
   /** null: the machine's host name. */
   readonly host: string | null;
@@ -129,6 +168,8 @@ export interface AgentSettings {
   /** VFs that are declared; left out: none. */
   readonly sriov?: readonly SriovDeclaration[];
   readonly scanIntervalMs: number;
+  /** How often the kernel is asked whether anything has changed; left out: every 250 ms. */
+  readonly changeIntervalMs?: number;
   readonly heartbeatIntervalMs: number;
   /** null: as the host says. */
   readonly resources: {
@@ -138,6 +179,10 @@ export interface AgentSettings {
   };
   /** Kept for the host itself. */
   readonly reserved: { readonly vcpus: number; readonly memoryMb: number; readonly diskGb: number };
+  /** When devices are reset: after a server had them (when left out), before the next one gets them as well, or never. */
+  readonly reset?: 'never' | 'release' | 'always';
+  /** How devices are cleaned after a server had them; left out: not at all. */
+  readonly cleaning?: CleaningSettings;
   /** Who starts guests; left out: somebody else. */
   readonly computeDriver?: 'attach-only' | 'qemu' | 'libvirt';
   readonly guests?: GuestSettings;
@@ -161,6 +206,7 @@ export interface Settings {
   readonly database: DatabaseSettings;
   readonly bus: BusSettings;
   readonly http: HttpSettings;
+  readonly auth: AuthSettings;
   readonly scheduler: SchedulerSettings;
   readonly audit: AuditSettings;
   readonly agent: AgentSettings;

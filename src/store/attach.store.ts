@@ -112,7 +112,7 @@ export async function failAttach(tx: Tx, claim: LockedClaim, fault: Fault): Prom
 async function lockAttaching(tx: Tx, serverId: string): Promise<boolean> {
   const rows = (await tx.query(
     `SELECT 1 FROM servers WHERE id = $1 AND status = 'ACTIVE' AND task_state = 'attaching' AND attaching IS NOT NULL
-      FOR UPDATE`,
+      FOR NO KEY UPDATE`,
     [serverId],
   )) as unknown[];
   return rows.length > 0;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { DeviceEvent, DeviceStatus } from '../pci/device-state.js';
+import type { DriftKind, DriftPolicy } from '../pci/drift.js';
 import type { Decision } from '../placement/decision.js';
 
 /** A device's way from one status to another. */
@@ -25,6 +26,18 @@ export interface AuditedDecision {
   readonly record_sha256: string;
 }
 
+/** What happened to a device behind the ledger's back. */
+export interface AuditedDrift {
+  readonly device_id: string;
+  readonly host_id: string;
+  readonly address: string;
+  readonly drift: DriftKind;
+  readonly reason: string;
+  readonly policy: DriftPolicy;
+  /** The server that has the device; null: none. */
+  readonly server_id: string | null;
+}
+
 /** What an administrator did, or a file. */
 export interface AuditedAdmin {
   /** `host.change`, `device.quarantine`, `alias.changed`, `audit.prune`, … */
@@ -46,6 +59,7 @@ export type AuditBody =
   | { readonly kind: 'transition'; readonly transitions: readonly AuditedTransition[] }
   | { readonly kind: 'decision'; readonly decisions: readonly AuditedDecision[] }
   | ({ readonly kind: 'preemption' } & AuditedPreemption)
+  | ({ readonly kind: 'drift' } & AuditedDrift)
   | ({ readonly kind: 'admin' } & AuditedAdmin);
 
 const PER_BODY_MAX = 1000;

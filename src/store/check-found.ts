@@ -31,6 +31,8 @@ export const CHECK_CODES = [
   'check.host_oversubscribed',
   'check.host_generation',
   'check.outbox_old',
+  'check.sriov_hold_stale',
+  'check.sriov_pf_gone',
   'check.journal_orphan',
   'check.journal_missing',
   'check.journal_lost',

@@ -9,7 +9,7 @@ import { rankOf } from './queue.store.js';
  * @param otherHostId a second host that the repair changes
  */
 export async function lockFound(tx: Tx, found: Found, otherHostId: string | null): Promise<void> {
-  await tx.query(`SELECT 1 FROM servers WHERE id = $1 FOR UPDATE`, [found.server_id]);
+  await tx.query(`SELECT 1 FROM servers WHERE id = $1 FOR NO KEY UPDATE`, [found.server_id]);
   const hosts = [found.host_id, otherHostId].filter((id) => id !== null);
   await tx.query(`SELECT 1 FROM hosts WHERE id = ANY($1) ORDER BY id FOR UPDATE`, [hosts]);
   await tx.query(`SELECT 1 FROM claims WHERE id = $1 FOR UPDATE`, [found.claim_id]);

@@ -1,10 +1,12 @@
-import type { WireBinding } from '../messages/bodies.js';
+import type { ReleasedDevice, WireBinding } from '../messages/bodies.js';
 import { envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
 import { FENCE, type CommandFence } from './agent-lives.store.js';
 import { sendCommands } from './commands.store.js';
+import { giveBack, writeHoldReasons, type GivenBack, type ReleasedByClaim } from './cleaning.store.js';
 import type { Tx } from './database.js';
 import { jsonList } from './json-list.js';
+import { readDrifted, settleDriftsAtRelease } from './device-drift.store.js';
 import { readStatesAround, touchHosts, touchTakings, writeDeviceStates } from './device-states.store.js';
 import type {
   ClaimKind,
@@ -59,7 +61,7 @@ export async function lockClaims(tx: Tx, claimIds: readonly string[]): Promise<L
   return tx.query(
     `WITH s AS MATERIALIZED (
        SELECT id, kind, status, task_state, attempts FROM servers
-        WHERE id IN (SELECT server_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR UPDATE
+        WHERE id IN (SELECT server_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR NO KEY UPDATE
      ), h AS MATERIALIZED (
        SELECT id, name FROM hosts
         WHERE (SELECT count(*) FROM s) >= 0 AND id IN (SELECT host_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR UPDATE
@@ -210,20 +212,27 @@ async function sendReleases(tx: Tx, claims: readonly ToRelease[]): Promise<void>
  * The agent has given the devices back (or never had them): they are free. A device that is not reported any more is
  * removed, one that changed while it was in use takes its new facts. A server that waited for this to be deleted is.
  */
-export async function finishRelease(tx: Tx, claim: LockedClaim): Promise<void> {
-  await finishReleases(tx, [claim]);
+export async function finishRelease(
+  tx: Tx,
+  claim: LockedClaim,
+  devices: readonly ReleasedDevice[] = [],
+): Promise<void> {
+  await finishReleases(tx, [claim], new Map([[claim.id, devices]]));
 }
 
 /** {@link finishRelease} of several. */
-export async function finishReleases(tx: Tx, claims: readonly LockedClaim[]): Promise<void> {
+export async function finishReleases(
+  tx: Tx,
+  claims: readonly LockedClaim[],
+  released: ReleasedByClaim = new Map(),
+): Promise<void> {
   if (claims.length === 0) return;
   const claimIds = claims.map((claim) => claim.id);
   const held = await readHeld(tx, claimIds);
-  const states = await readStatesAround(tx, held.map(deviceId));
-  for (const { host_id, address, server_id } of held) states.get(host_id)?.apply('free', address, server_id);
-  for (const { host_id, address } of held.filter(({ missing }) => missing)) {
-    states.get(host_id)?.apply('remove', address, null);
-  }
+  const drifted = await readDrifted(tx, [...new Set(held.filter(isDrifted).map(({ host_id }) => host_id))]);
+  const states = await readStatesAround(tx, [...held, ...drifted].map(deviceId));
+  await writeHoldReasons(tx, giveBack(held, states, released));
+  await settleDriftsAtRelease(tx, new Set(held.map(deviceId)), drifted, states);
   await writeDeviceStates(tx, states.values());
   if (held.some(({ missing, pending }) => missing || pending)) await applyPendingFacts(tx, claimIds);
   await tx.query(
@@ -231,7 +240,9 @@ export async function finishReleases(tx: Tx, claims: readonly LockedClaim[]): Pr
      UPDATE claims SET status = 'released', expires_at = NULL, updated_at = now() WHERE id = ANY($1)`,
     [claimIds],
   );
-  const isOther = held.some(({ missing, pending, withdrawn }) => missing || pending || withdrawn);
+  const isCaredFor = [...released.values()].flat().some(({ care }) => care);
+  const isOther =
+    isCaredFor || held.some((one) => one.missing || one.pending || one.withdrawn || one.drifted || one.used_up);
   await (isOther ? touchHosts : touchTakings)(tx, countHosts(claims));
   for (const claim of claims) if (claim.taskState === 'detaching') await endDetach(tx, claim);
   await deleteWhenReleased(
@@ -315,32 +326,31 @@ export async function loseDevices(tx: Tx, claim: LockedClaim, fault: Fault): Pro
 }
 
 /** A device that a claim holds. */
-interface Held {
-  readonly claim_id: string;
-  readonly server_id: string;
-  readonly host_id: string;
-  readonly device_id: string;
-  readonly address: string;
-  /** It is not reported any more. */
-  readonly missing: boolean;
-  /** Another card is in its place. */
-  readonly pending: boolean;
+interface Held extends GivenBack {
   /** It was withdrawn while it was in use. */
   readonly withdrawn: boolean;
+  /** Something happened to it meanwhile. */
+  readonly drifted: boolean;
 }
 
 async function readHeld(tx: Tx, claimIds: readonly string[]): Promise<Held[]> {
   return tx.query(
     `SELECT a.claim_id, a.server_id, d.host_id, d.id AS device_id, d.address, d.missing_since IS NOT NULL AS missing,
-            d.pending_facts IS NOT NULL AS pending, NOT d.offered AS withdrawn
+            d.pending_facts IS NOT NULL AS pending, NOT d.offered AS withdrawn,
+            d.drift IS NOT NULL AS drifted,
+            a.binding IS NOT NULL AND coalesce(d.facts #>> '{offer,tags,one_time_use}', '') ~* '^(1|t|true|on|y|yes)$' AS used_up
        FROM allocations a JOIN devices d ON d.id = a.device_id
       WHERE a.claim_id = ANY($1) AND a.released_at IS NULL ORDER BY d.host_id, d.address`,
     [claimIds],
   );
 }
 
-function deviceId({ device_id }: Held): string {
-  return device_id;
+function deviceId(row: { readonly device_id: string }): string {
+  return row.device_id;
+}
+
+function isDrifted({ drifted }: Held): boolean {
+  return drifted;
 }
 
 async function applyPendingFacts(tx: Tx, claimIds: readonly string[]): Promise<void> {

@@ -149,9 +149,10 @@ interface LockedServers {
 async function lockServers(tx: Tx, decided: readonly DecidedServer[]): Promise<LockedServers> {
   const known = decided.filter(({ server }) => !server.placement);
   if (known.length === 0) return { alive: new Set(decided), leaving: new Set() };
-  const rows = (await tx.query(`SELECT id, status, task_state FROM servers WHERE id = ANY($1) ORDER BY id FOR UPDATE`, [
-    known.flatMap((entry) => [entry.server.id, ...victimsOf(entry)]),
-  ])) as { id: string; status: string; task_state: string | null }[];
+  const rows = (await tx.query(
+    `SELECT id, status, task_state FROM servers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE`,
+    [known.flatMap((entry) => [entry.server.id, ...victimsOf(entry)])],
+  )) as { id: string; status: string; task_state: string | null }[];
   const waiting = rows.filter(
     ({ status, task_state }) => status === 'BUILD' && (task_state === 'scheduling' || task_state === 'waiting'),
   );

@@ -14,6 +14,8 @@ import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
 import { ClaimBatches1764100000000 } from '../../migrations/1764100000000-claim-batches.js';
 import { HostIommu1764200001000 } from '../../migrations/1764200001000-host-iommu.js';
+import { DeviceDrift1764200004000 } from '../../migrations/1764200004000-device-drift.js';
+import { DeviceCleaning1764200005000 } from '../../migrations/1764200005000-device-cleaning.js';
 import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
 import { SriovWishes1764300000000 } from '../../migrations/1764300000000-sriov-wishes.js';
 import { HostComputeDriver1764300001000 } from '../../migrations/1764300001000-host-compute-driver.js';
@@ -59,6 +61,29 @@ pg.types.setTypeParser(INT8_OID, Number);
 const STATEMENT_TIMEOUT_MS = 30_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000;
 
+/** In any order: they are run by the numbers in their names. */
+const MIGRATIONS = [
+  Ledger1763600000000,
+  AliasVersions1763700000000,
+  DeviceStatuses1763700001000,
+  HostConfiguration1763700002000,
+  HostSite1763800000000,
+  DecisionJournal1763800001000,
+  Queue1763800002000,
+  Placements1764000000000,
+  Audit1764000001000,
+  AgentJournals1764000005000,
+  Quotas1764000002000,
+  Reservations1764000003000,
+  Evacuation1764000004000,
+  ClaimBatches1764100000000,
+  HostIommu1764200001000,
+  DeviceDrift1764200004000,
+  DeviceCleaning1764200005000,
+  SriovWishes1764300000000,
+  HostComputeDriver1764300001000,
+] as const;
+
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
 export function ledgerDataSource(url: string, poolMax: number): DataSource {
   return new DataSource({
@@ -101,25 +126,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       ReservationDeviceEntity,
       ReservationEventEntity,
     ],
-    migrations: [
-      Ledger1763600000000,
-      AliasVersions1763700000000,
-      DeviceStatuses1763700001000,
-      HostConfiguration1763700002000,
-      HostSite1763800000000,
-      DecisionJournal1763800001000,
-      Queue1763800002000,
-      Placements1764000000000,
-      Audit1764000001000,
-      AgentJournals1764000005000,
-      Quotas1764000002000,
-      Reservations1764000003000,
-      Evacuation1764000004000,
-      ClaimBatches1764100000000,
-      HostIommu1764200001000,
-      SriovWishes1764300000000,
-      HostComputeDriver1764300001000,
-    ],
+    migrations: [...MIGRATIONS],
     migrationsTransactionMode: 'each',
     synchronize: false,
     extra: {

@@ -8,6 +8,15 @@ import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states
 /** What an admin does to a device that nobody uses. */
 export type HoldEvent = DeviceEvent & ('reserve' | 'unreserve' | 'quarantine' | 'repair');
 
+/** Whatever it was held for, an administrator has looked at it. What still lasts goes on to be shown. */
+async function settleNotes(tx: Tx, id: string): Promise<void> {
+  await tx.query(
+    `UPDATE devices SET drift = (SELECT jsonb_agg(n) FROM jsonb_array_elements(drift) n WHERE n->>'kind' = 'link_degraded')
+      WHERE id = $1 AND drift IS NOT NULL`,
+    [id],
+  );
+}
+
 /**
  * Takes a device out of use, or gives it back. Its relatives follow: VFs of a PF that is held are not free either.
  *
@@ -28,6 +37,7 @@ export async function holdDevice(tx: Tx, id: string, event: HoldEvent, reason: s
   states.get(device.host_id)?.apply(event, device.address, null);
   await writeDeviceStates(tx, states.values());
   await tx.query(`UPDATE devices SET status_reason = $2 WHERE id = $1`, [id, reason]);
+  if (event === 'repair') await settleNotes(tx, id);
   await touchHosts(tx, [{ id: device.host_id, by: 1 }]);
   const held = { device_id: id, host_id: device.host_id, reason };
   await writeAudit(tx, [{ kind: 'admin', action: `device.${event}`, actor: 'rest', ...held }]);

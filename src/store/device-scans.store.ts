@@ -1,4 +1,4 @@
-import type { WireDevice } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import type { Tx } from './database.js';
 
 /** The last full scans of hosts: what agents reported, also of devices that are not offered. Read only. */

@@ -45,6 +45,14 @@ export class HostDeviceStates {
     return this.states.get(address)?.status;
   }
 
+  idOf(address: Address): string {
+    return this.rows.get(address)?.id as string;
+  }
+
+  ownerOf(address: Address): string | null {
+    return this.states.get(address)?.ownerId ?? null;
+  }
+
   card(address: Address): Card | undefined {
     const row = this.rows.get(address);
     return row && { vendor_id: row.vendor_id, product_id: row.product_id };

@@ -47,7 +47,7 @@ export type Ready = 'ready' | 'busy' | 'over';
 /** Locks the server and says whether it can leave now. Of a host that is down, nothing that is under way there will end. */
 export async function lockLeaving(tx: Tx, { serverId, hostId, hostUp, force }: Leaving): Promise<Ready> {
   const [server] = (await tx.query(
-    `SELECT s.status, s.task_state, s.host_id FROM servers s WHERE s.id = $1 FOR UPDATE`,
+    `SELECT s.status, s.task_state, s.host_id FROM servers s WHERE s.id = $1 FOR NO KEY UPDATE`,
     [serverId],
   )) as { status: string; task_state: string | null; host_id: string | null }[];
   const isThere = server?.host_id === hostId && (server.status === 'ACTIVE' || server.status === 'BUILD');

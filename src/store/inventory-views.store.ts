@@ -1,11 +1,11 @@
 import type {
   WireCapabilities,
   WireConfiguration,
-  WireDevice,
   WireIommu,
   WireNumaCell,
   WireResources,
 } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import type { AliasSpec } from '../pci/alias/alias.js';
 import { aliasMatches } from '../pci/alias/alias-match.js';
@@ -14,6 +14,7 @@ import type { DeviceType, Tags } from '../pci/device.js';
 import type { DeviceStatus } from '../pci/device-state.js';
 import { DEFAULT_ZONE } from '../placement/host-defaults.js';
 import type { AllocationRatios } from '../placement/snapshot.js';
+import type { DriftNote } from '../pci/drift-notes.js';
 import type { Tx } from './database.js';
 
 /** What people are shown of hosts and devices: read only, joined for the eye. Writers use `inventory.store.ts`. */
@@ -65,6 +66,7 @@ export interface DeviceRow {
   readonly facts: WireDevice;
   readonly pending_facts: WireDevice | null;
   readonly missing_since: Date | null;
+  readonly drift: readonly DriftNote[] | null;
   readonly updated_at: Date;
   readonly server_id: string | null;
   readonly server_name: string | null;
@@ -174,7 +176,7 @@ export async function hostNames(tx: Tx): Promise<string[]> {
 const DEVICES = `
   SELECT d.id, d.host_id, h.name AS host_name, h.kernel_kind, d.address, d.offered, d.status, d.status_reason,
          d.facts, d.pending_facts,
-         d.missing_since, d.updated_at, s.id AS server_id, s.name AS server_name, a.alias,
+         d.missing_since, d.drift, d.updated_at, s.id AS server_id, s.name AS server_name, a.alias,
          s.request #>> ARRAY['devices', a.request_index::text, 'port', 'name'] AS port
   FROM devices d
   JOIN hosts h ON h.id = d.host_id

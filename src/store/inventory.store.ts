@@ -1,10 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { AgentReport, WireDevice } from '../messages/bodies.js';
+import type { AgentReport } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { fromWireDevice, toWireDevice } from '../messages/wire-device.js';
 import type { ReportedDevice } from '../pci/device.js';
+import { DEFAULT_DRIFT_POLICIES, driftsOf, type Drift, type DriftPolicies } from '../pci/drift.js';
+import type { DriftNote } from '../pci/drift-notes.js';
+import { isOtherCard } from '../pci/identity.js';
 import { isHeld, type DeviceStatus } from '../pci/device-state.js';
 import { reconcileInventory, type Reconciliation } from '../pci/reconcile-inventory.js';
 import type { Tx } from './database.js';
+import { recordDrifts, type DriftingHost } from './device-drift.store.js';
 import { readDeviceStates, touchHosts, writeDeviceStates } from './device-states.store.js';
 import { jsonList } from './json-list.js';
 import { auditOverrides } from './protection-overrides.store.js';
@@ -25,6 +30,7 @@ interface KnownRow {
   readonly pending: boolean;
   readonly missing_since: Date | null;
   readonly in_use: boolean;
+  readonly drift: readonly DriftNote[] | null;
 }
 
 interface HostRow {
@@ -41,6 +47,8 @@ interface News {
   /** By address. */
   readonly known: ReadonlyMap<string, KnownRow>;
   readonly reconciliation: Reconciliation;
+  /** What happened to its devices. */
+  readonly drifts: readonly Drift[];
   /** Devices that are written. */
   readonly written: readonly ReportedDevice[];
   /** Devices of which only the facts are kept, for when the one in use is freed. */
@@ -48,8 +56,12 @@ interface News {
 }
 
 /** {@link absorbReports} of one. */
-export async function absorbReport(tx: Tx, report: AgentReport): Promise<Absorbed> {
-  const absorbed = await absorbReports(tx, [report]);
+export async function absorbReport(
+  tx: Tx,
+  report: AgentReport,
+  policies: DriftPolicies = DEFAULT_DRIFT_POLICIES,
+): Promise<Absorbed> {
+  const absorbed = await absorbReports(tx, [report], policies);
   return absorbed.get(report.host) as Absorbed;
 }
 
@@ -60,7 +72,11 @@ export async function absorbReport(tx: Tx, report: AgentReport): Promise<Absorbe
  *
  * @returns by the hosts' names
  */
-export async function absorbReports(tx: Tx, reports: readonly AgentReport[]): Promise<Map<string, Absorbed>> {
+export async function absorbReports(
+  tx: Tx,
+  reports: readonly AgentReport[],
+  policies: DriftPolicies = DEFAULT_DRIFT_POLICIES,
+): Promise<Map<string, Absorbed>> {
   const hosts = await lockHosts(tx, reports);
   const outdated = new Map(
     reports.flatMap((report) => {
@@ -82,6 +98,7 @@ export async function absorbReports(tx: Tx, reports: readonly AgentReport[]): Pr
   await auditOverrides(tx, news);
   await writeDevices(tx, news);
   await moveStates(tx, news);
+  await recordDrifts(tx, news.filter(isDrifting).map(driftingHost), policies);
   await settleWishes(
     tx,
     news.map(({ hostId, report }) => ({ hostId, told: report.facts.sriov ?? [] })),
@@ -133,7 +150,7 @@ async function insertHosts(tx: Tx, reports: readonly AgentReport[]): Promise<voi
 async function readKnown(tx: Tx, hostIds: readonly string[]): Promise<Map<string, KnownRow[]>> {
   const rows = (await tx.query(
     `SELECT d.id, d.host_id, d.address, d.status, d.facts, d.pending_facts IS NOT NULL AS pending, d.missing_since,
-            a.id IS NOT NULL AS in_use
+            a.id IS NOT NULL AS in_use, d.drift
        FROM devices d LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
       WHERE d.host_id = ANY($1)`,
     [hostIds],
@@ -146,10 +163,11 @@ async function readKnown(tx: Tx, hostIds: readonly string[]): Promise<Map<string
 function newsOf(hostId: string, report: AgentReport, rows: readonly KnownRow[]): News {
   const known = new Map(rows.map((row) => [row.address, row]));
   const reported = report.devices.map(fromWireDevice);
-  const reconciliation = reconcileInventory(
-    rows.map((row) => ({ device: fromWireDevice(row.facts), status: row.status, inUse: row.in_use })),
-    reported,
-  );
+  const before = rows.map((row) => ({
+    ...{ device: fromWireDevice(row.facts), status: row.status, inUse: row.in_use },
+    isStale: row.pending || row.missing_since !== null,
+  }));
+  const reconciliation = reconcileInventory(before, reported);
   const { added, changed, returned } = reconciliation;
   // also what looks as it did before it vanished, or before another card was in its place
   const back = reported.filter((device) => {
@@ -159,15 +177,29 @@ function newsOf(hostId: string, report: AgentReport, rows: readonly KnownRow[]):
   const all = [
     ...new Map([...added, ...changed, ...returned, ...back].map((device) => [device.address, device])).values(),
   ];
-  const parked = new Set(all.filter((device) => isOtherCard(known.get(device.address), device)));
+  const parked = new Set(all.filter((device) => isParked(known.get(device.address), device)));
   const written = all.filter((device) => !parked.has(device));
-  return { hostId, report, known, reconciliation, written, parked: [...parked] };
+  return { hostId, report, known, reconciliation, drifts: driftsOf(before, reported), written, parked: [...parked] };
 }
 
-function isOtherCard(row: KnownRow | undefined, device: ReportedDevice): boolean {
-  if (!row?.in_use) return false;
-  const { vendor_id, product_id, device_type } = row.facts;
-  return vendor_id !== device.vendorId || product_id !== device.productId || device_type !== device.deviceType;
+/** A server has the card that was there, and not this one. */
+function isParked(row: KnownRow | undefined, device: ReportedDevice): boolean {
+  return row?.in_use === true && isOtherCard(fromWireDevice(row.facts), device);
+}
+
+function isDrifting({ drifts, known }: News): boolean {
+  return drifts.length > 0 || [...known.values()].some(({ drift }) => drift !== null);
+}
+
+function driftingHost({ hostId, report, known, drifts, parked }: News): DriftingHost {
+  const absent = new Set(parked.map(({ address }) => address));
+  const reported = new Set(report.devices.map(({ address }) => address));
+  const devices = [...new Set([...known.keys(), ...reported])].map((address) => ({
+    address,
+    present: reported.has(address) && !absent.has(address),
+    notes: known.get(address)?.drift ?? [],
+  }));
+  return { hostId, hostName: report.host, drifts, devices };
 }
 
 async function updateHosts(tx: Tx, news: readonly News[]): Promise<void> {

@@ -11,7 +11,7 @@ export type ReleaseOutcome = 'releasing' | 'released' | 'unknown';
  */
 export async function releasePlacements(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, ReleaseOutcome>> {
   const rows = (await tx.query(
-    `SELECT id, status FROM servers WHERE id = ANY($1) AND kind = 'placement' ORDER BY id FOR UPDATE`,
+    `SELECT id, status FROM servers WHERE id = ANY($1) AND kind = 'placement' ORDER BY id FOR NO KEY UPDATE`,
     [ids],
   )) as { id: string; status: string }[];
   const open = rows.filter(({ status }) => status !== 'DELETED' && status !== 'DELETING').map(({ id }) => id);

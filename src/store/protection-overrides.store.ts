@@ -1,4 +1,5 @@
-import type { AgentReport, WireDevice } from '../messages/bodies.js';
+import type { AgentReport } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import type { ReportedDevice } from '../pci/device.js';
 import type { AuditBody } from './audit-bodies.js';
 import { writeAudit } from './audit.store.js';

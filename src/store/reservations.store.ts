@@ -200,15 +200,16 @@ export async function findReservation(tx: Tx, id: string): Promise<ReservationEn
 /** Oldest first. @param page `after`: an id, null for the first page */
 export async function listReservations(
   tx: Tx,
-  filter: { readonly status: ReservationStatus | null },
+  filter: { readonly status: ReservationStatus | null; readonly projectId: string | null },
   page: { readonly after: string | null; readonly limit: number },
 ): Promise<ReservationEntity[]> {
   return tx.query(
     `SELECT * FROM reservations
       WHERE ($1::text IS NULL OR status = $1)
+        AND ($4::text IS NULL OR project_id = $4)
         AND ($2::uuid IS NULL OR (created_at, id) > (SELECT created_at, id FROM reservations WHERE id = $2))
       ORDER BY created_at, id LIMIT $3`,
-    [filter.status, page.after, page.limit],
+    [filter.status, page.after, page.limit, filter.projectId],
   );
 }
 

@@ -13,6 +13,10 @@ export interface ServerEvent {
   readonly message: string;
 }
 
+/**
+ * The servers need not be locked: who holds only a host may tell of them. A new line refers to its server, which waits for nobody as
+ * long as all lock servers FOR NO KEY UPDATE, and would wait against the order of locks for who locks one FOR UPDATE.
+ */
 export async function addServerEvents(tx: Tx, events: readonly ServerEvent[]): Promise<void> {
   if (events.length === 0) return;
   await tx.query(

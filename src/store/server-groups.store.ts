@@ -25,16 +25,18 @@ const GROUPS = `
          (SELECT count(*)::int FROM servers WHERE group_id = g.id AND status <> 'DELETED') AS member_count
     FROM server_groups g`;
 
-/** Oldest first, those after the group with the id `after`. */
+/** Oldest first, those after the group with the id `after`; of one project, or of all (null). */
 export async function listServerGroups(
   tx: Tx,
+  projectId: string | null,
   page: { readonly after: string | null; readonly limit: number },
 ): Promise<ServerGroupRow[]> {
   return tx.query(
     `${GROUPS}
-     WHERE $1::uuid IS NULL OR (g.created_at, g.id) > (SELECT m.created_at, m.id FROM server_groups m WHERE m.id = $1)
+     WHERE ($1::uuid IS NULL OR (g.created_at, g.id) > (SELECT m.created_at, m.id FROM server_groups m WHERE m.id = $1))
+       AND ($3::text IS NULL OR g.project_id = $3)
      ORDER BY g.created_at, g.id LIMIT $2`,
-    [page.after, page.limit],
+    [page.after, page.limit, projectId],
   );
 }
 
@@ -43,11 +45,12 @@ export async function findServerGroup(tx: Tx, id: string): Promise<ServerGroupRo
   return rows[0] ?? null;
 }
 
-/** What a decision needs of a group, which cannot be deleted before this transaction has ended. */
-export async function holdServerGroup(tx: Tx, id: string): Promise<ServerGroupWish | null> {
+/** What a decision needs of a project's group, which cannot be deleted before this transaction has ended. */
+export async function holdServerGroup(tx: Tx, id: string, projectId: string): Promise<ServerGroupWish | null> {
   const [group] = await tx.query<ServerGroupWish[]>(
-    `SELECT id, name, policy, max_server_per_host AS "maxServerPerHost" FROM server_groups WHERE id = $1 FOR KEY SHARE`,
-    [id],
+    `SELECT id, name, policy, max_server_per_host AS "maxServerPerHost" FROM server_groups
+      WHERE id = $1 AND project_id = $2 FOR KEY SHARE`,
+    [id, projectId],
   );
   return group ?? null;
 }
@@ -74,7 +77,7 @@ export async function insertServerGroup(tx: Tx, group: NewServerGroup): Promise<
  * @returns false when there is no such group
  */
 export async function deleteServerGroup(tx: Tx, id: string): Promise<boolean> {
-  await tx.query(`SELECT 1 FROM servers WHERE group_id = $1 ORDER BY id FOR UPDATE`, [id]);
+  await tx.query(`SELECT 1 FROM servers WHERE group_id = $1 ORDER BY id FOR NO KEY UPDATE`, [id]);
   const hosts = await tx.query<{ id: string }[]>(
     `SELECT DISTINCT c.host_id AS id FROM claims c JOIN servers s ON s.id = c.server_id
       WHERE s.group_id = $1 AND c.status <> 'released' ORDER BY c.host_id`,

@@ -1,6 +1,7 @@
 import { envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
-import type { WireBinding, WireDevice } from '../messages/bodies.js';
+import type { WireBinding } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { requestLabel, type PlacementRequest } from '../placement/request.js';
 import type { Tx } from './database.js';
 import { addToOutbox } from './outbox.store.js';
@@ -203,7 +204,7 @@ export async function lockServerForDelete(
   id: string,
 ): Promise<{ readonly status: ServerStatus; readonly holdsClaim: boolean } | null> {
   const [server] = await tx.query<{ status: ServerStatus }[]>(
-    `SELECT status FROM servers WHERE id = $1 AND kind = 'server' FOR UPDATE`,
+    `SELECT status FROM servers WHERE id = $1 AND kind = 'server' FOR NO KEY UPDATE`,
     [id],
   );
   if (!server) return null;
@@ -215,13 +216,18 @@ export async function lockServerForDelete(
   return { status: server.status, holdsClaim: claims.length > 0 };
 }
 
+/** What a server is doing. */
+export interface LockedServer {
+  readonly name: string;
+  readonly projectId: string;
+  readonly status: ServerStatus;
+  readonly taskState: TaskState | null;
+}
+
 /** What a server is doing, with the row locked; null when there is no such server. */
-export async function lockServer(
-  tx: Tx,
-  id: string,
-): Promise<{ readonly name: string; readonly status: ServerStatus; readonly taskState: TaskState | null } | null> {
-  const [server] = await tx.query<{ name: string; status: ServerStatus; taskState: TaskState | null }[]>(
-    `SELECT name, status, task_state AS "taskState" FROM servers WHERE id = $1 AND kind = 'server' FOR UPDATE`,
+export async function lockServer(tx: Tx, id: string): Promise<LockedServer | null> {
+  const [server] = await tx.query<LockedServer[]>(
+    `SELECT name, project_id AS "projectId", status, task_state AS "taskState" FROM servers WHERE id = $1 AND kind = 'server' FOR NO KEY UPDATE`,
     [id],
   );
   return server ?? null;

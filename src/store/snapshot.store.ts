@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import type { WireCapabilities, WireDevice, WireNumaCell, WireResources } from '../messages/bodies.js';
+import type { WireCapabilities, WireNumaCell, WireResources } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { fromWireDevice } from '../messages/wire-device.js';
 import { compareAddresses } from '../pci/address.js';
 import { attributesOf } from '../pci/device-attributes.js';
@@ -9,6 +10,7 @@ import type { DeviceStatus } from '../pci/device-state.js';
 import type { ReportedDevice } from '../pci/device.js';
 import { isolationUnits } from '../pci/iommu.js';
 import { topologyOf } from '../pci/topology.js';
+import { withheldDevices } from '../pci/withheld.js';
 import { PLAIN_HOST } from '../placement/host-defaults.js';
 import { promisePuts, putHost } from '../placement/host-list.js';
 import { withSharedFacts } from '../placement/host-shape.js';
@@ -121,7 +123,7 @@ async function readSomeHosts(tx: Tx, ids: readonly string[], reoffer: Reoffer | 
        LEFT JOIN allocations a ON a.device_id = d.id AND a.released_at IS NULL
        LEFT JOIN servers s ON s.id = a.server_id
       WHERE d.host_id = ANY($1) AND (d.status <> 'removed' OR a.id IS NOT NULL OR ${VF_OF_PF_IN_USE})
-        AND (d.offered OR d.iommu_group IS NOT NULL OR a.id IS NOT NULL OR $2)`,
+        AND (d.offered OR d.iommu_group IS NOT NULL OR d.facts ? 'protection' OR a.id IS NOT NULL OR $2)`,
     [ids, reoffer !== null],
   )) as DeviceRow[];
   const byHost = new Map<string, DeviceRow[]>(hosts.map((host) => [host.id, []]));
@@ -156,6 +158,7 @@ function hostSnapshot(host: HostRow, site: HostSite, reported: readonly Reported
   // one that was withdrawn while in use goes on to hold its group: nobody else may have the rest of that
   const counts = ({ row, device }: (typeof present)[number]) => device.offer !== null || row.server_id !== null;
   const counted = present.map((entry) => ({ ...entry.device, offered: counts(entry) }));
+  const withheld = host.read_only ? [] : withheldDevices(present.filter(isKept).map(({ device }) => device));
   return {
     ...site,
     id: host.id,
@@ -181,10 +184,16 @@ function hostSnapshot(host: HostRow, site: HostSite, reported: readonly Reported
       .filter(({ row, device }) => device.offer !== null || row.server_id !== null)
       .map(({ row, device }) => snapshotDevice(row, device))
       .sort((a, b) => compareAddresses(a.address, b.address)),
+    ...(withheld.length > 0 && { withheld }),
     units: isolationUnits(counted),
     groups: deviceGroups(counted),
     topology: topologyOf(counted),
   };
+}
+
+/** Whether the host has it, and nobody else. */
+function isKept({ row, device }: Reported): boolean {
+  return device.offer === null && row.server_id === null && row.missing_since === null;
 }
 
 function resourcesOf({ vcpus, memory_mb, disk_gb }: WireResources): Resources {

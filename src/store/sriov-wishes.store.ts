@@ -1,5 +1,5 @@
 import { BerthError } from '../errors.js';
-import type { WireDevice } from '../messages/bodies.js';
+import type { WireDevice } from '../messages/device-bodies.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
 import type { WireSriovState, WireSriovWish } from '../messages/sriov-bodies.js';
@@ -22,7 +22,8 @@ import { addToOutbox } from './outbox.store.js';
  * that says what came of it brings the new VFs and ends that, in one transaction.
  */
 
-const REASON = 'the number of its VFs is being changed';
+/** Why a PF is reserved meanwhile. */
+export const HELD_BECAUSE = 'the number of its VFs is being changed';
 const NAMED_MAX = 10;
 
 /** A PF as it was reported, with what is wished of it. */
@@ -217,6 +218,13 @@ export async function giveUpWish(
   return true;
 }
 
+/** Ends a hold that nobody needs: its wish is over, or is not there. The host is locked. */
+export async function endHold(tx: Tx, hostId: string, address: string): Promise<void> {
+  await tx.query(`UPDATE sriov_wishes SET holds = false WHERE host_id = $1 AND address = $2`, [hostId, address]);
+  await letGo(tx, new Map([[hostId, [address]]]));
+  await touchHosts(tx, [{ id: hostId, by: 1 }]);
+}
+
 /** Whether a PF is reserved because its VFs are being changed. */
 export async function isHeldByWish(tx: Tx, hostId: string, address: string): Promise<boolean> {
   const rows = (await tx.query(`SELECT 1 FROM sriov_wishes WHERE host_id = $1 AND address = $2 AND holds`, [
@@ -235,7 +243,7 @@ async function hold(tx: Tx, hostId: string, address: string): Promise<void> {
   await tx.query(`UPDATE devices SET status_reason = $3 WHERE host_id = $1 AND address = $2`, [
     hostId,
     address,
-    REASON,
+    HELD_BECAUSE,
   ]);
   await touchHosts(tx, [{ id: hostId, by: 1 }]);
 }
@@ -281,7 +289,7 @@ async function letGo(tx: Tx, held: ReadonlyMap<string, readonly string[]>): Prom
     for (const address of addresses) if (host?.status(address) === 'reserved') host.apply('unreserve', address, null);
     await tx.query(
       `UPDATE devices SET status_reason = NULL WHERE host_id = $1 AND address = ANY($2) AND status_reason = $3`,
-      [hostId, addresses, REASON],
+      [hostId, addresses, HELD_BECAUSE],
     );
   }
   await writeDeviceStates(tx, states.values());

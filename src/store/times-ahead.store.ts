@@ -22,7 +22,7 @@ const LIMIT = `now() + 2 * $1::int * interval '1 millisecond'`;
 const REDATE = [
   `UPDATE servers SET updated_at = now() WHERE id IN
      (SELECT id FROM servers WHERE (status IN ('BUILD', 'DELETING') OR attaching IS NOT NULL) AND updated_at > ${LIMIT}
-       ORDER BY id FOR UPDATE SKIP LOCKED)`,
+       ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)`,
   `UPDATE hosts SET last_seen_at = now() WHERE id IN
      (SELECT id FROM hosts WHERE last_seen_at > ${LIMIT} ORDER BY id FOR UPDATE SKIP LOCKED)`,
   `UPDATE claims SET updated_at = now() WHERE id IN

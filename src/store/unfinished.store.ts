@@ -43,7 +43,7 @@ async function takeUnfinished(
   const [rows] = (await tx.query(
     `UPDATE servers SET updated_at = now() WHERE id IN
        (SELECT id FROM servers WHERE ${unfinished} AND updated_at < now() - $1::int * interval '1 millisecond'
-         ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+         ORDER BY updated_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
      RETURNING id, status`,
     [afterMs, limit],
   )) as [TakenRow[], number];

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { PROGRAM } from '../support/berth-process.js';
 import { startFleet, type Fleet } from '../support/fleet.js';
+import { run } from '../support/processes.js';
 
 /** What was read of each function when the trees were recorded, by other code than Berth's. */
 const RECORDED = (
@@ -18,7 +20,8 @@ const TREES: Readonly<Record<string, readonly [string, readonly string[]]>> = {
   ],
   accel: [ACCELERATORS, ['21', '22', '23', '24', '81', '82', '83', '84'].map((bus) => `0000:${bus}:00.0`)],
   legacy: ['device_spec = {"address": "0000:06:02.0"}', ['0000:06:02.0']],
-  small: [ACCELERATORS, ['0000:00:03.0']],
+  // the NIC carries the host's default route
+  small: [`device_spec = {"address": "0000:00:02.0"}\n${ACCELERATORS}`, ['0000:00:03.0']],
   noiommu: [ACCELERATORS, ['0000:00:03.0']],
   host: ['device_spec = {"address": ":00:05.0"}', ['0000:00:05.0']],
 };
@@ -28,6 +31,7 @@ alias = {"vendor_id": "1234", "product_id": "11e8", "device_type": "type-PCI", "
 alias = {"vendor_id": "8086", "product_id": "100e", "device_type": "type-PCI", "name": "old-nic"}
 alias = {"vendor_id": "8086", "product_id": "10d3", "device_type": "type-PCI", "name": "nic"}
 alias = {"vendor_id": "1af4", "product_id": "1044", "device_type": "type-PCI", "name": "rng"}
+alias = {"vendor_id": "1af4", "product_id": "1000", "device_type": "type-PCI", "name": "uplink"}
 `;
 
 describe('recorded hosts, one agent each, in separate processes', () => {
@@ -101,6 +105,29 @@ describe('recorded hosts, one agent each, in separate processes', () => {
     expect(reasonsOf(server.fault?.details.rejections, 'host')).toEqual([
       `1 device of alias rng, not safe to hand over: ${remedy}`,
     ]);
+  });
+
+  it('are refused a device that its host itself needs, with why and the remedy; a project is told the cause', async () => {
+    const server = await fleet.rest.place({ name: 'uplink', devices: 'uplink:1' });
+    const cause = 'no device of alias uplink: 1 of the kind is needed by the host itself (default_route)';
+    expect(server).toMatchObject({
+      status: 'ERROR',
+      fault: {
+        code: 'placement.no_valid_host',
+        message: expect.stringContaining(`${cause} (PciPassthroughFilter, host small)`),
+      },
+    });
+    const [message] = reasonsOf(server.fault?.details.rejections, 'small');
+    expect(message).toMatch(
+      /: 0000:00:02\.0 is protected \(default_route\): it carries the default route \(eth0 → 0000:00:02\.0\)/,
+    );
+    expect(message).toContain('; move the default route to another interface, or take the risk');
+    const asProject = await fleet.rest.get(`/v1/servers/${server.id}/explanation?view=project&changes=false`);
+    expect(JSON.stringify(asProject)).toContain(cause);
+    expect(JSON.stringify(asProject)).not.toMatch(/0000:00:02|eth0|small/);
+    const words = ['explain', server.id, '--no-changes', '--url', fleet.api.url];
+    const told = run(process.execPath, [PROGRAM, ...words]);
+    await expect(told).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('move the default route to') });
   });
 
   it('give what is safe, take it back, and look as before', async () => {

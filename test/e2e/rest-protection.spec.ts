@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { toWireDevice } from '../../src/messages/wire-device.js';
 import { scanHost } from '../../src/compute-agent/sysfs-scanner.js';
-import type { WireDevice } from '../../src/messages/bodies.js';
+import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { parseDeviceSpecs } from '../../src/pci/device-spec/device-spec-reader.js';
 import { PROGRAM } from '../support/berth-process.js';
 import { temporaryHost } from '../support/hosts.js';

@@ -12,7 +12,7 @@ import { holdDevice } from '../../src/store/device-holds.store.js';
 import { changeHost } from '../../src/store/host-admin.store.js';
 import { absorbReport } from '../../src/store/inventory.store.js';
 import { contentHash } from '../../src/messages/content-hash.js';
-import type { WireDevice } from '../../src/messages/bodies.js';
+import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { Ledger } from '../../src/store/ledger.js';
 import { aReport } from '../support/reports.js';
 import { agentsAnswer, ask, hostWithGpus, onScheduledLedger, remove, scheduler } from '../support/scheduler-world.js';

@@ -11,8 +11,10 @@ import { sendRelease } from '../../src/store/claim-outcomes.store.js';
 import { readHeldDevices, splitForDetach } from '../../src/store/detach.store.js';
 import { holdDevice } from '../../src/store/device-holds.store.js';
 import { absorbReport } from '../../src/store/inventory.store.js';
+import { lockHostForChange, type LockedHost } from '../../src/store/host-admin.store.js';
 import type { Ledger } from '../../src/store/ledger.js';
 import { lockServerForDelete, markDeleting } from '../../src/store/servers.store.js';
+import { endHold, readPfs, wishVfs, type PfRow } from '../../src/store/sriov-wishes.store.js';
 import { aReport } from '../support/reports.js';
 import * as world from '../support/scheduler-world.js';
 import { wants } from '../support/snapshots.js';
@@ -396,7 +398,71 @@ const CASES: readonly Case[] = [
     },
     outcome: 'by_hand',
   },
+  {
+    code: 'check.sriov_hold_stale',
+    plant: async () => {
+      await wishVfsOf(PF);
+      await sql(`UPDATE sriov_wishes SET state = 'refused', holds = false`);
+    },
+    outcome: 'repaired',
+    after: async () => expect(await statusesOfNic()).toEqual(['available', 'available', 'available']),
+  },
+  {
+    code: 'check.sriov_hold_stale',
+    name: 'of a wish that was answered',
+    plant: async () => {
+      await wishVfsOf(PF);
+      await sql(`UPDATE sriov_wishes SET state = 'applied'`);
+    },
+    outcome: 'repaired',
+    after: async () => {
+      expect(await statusesOfNic()).toEqual(['available', 'available', 'available']);
+      expect(await sql(`SELECT holds, state FROM sriov_wishes`)).toEqual([{ holds: false, state: 'applied' }]);
+    },
+  },
+  ...[
+    { name: 'that was taken out', change: `DELETE FROM devices WHERE address = '0000:90:00.0'` },
+    {
+      name: 'that is another card',
+      change: `UPDATE devices SET product_id = '1593' WHERE address = '0000:90:00.0'`,
+    },
+    {
+      name: 'that has no VFs any more',
+      change: `UPDATE devices SET facts = facts || '{"sriov": null}' WHERE address = '0000:90:00.0'`,
+    },
+  ].map(({ name, change }): Case => ({
+    ...{ code: 'check.sriov_pf_gone', name, outcome: 'by_hand' },
+    plant: async () => {
+      await wishVfsOf(PF);
+      await source.transaction(async (tx) => {
+        const host = (await lockHostForChange(tx, 'node-1')) as LockedHost;
+        await endHold(tx, host.id, PF);
+      });
+      await sql(`UPDATE sriov_wishes SET state = 'applied', asked_at = ${AGO}`);
+      await sql(`DELETE FROM devices WHERE parent_address = '0000:90:00.0'`);
+      await sql(change);
+    },
+  })),
 ];
+
+/** As somebody asks for VFs over REST. */
+async function wishVfsOf(address: string): Promise<void> {
+  await sql(
+    `UPDATE devices SET facts = facts || '{"sriov": {"total_vfs": 64, "num_vfs": 2}}' WHERE id = ${device(address)}`,
+  );
+  await source.transaction(async (tx) => {
+    const host = (await lockHostForChange(tx, 'node-1')) as LockedHost;
+    const [pf] = await readPfs(tx, host.id, address);
+    await wishVfs(tx, host, pf as PfRow, { vf_count: 8, autoprobe: null, vfs: null });
+  });
+}
+
+async function statusesOfNic(): Promise<string[]> {
+  const rows = (await sql(`SELECT status FROM devices WHERE address LIKE '0000:90:%' ORDER BY address`)) as {
+    status: string;
+  }[];
+  return rows.map(({ status }) => status);
+}
 
 const hostOf = (id: string): string => JSON.stringify({ group: { id } });
 

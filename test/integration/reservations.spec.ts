@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { LOCAL_ADMIN } from '../../src/api/identity/caller.js';
 import { BerthError } from '../../src/errors.js';
 import { absorbReport } from '../../src/store/inventory.store.js';
 import { holdDevice } from '../../src/store/device-holds.store.js';
@@ -73,6 +74,7 @@ describe('the constraint', () => {
     const faces = Array.from({ length: 4 }, () => world.rest());
     const asked = Array.from({ length: 16 }, (_unused, index) =>
       (faces[index % 4] as ReturnType<typeof world.rest>).create(
+        LOCAL_ADMIN,
         { name: `r${index}`, devices: 'gpu:1', starts_at: inHours(10 + (index % 3)), ends_at: inHours(20) },
         null,
       ),
@@ -253,7 +255,7 @@ describe('a window', () => {
     const waiting = await ask('waiting', { wait: true });
     await own.schedule(waiting);
     expect(await states([waiting])).toEqual(['BUILD waiting']);
-    await world.rest().cancel(id);
+    await world.rest().cancel(LOCAL_ADMIN, id);
     await own.lookAtQueue();
     expect(await states([waiting])).toEqual(['BUILD preparing']);
     expect(await world.show(id)).toMatchObject({ status: 'cancelled', windows: [{ status: 'ended', devices: [] }] });
@@ -327,13 +329,17 @@ describe('the end', () => {
     await hostWithGpus('node-1', 1);
     const { id } = await world.reserve();
     await world.reserve({ starts_at: inHours(30), ends_at: inHours(31) });
-    await world.rest().change(id, { ends_at: inHours(29), name: 'longer' });
+    await world.rest().change(LOCAL_ADMIN, id, { ends_at: inHours(29), name: 'longer' });
     expect(await world.show(id)).toMatchObject({ name: 'longer', events: [{}, { event: 'end_moved' }] });
-    const { code, details } = await refusal(world.rest().change(id, { ends_at: inHours(31) }));
+    const { code, details } = await refusal(world.rest().change(LOCAL_ADMIN, id, { ends_at: inHours(31) }));
     expect({ code, details }).toMatchObject({ code: 'reservation.conflict', details: { constraint: /no_overlap/ } });
-    expect((await refusal(world.rest().change(id, { ends_at: inHours(-1) }))).code).toBe('request.invalid');
-    await world.rest().cancel(id);
-    expect((await refusal(world.rest().change(id, { name: 'x' }))).code).toBe('reservation.invalid_status');
+    expect((await refusal(world.rest().change(LOCAL_ADMIN, id, { ends_at: inHours(-1) }))).code).toBe(
+      'request.invalid',
+    );
+    await world.rest().cancel(LOCAL_ADMIN, id);
+    expect((await refusal(world.rest().change(LOCAL_ADMIN, id, { name: 'x' }))).code).toBe(
+      'reservation.invalid_status',
+    );
   });
 });
 

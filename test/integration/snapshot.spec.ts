@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { DataSource } from 'typeorm';
-import type { WireDevice } from '../../src/messages/bodies.js';
+import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { applyPlacement } from '../../src/placement/apply-placement.js';
 import type { Decision } from '../../src/placement/decision.js';
 import { place } from '../../src/placement/place.js';

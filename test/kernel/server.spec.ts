@@ -17,6 +17,9 @@ const PLUGGED = '0000:01:00.0';
 const SERVICE_NIC = '0000:00:02.0';
 const BOOT_DISK = '0000:00:03.0';
 
+/** What QEMU's own NVMe traces when the guest's kernel resets it. */
+const FUNCTION_LEVEL_RESET = 'pci_nvme_pci_reset';
+
 const ROUNDS = 20;
 
 const ALIASES = `[pci]
@@ -38,6 +41,7 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
     );
     agent = await machine.startAgent(agentOf(service, offered));
     await service.rest.createFlavor('one-nic', { 'pci_passthrough:alias': 'nic:1' });
+    await service.rest.createFlavor('one-nvme', { 'pci_passthrough:alias': 'nvme:1' });
     await service.rest.createFlavor('all', { 'pci_passthrough:alias': 'nic:3,nvme:1,nvme-vf:1' });
   });
 
@@ -107,6 +111,32 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
     expect(await machine.exec('ls /dev/vfio')).toBe('vfio');
   }, 900_000);
 
+  it('resets what a server gives back as the kernel says that it can, and its driver goes on with it', async () => {
+    const methods = `/sys/bus/pci/devices/${NVME}/reset_method`;
+    expect((await listedDevices(service)).get(NVME)?.reset_methods).toEqual((await machine.read(methods)).split(' '));
+    expect(await machine.read(methods)).toMatch(/\bflr\b/);
+    await machine.qmp('trace-event-set-state', { name: FUNCTION_LEVEL_RESET, enable: true });
+    const traced = (): number => machine.tail().split(FUNCTION_LEVEL_RESET).length - 1;
+    const useIt = async (): Promise<void> => {
+      const server = await placed(service, 'one-nvme');
+      expect(server.devices, await seen()).toMatchObject([{ address: NVME }]);
+      await service.rest.remove(server.id, PATIENCE_MS);
+      await eventually(PATIENCE_MS, async () => {
+        expect(await machine.exec(`cat /sys/bus/pci/devices/${NVME}/nvme/nvme*/state`)).toBe('live');
+        expect((await listedDevices(service)).get(NVME)).toMatchObject({ driver: 'nvme', status: 'available' });
+      });
+    };
+    await useIt();
+    expect(traced(), machine.tail()).toBe(1);
+    // an administrator who wrote no method wants no reset
+    await machine.exec(`echo >${methods}`);
+    await useIt();
+    expect(traced()).toBe(1);
+    await machine.exec(`echo default >${methods}`);
+    await useIt();
+    expect(traced()).toBe(2);
+  }, 400_000);
+
   it('offers a card within five seconds of its being plugged, and takes it back when it is pulled', async () => {
     await machine.qmp('device_add', {
       driver: 'e1000e',
@@ -128,20 +158,20 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
     });
   }, 400_000);
 
-  /** After which the agent dies, counted from the command on; see guest/dying.mjs. */
+  /** After which the agent dies, counted from the command on, and what it did last; see guest/dying.mjs. */
   it.each([
-    ['the claim was noted', 'kernel 0'],
-    ['the override was written', 'kernel 1'],
-    ['the driver let go', 'kernel 2'],
-    ['vfio-pci took it', 'kernel 3'],
-    ['the claim was noted as done', 'journal 2'],
+    ['the claim was noted', 'kernel 0', 'nothing'],
+    ['the override was written', 'kernel 1', 'driver_override'],
+    ['the driver let go', 'kernel 2', 'unbind'],
+    ['vfio-pci took it', 'kernel 3', 'drivers_probe'],
+    ['the claim was noted as done', 'journal 2', 'journal.json'],
   ])(
     'binds a device though the agent is killed once %s',
-    async (_what, moment) => {
+    async (_what, moment, last) => {
       const before = await devicesAt([NIC, ...SLOT]);
       await machine.write('/run/dying', moment);
       const id = await service.rest.createServer({ name: moment, flavor: 'one-nic' });
-      await afterDeath();
+      await afterDeath(last);
       const server = await service.rest.whenSettled(id, PATIENCE_MS);
       expect(server, await seen()).toMatchObject({ status: 'ACTIVE' });
       const address = server.devices[0]?.address ?? '';
@@ -154,19 +184,20 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
   );
 
   it.each([
-    ['the release was noted', 'kernel 0'],
-    ['vfio-pci let go', 'kernel 1'],
-    ['the override was cleared', 'kernel 2'],
-    ['its driver took it', 'kernel 3'],
-    ['the release was noted as done', 'journal 2'],
+    ['the release was noted', 'kernel 0', 'nothing'],
+    ['vfio-pci let go', 'kernel 1', 'unbind'],
+    ['the override was cleared', 'kernel 2', 'driver_override'],
+    ['it was reset', 'kernel 3', 'reset'],
+    ['its driver took it', 'kernel 4', 'drivers_probe'],
+    ['the release was noted as done', 'journal 2', 'journal.json'],
   ])(
     'gives a device back though the agent is killed once %s',
-    async (_what, moment) => {
+    async (_what, moment, last) => {
       const before = await devicesAt([NIC, ...SLOT]);
       const server = await placed(service, 'one-nic');
       await machine.write('/run/dying', moment);
       await service.rest.send('DELETE', `/v1/servers/${server.id}`);
-      await afterDeath();
+      await afterDeath(last);
       await eventually(PATIENCE_MS, async () => {
         expect((await service.rest.send('GET', `/v1/servers/${server.id}`)).status).toBe(404);
       });
@@ -176,8 +207,9 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
     400_000,
   );
 
-  const afterDeath = async (): Promise<void> => {
+  const afterDeath = async (last: string): Promise<void> => {
     await eventually(PATIENCE_MS, async () => expect(await agent.isRunning()).toBe(false));
+    expect((await machine.read('/run/died')).split('/').at(-1)).toBe(last);
     await agent.start();
   };
 

@@ -81,12 +81,14 @@ async function notFree({ source, machines }: World): Promise<string[]> {
   const kept = (await source.query(
     `SELECT h.name AS host, d.address, d.status FROM devices d JOIN hosts h ON h.id = d.host_id
       WHERE d.status NOT IN ('claimed', 'allocated', 'available') AND NOT EXISTS (
-        SELECT 1 FROM devices r JOIN allocations a ON a.device_id = r.id AND a.released_at IS NULL
-         WHERE r.host_id = d.host_id AND (r.parent_address = d.address OR r.address = d.parent_address))`,
+        SELECT 1 FROM devices r LEFT JOIN allocations a ON a.device_id = r.id AND a.released_at IS NULL
+         WHERE r.host_id = d.host_id AND (r.parent_address = d.address OR r.address = d.parent_address)
+           AND (a.id IS NOT NULL OR (r.status = 'quarantined' AND d.status = 'unclaimable')))`,
   )) as { host: string; address: string; status: string }[];
-  const inLedger = kept.filter(
-    ({ host, address }) => !machines.find(({ name }) => name === host)?.excused.has(address),
-  );
+  const inLedger = kept.filter(({ host, address, status }) => {
+    const machine = machines.find(({ name }) => name === host);
+    return !machine?.excused.has(address) && !(status === 'quarantined' && machine?.unreset.has(address));
+  });
   return [
     ...atHosts,
     ...inLedger.map(({ host, address, status }) => `${host} ${address} is ${status} though nobody has it`),

@@ -59,6 +59,8 @@ export class Machine {
   private readonly gone = new Set<string>();
   /** Devices whose return to the host the kernel has refused: what becomes of them is told to the operator. */
   readonly excused = new Set<string>();
+  /** Devices whose reset the kernel has refused: they are quarantined. */
+  readonly unreset = new Set<string>();
 
   private constructor(
     readonly name: string,
@@ -176,6 +178,11 @@ export class Machine {
 
   /** A device that the kernel does not take back stays as it is, and VFs that it does not make again are not there. */
   private excuse(path: string, value: string): void {
+    const unreset = /([0-9a-f:]+\.[0-7])\/reset$/.exec(path)?.[1];
+    if (unreset !== undefined) {
+      this.unreset.add(unreset);
+      return;
+    }
     const address = path.endsWith('drivers_probe') ? value : /([0-9a-f:]+\.[0-7])\/sriov_numvfs$/.exec(path)?.[1];
     if (address === undefined || this.tree.device(address)?.driverOverride === 'vfio-pci') return;
     this.excused.add(address);

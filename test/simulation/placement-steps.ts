@@ -3,7 +3,7 @@ import type {
   PlacementAnswerView,
   ReleaseAnswerView,
 } from '../../src/api/placements/native-placements.dto.js';
-import { PROJECT_ID } from '../../src/api/project.js';
+import { LOCAL_ADMIN } from '../../src/api/identity/caller.js';
 import { Finding } from './record.js';
 import { ask, type Started } from './steps.js';
 import type { Unanswered, World } from './world.js';
@@ -24,7 +24,8 @@ export function place(world: World): Started[] {
   let repeats = chance.is(0.25) ? 1 : 0;
   const request: Unanswered = {
     title: `places ${wishes.map(({ key, devices }) => `${key} ${devices}`).join(', ')}`,
-    send: () => world.api.act(`place pod-${number}`, ({ placements }) => placements.create({ placements: wishes })),
+    send: () =>
+      world.api.act(`place pod-${number}`, ({ placements }) => placements.create(LOCAL_ADMIN, { placements: wishes })),
     answered: (value) => {
       for (const answer of (value as PlacementAnswersView).placements) takeAnswer(world, answer);
       // some ask for the same again though they were answered: perhaps the answer reached nobody
@@ -53,7 +54,7 @@ export function releasePlacements(world: World): Started[] {
     title,
     send: () => {
       placements.releaseAsked(some);
-      return world.api.act(title, (parts) => parts.placements.release(some));
+      return world.api.act(title, (parts) => parts.placements.release(LOCAL_ADMIN, some));
     },
     answered: (value) => {
       const unknown = (value as readonly ReleaseAnswerView[]).find(({ outcome }) => outcome === 'unknown');
@@ -93,7 +94,7 @@ export function changeQuota(world: World): Started[] {
     title,
     send: () => {
       world.quota.changes();
-      return world.api.act(title, ({ quotas }) => quotas.replace(PROJECT_ID, limits));
+      return world.api.act(title, ({ quotas }) => quotas.replace(LOCAL_ADMIN.projectId, limits));
     },
     answered: () => undefined,
   });

@@ -11,9 +11,12 @@ import { ServersService } from '../../src/api/servers/servers.service.js';
 import { Deciding } from '../../src/batches/deciding.js';
 import { DecisionRecorder } from '../../src/batches/decision-recorder.js';
 import { Placing } from '../../src/batches/placing.js';
+import { Aftercare } from '../../src/compute-agent/aftercare.js';
 import { BindingProblems } from '../../src/compute-agent/binding-problems.js';
+import { CleaningRecords } from '../../src/compute-agent/cleaning-records.js';
 import { CommandConsumer } from '../../src/compute-agent/command.consumer.js';
 import { Journal } from '../../src/compute-agent/journal.js';
+import { KeyedQueue } from '../../src/compute-agent/keyed-queue.js';
 import { readLastReport, writeLastReport } from '../../src/compute-agent/last-report.js';
 import { Reporter } from '../../src/compute-agent/reporter.js';
 import { simulatedHostKernel } from '../../src/compute-agent/simulated-kernel.js';
@@ -220,7 +223,7 @@ export class AgentRole extends Role<AgentParts> {
     const { machine, outside } = this;
     const log = (): void => undefined;
     const opened = outside.conductor.point(life, 'journal', 'is read', () => Journal.open(machine.stateDir, log));
-    const journal = journalOfLife(await opened, outside.conductor, life);
+    const journal = ofLife(await opened, JOURNAL_WRITES, outside.conductor, life);
     const epoch = await journal.nextEpoch(outside.tick());
     const { name: host, sysfs: sysfsRoot, proc: procRoot, stateDir } = machine;
     const kernel = { sysfsRoot, procRoot, stateDir, kernel: 'simulated', readOnly: false } as const;
@@ -235,13 +238,22 @@ export class AgentRole extends Role<AgentParts> {
     });
     const write = (path: string, value: string): Promise<void> =>
       outside.conductor.point(life, 'kernel', `${path} = ${value.trim()}`, () => machine.write(path, value));
-    const commands = new CommandConsumer({
-      ...{ host, epoch, readOnly: false, bus, reload: null },
-      binder: {
-        ...simulatedHostKernel(sysfsRoot),
-        ...{ sysfsRoot, procRoot, write, journal, log, problems: new BindingProblems() },
-        modeOf: () => Promise.resolve(bindingMode({})),
-      },
+    const bare = {
+      ...simulatedHostKernel(sysfsRoot),
+      ...{ sysfsRoot, procRoot, write, journal, log, problems: new BindingProblems() },
+      modeOf: () => Promise.resolve(bindingMode({})),
+    };
+    const queue = new KeyedQueue();
+    const records = await onDisk('cleanings are read', () => CleaningRecords.open(stateDir, log));
+    const care: Aftercare = new Aftercare({
+      ...{ ...bare, reset: 'release', settings: NO_PROGRAMS },
+      records: ofLife(records, RECORD_WRITES, outside.conductor, life),
+      alone: (address, task) => queue.run([address], task),
+      tell: ({ claimId, address }) => commands.tellCleaning(claimId, address),
+    });
+    const commands: CommandConsumer = new CommandConsumer({
+      ...{ host, epoch, readOnly: false, bus, reload: null, queue, care },
+      binder: { ...bare, care },
       reportFully: () => reporter.reportFully(),
       lookAgain: () => reporter.lookAgain(),
     });
@@ -274,14 +286,24 @@ const JOURNAL_WRITES: ReadonlySet<string | symbol> = new Set([
   ...['nextEpoch', 'begin', 'noteVfs', 'noteBlocked', 'finish', 'split', 'beginRelease', 'endRelease'],
 ]);
 
-/** Every write to the disk is a point: the journal replaces its file by one rename, so it is whole before and after. */
-function journalOfLife(journal: Journal, conductor: Conductor, life: Life): Journal {
-  return new Proxy(journal, {
+const RECORD_WRITES: ReadonlySet<string | symbol> = new Set(['put', 'change']);
+
+/** Programs that clean are processes of the real system, with a time of their own: devices are reset alone. */
+const NO_PROGRAMS = { programs: {}, timeoutMs: 1, attemptsMax: 1, pauseMs: 0 };
+
+/** Every write to the disk is a point: the file is replaced by one rename, so it is whole before and after. */
+function ofLife<T extends object>(
+  onDisk: T,
+  writes: ReadonlySet<string | symbol>,
+  conductor: Conductor,
+  life: Life,
+): T {
+  return new Proxy(onDisk, {
     get(target, key) {
       const member: unknown = Reflect.get(target, key, target);
       if (typeof member !== 'function') return member;
       const call = (...words: unknown[]): unknown => (member as (...all: unknown[]) => unknown).apply(target, words);
-      if (!JOURNAL_WRITES.has(key)) return call;
+      if (!writes.has(key)) return call;
       return (...words: unknown[]) =>
         conductor.point(life, 'journal', `${String(key)} ${String(words[0]).slice(-8)}`, async () => call(...words));
     },

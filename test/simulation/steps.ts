@@ -1,3 +1,4 @@
+import { LOCAL_ADMIN } from '../../src/api/identity/caller.js';
 import type { ServerBody } from '../../src/api/servers/servers.dto.js';
 import { BerthError } from '../../src/errors.js';
 import { changeHost, lockHostForChange } from '../../src/store/host-admin.store.js';
@@ -85,7 +86,10 @@ function createRequest(world: World): Unanswered {
   world.record.count('servers asked for', body.max_count ?? 1);
   return {
     title: `creates ${JSON.stringify(body)}`,
-    send: () => world.api.act(`create ${body.name}`, ({ servers }) => servers.create(body, `key-${number}`)),
+    send: () =>
+      world.api.act(`create ${body.name}`, ({ servers }) =>
+        servers.create(LOCAL_ADMIN, body, { projectId: LOCAL_ADMIN.projectId, text: `key-${number}` }),
+      ),
     answered: (value) => {
       const { id, replayed } = value as { id: string; replayed: boolean };
       world.record.tell(`    ${body.name} is ${id.slice(-8)}${replayed ? ', as it was told before' : ''}`);
@@ -125,7 +129,7 @@ function deleteRequest(world: World): Unanswered | null {
   if (id === undefined) return null;
   return {
     title: `deletes ${id.slice(-8)}`,
-    send: () => world.api.act(`delete ${id.slice(-8)}`, ({ servers }) => servers.remove(id)),
+    send: () => world.api.act(`delete ${id.slice(-8)}`, ({ servers }) => servers.remove(LOCAL_ADMIN, id)),
     answered: () => void world.deleted.add(id),
   };
 }
@@ -145,7 +149,7 @@ function onServer(
 }
 
 function attach({ devices }: ApiParts, id: string, { chance }: World): Promise<unknown> {
-  return devices.attach(id, { devices: chance.one(['gpu:1', 'vf:1', 'v100:1']) });
+  return devices.attach(LOCAL_ADMIN, id, { devices: chance.one(['gpu:1', 'vf:1', 'v100:1']) });
 }
 
 async function detachRequest(world: World): Promise<Started[]> {
@@ -158,7 +162,9 @@ async function detachRequest(world: World): Promise<Started[]> {
   if (!one) return [];
   const force = world.chance.is(0.7);
   const title = `detaches a device of ${one.server_id.slice(-8)}`;
-  const operation = world.api.act(title, ({ devices }) => devices.detach(one.server_id, one.device_id, force));
+  const operation = world.api.act(title, ({ devices }) =>
+    devices.detach(LOCAL_ADMIN, one.server_id, { deviceId: one.device_id, force }),
+  );
   if (!operation) return [];
   world.record.tell(`    ${title}`);
   return [{ operation }];

@@ -21,7 +21,7 @@ export interface Totals {
   milliseconds: number;
 }
 
-const SEEDS = 240;
+const SEEDS = 160;
 
 /**
  * vitest's global setup of the simulation: which seeds are run, and at the end what that came to.

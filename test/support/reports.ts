@@ -1,4 +1,5 @@
-import type { AgentReport, WireDevice } from '../../src/messages/bodies.js';
+import type { AgentReport } from '../../src/messages/bodies.js';
+import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { contentHash } from '../../src/messages/content-hash.js';
 import { fromWireDevice } from '../../src/messages/wire-device.js';
 import type { DeviceType } from '../../src/pci/device.js';
@@ -14,6 +15,8 @@ export interface ReportSketch {
     readonly deviceType?: DeviceType;
     readonly parentAddress?: string;
     readonly numaNode?: number | null;
+    /** What differs from the rest of the sketch. */
+    readonly more?: Partial<WireDevice>;
   }[];
 }
 
@@ -39,6 +42,7 @@ export function aReport(sketch: ReportSketch): AgentReport {
     reset_methods: ['flr'],
     offer: { entry: 0, tags: {}, resource_class: null, traits: [] },
     not_offered: null,
+    ...device.more,
   }));
   const facts: AgentReport['facts'] = {
     vcpus: 64,

@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { LOCAL_ADMIN } from '../../src/api/identity/caller.js';
 import { DryRunPolicy } from '../../src/api/placements/placements.service.js';
 import { HttpLimits } from '../../src/api/http-limits.js';
 import { RequestRules } from '../../src/api/request-rules.js';
@@ -43,12 +44,12 @@ export class ReservationsWorld {
   async reserve(said: Partial<ReservationBody> = {}): Promise<ReservationView> {
     const rest = this.rest();
     const body = { name: 'training', devices: 'gpu:1', starts_at: inHours(24), ends_at: inHours(26), ...said };
-    const { id } = await rest.create(body, null);
-    return rest.show(id);
+    const { id } = await rest.create(LOCAL_ADMIN, body, null);
+    return rest.show(LOCAL_ADMIN, id);
   }
 
   show(id: string): Promise<ReservationView> {
-    return this.rest().show(id);
+    return this.rest().show(LOCAL_ADMIN, id);
   }
 
   /** What one scheduler does now and then. */

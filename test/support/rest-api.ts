@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import request, { type Agent } from 'supertest';
 import { loadSettings } from '../../src/settings/load-settings.js';
+import type { AuthSettings } from '../../src/settings/settings.js';
 import { createApi } from '../../src/api/create-api.js';
-import type { WireDevice } from '../../src/messages/bodies.js';
+import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { createTestDatabase } from './postgres.js';
 
 /** The REST face on a database of its own, without scheduler and agents. */
@@ -18,15 +19,20 @@ export interface RestApi {
 export const PAGE_SIZE_MAX = 50;
 export const BODY_BYTES_MAX = 65_536;
 
-/** @param serverUrl a Postgres in which databases can be created */
-export async function startRestApi(serverUrl: string): Promise<RestApi> {
+/**
+ * @param serverUrl a Postgres in which databases can be created
+ * @param auth how it finds out who asks; left out: everybody is the administrator
+ */
+export async function startRestApi(serverUrl: string, auth: Partial<AuthSettings> = {}): Promise<RestApi> {
+  const { settings } = loadSettings({ files: [], env: {} });
   const database = await createTestDatabase(serverUrl);
   const app = await createApi(
     {
       database: { url: database.url, poolMax: 8 },
       http: { host: '127.0.0.1', port: 0, bodyBytesMax: BODY_BYTES_MAX, pageSizeMax: PAGE_SIZE_MAX },
+      auth: { ...settings.auth, ...auth },
       scheduler: {
-        ...loadSettings({ files: [], env: {} }).settings.scheduler,
+        ...settings.scheduler,
         compat: 'strict',
         tieBreak: 'name',
         filters: ['ComputeFilter', 'PciPassthroughFilter'],

@@ -55,6 +55,7 @@ export interface ShownDevice {
   readonly numa_node: number | null;
   readonly parent_address: string | null;
   readonly owner: { readonly server_id: string } | null;
+  readonly reset_methods: readonly string[];
 }
 
 export interface ShownDecision {

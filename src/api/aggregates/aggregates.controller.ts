@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Put, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../answers.js';
-import { announce, ApiIdempotencyKey, IdempotencyKey } from '../idempotency.js';
+import { announce, ApiIdempotencyKey, type GivenKey, IdempotencyKey } from '../idempotency.js';
 import { PageQuery } from '../page.js';
 import { NamePipe } from '../path-names.js';
 import type { Reply } from '../reply.js';
@@ -36,7 +36,7 @@ export class AggregatesController {
   @ApiProblems(400, 409, 422)
   async create(
     @Body() body: AggregateBody,
-    @IdempotencyKey() key: string | null,
+    @IdempotencyKey() key: GivenKey | null,
     @Res({ passthrough: true }) reply: Reply,
   ): Promise<AggregateView> {
     const created = await this.aggregates.create(body, key);

@@ -7,7 +7,7 @@ import type { Tx } from '../../store/database.js';
 import { Ledger } from '../../store/ledger.js';
 import { TEXT_MAP_MAX } from '../fields.js';
 import { HttpLimits } from '../http-limits.js';
-import { type Created, createOnce } from '../idempotency.js';
+import { type Created, createOnce, type GivenKey } from '../idempotency.js';
 import { type PageQuery, pageOf } from '../page.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { unknownHost } from '../unknown-names.js';
@@ -40,7 +40,7 @@ export class AggregatesService {
     return shown(this.ledger.pool, nameOrId);
   }
 
-  create(body: AggregateBody, key: string | null): Promise<Created> {
+  create(body: AggregateBody, key: GivenKey | null): Promise<Created> {
     const fields = {
       name: body.name,
       availability_zone: body.availability_zone ?? null,

@@ -1,7 +1,8 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../answers.js';
-import { announce, ApiIdempotencyKey, IdempotencyKey } from '../idempotency.js';
+import { Needs } from '../identity/roles.guard.js';
+import { announce, ApiIdempotencyKey, type GivenKey, IdempotencyKey } from '../idempotency.js';
 import { PageQuery } from '../page.js';
 import { NamePipe } from '../path-names.js';
 import type { Reply } from '../reply.js';
@@ -22,6 +23,7 @@ export class AliasesController {
   constructor(private readonly aliases: AliasesService) {}
 
   @Get()
+  @Needs('reader')
   @ApiOperation({ operationId: 'listAliases', summary: 'Aliases, in name order' })
   @ApiOkResponse({ type: AliasPageView })
   @ApiProblems(400)
@@ -30,6 +32,7 @@ export class AliasesController {
   }
 
   @Get(':name')
+  @Needs('reader')
   @ApiOperation({ operationId: 'getAlias', summary: 'One alias' })
   @ApiOkResponse({ type: AliasView })
   @ApiProblems(404)
@@ -38,6 +41,7 @@ export class AliasesController {
   }
 
   @Get(':name/versions')
+  @Needs('reader')
   @ApiOperation({ operationId: 'listAliasVersions', summary: 'What an alias was, newest first; also a deleted one' })
   @ApiOkResponse({ type: AliasVersionPageView })
   @ApiProblems(400, 404)
@@ -46,6 +50,7 @@ export class AliasesController {
   }
 
   @Get(':name/versions/:version')
+  @Needs('reader')
   @ApiOperation({ operationId: 'getAliasVersion', summary: 'One version of an alias' })
   @ApiOkResponse({ type: AliasVersionView })
   @ApiProblems(404)
@@ -60,7 +65,7 @@ export class AliasesController {
   @ApiProblems(400, 409, 422)
   async create(
     @Body() body: AliasBody,
-    @IdempotencyKey() key: string | null,
+    @IdempotencyKey() key: GivenKey | null,
     @Res({ passthrough: true }) reply: Reply,
   ): Promise<AliasView> {
     const created = await this.aliases.create(body, key);

@@ -7,7 +7,7 @@ import type { Tx } from '../../store/database.js';
 import { flavorsNaming } from '../../store/flavors.store.js';
 import { Ledger } from '../../store/ledger.js';
 import { HttpLimits } from '../http-limits.js';
-import { type Created, createOnce } from '../idempotency.js';
+import { type Created, createOnce, type GivenKey } from '../idempotency.js';
 import { type PageQuery, pageOf } from '../page.js';
 import { RequestRules } from '../request-rules.js';
 import { invalidFields } from '../request-validation.pipe.js';
@@ -47,7 +47,7 @@ export class AliasesService {
     return aliasView(row);
   }
 
-  create(body: AliasBody, key: string | null): Promise<Created> {
+  create(body: AliasBody, key: GivenKey | null): Promise<Created> {
     const alias = aliasDefinition(body.name, body, this.rules.dialect);
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: ALIASES_PATH, body }, alias.name, async () => {

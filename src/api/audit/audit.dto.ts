@@ -18,7 +18,8 @@ export class AuditEntryView {
   @ApiProperty({
     type: 'object',
     additionalProperties: true,
-    description: 'By `kind`: transitions of devices, decisions, a preemption, or what an administrator did.',
+    description:
+      'By `kind`: transitions of devices, decisions, a preemption, drift of a device, or what an administrator did.',
     example: { kind: 'admin', action: 'device.quarantine', actor: 'rest' },
   })
   readonly body: Readonly<Record<string, unknown>>;

@@ -2,6 +2,7 @@ import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
 import { listZones } from '../../store/aggregates.store.js';
 import { Ledger } from '../../store/ledger.js';
+import { Needs } from '../identity/roles.guard.js';
 import { ApiProblems } from '../answers.js';
 import { HttpLimits } from '../http-limits.js';
 import { PageQuery, pageOf } from '../page.js';
@@ -31,6 +32,7 @@ export class AvailabilityZonesController {
   ) {}
 
   @Get()
+  @Needs('reader')
   @ApiOperation({
     operationId: 'listAvailabilityZones',
     summary: 'Zones that have hosts, in name order',

@@ -10,6 +10,9 @@ import { type LiveShape, liveShapes } from '../../store/plans.store.js';
 import type { RequestRules } from '../request-rules.js';
 import { resolveRequest } from '../servers/resolve-request.js';
 
+/** Of nobody's: hosts that are kept for some projects are not counted. */
+const NO_PROJECT = 'default';
+
 /** Kinds of servers of one alias that are looked at; rarer ones are left out. */
 const SHAPES_MAX = 16;
 const FLAVORS_MAX = 32;
@@ -46,7 +49,7 @@ async function flavorShapes(tx: Tx, alias: string, rules: RequestRules): Promise
   const requests: PlacementRequest[] = [];
   for (const flavor of (await flavorsNaming(tx, alias)).slice(0, FLAVORS_MAX)) {
     try {
-      const { request } = await resolveRequest(tx, flavor, { flavor }, rules);
+      const { request } = await resolveRequest(tx, { name: flavor, projectId: NO_PROJECT }, { flavor }, rules);
       const { host: _site, ...shape } = request;
       requests.push(shape);
     } catch (error) {

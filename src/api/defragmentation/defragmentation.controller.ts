@@ -1,6 +1,7 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../answers.js';
+import { type Caller, CurrentCaller } from '../identity/caller.js';
 import { DefragmentationBody, DefragmentationPlanView } from './defragmentation.dto.js';
 import { DefragmentationService } from './defragmentation.service.js';
 
@@ -19,7 +20,7 @@ export class DefragmentationController {
   })
   @ApiOkResponse({ type: DefragmentationPlanView })
   @ApiProblems(400)
-  plan(@Body() body: DefragmentationBody): Promise<DefragmentationPlanView> {
-    return this.service.plan(body);
+  plan(@CurrentCaller() { projectId }: Caller, @Body() body: DefragmentationBody): Promise<DefragmentationPlanView> {
+    return this.service.plan(projectId, body);
   }
 }

@@ -24,8 +24,8 @@ export class DefragmentationService {
   ) {}
 
   /** @throws BerthError `request.invalid`, `alias.unknown`, and what {@link resolveRequest} throws */
-  async plan(body: DefragmentationBody): Promise<DefragmentationPlanView> {
-    const goal = await this.goalOf(body);
+  async plan(projectId: string, body: DefragmentationBody): Promise<DefragmentationPlanView> {
+    const goal = await this.goalOf(projectId, body);
     const snapshot = await this.capacity.snapshot();
     const ids = snapshot.hosts.flatMap(({ servers }) => servers.filter(({ settled }) => settled).map(({ id }) => id));
     const plan = await inTurns(
@@ -40,22 +40,24 @@ export class DefragmentationService {
     return planView(plan, goal.kind);
   }
 
-  private async goalOf({ goal, aliases }: DefragmentationBody): Promise<DefragmentGoal> {
+  private async goalOf(projectId: string, { goal, aliases }: DefragmentationBody): Promise<DefragmentGoal> {
     const isFit = goal !== undefined && goal !== null;
     const isMix = aliases !== undefined && aliases !== null;
     if (isFit && isMix) {
       throw invalidFields([{ field: 'aliases', problem: 'means nothing beside goal; leave one of them out' }]);
     }
-    if (isFit) return this.fitting(goal);
+    if (isFit) return this.fitting(projectId, goal);
     if (!isMix) throw invalidFields([{ field: 'goal', problem: 'say what has to fit, or name aliases' }]);
     const known = await this.capacity.aliasesNamed(aliases, 'aliases');
     return { kind: 'mix', mixes: await this.capacity.mixesOf(known) };
   }
 
-  private async fitting(goal: GoalBody): Promise<DefragmentGoal> {
-    const resolved = resolveRequest(this.ledger.pool, 'goal', goal, this.rules).catch((error: unknown) => {
-      throw withPrefix(error, 'goal.');
-    });
+  private async fitting(projectId: string, goal: GoalBody): Promise<DefragmentGoal> {
+    const resolved = resolveRequest(this.ledger.pool, { name: 'goal', projectId }, goal, this.rules).catch(
+      (error: unknown) => {
+        throw withPrefix(error, 'goal.');
+      },
+    );
     const { request } = await resolved;
     if (request.host?.group) {
       const problem = 'a goal is counted host by host, which a server group is not; leave the group out';

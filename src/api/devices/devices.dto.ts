@@ -1,7 +1,9 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { DEVICE_TYPES } from '../../pci/device.js';
+import { DRIFT_KINDS, DRIFT_POLICIES } from '../../pci/drift.js';
+import type { DriftNote } from '../../pci/drift-notes.js';
 import { DEVICE_STATUSES } from '../../pci/device-state.js';
-import type { WireDevice } from '../../messages/bodies.js';
+import type { WireDevice } from '../../messages/device-bodies.js';
 import type { DeviceRow } from '../../store/inventory-views.store.js';
 import {
   CountParameter,
@@ -79,6 +81,18 @@ export class OwnerView {
   readonly port: string | null;
 }
 
+export class DriftView {
+  @ApiProperty({ type: String, enum: [...DRIFT_KINDS] }) readonly kind: string;
+  @ApiProperty({ type: String }) readonly reason: string;
+  @ApiProperty({ type: String, enum: [...DRIFT_POLICIES], description: 'quarantine: at the latest when it is freed.' })
+  readonly policy: string;
+  @ApiProperty({ type: String, format: 'date-time' }) readonly since: string;
+  @ApiProperty({ type: String, nullable: true, description: 'Of a moved card: the address of the place it left.' })
+  readonly from: string | null;
+  @ApiProperty({ type: String, nullable: true, description: 'Of the place that it left: where the card is.' })
+  readonly to: string | null;
+}
+
 /** What keeps a device from being bound or given back. */
 export class BindingProblemView {
   @ApiProperty({
@@ -124,6 +138,8 @@ export class DeviceView {
     description: 'In use or held, and not reported since.',
   })
   readonly missing_since: Date | null;
+  @ApiProperty({ type: [DriftView], description: 'What happened to it behind the ledger, as long as it matters.' })
+  readonly drift: readonly DriftView[];
   @ApiProperty({ type: Boolean, description: 'It changed while in use; the change is taken over when it is freed.' })
   readonly change_pending: boolean;
   @ApiProperty({ type: String }) readonly vendor_id: string;
@@ -172,11 +188,16 @@ export function deviceView(row: DeviceRow): DeviceView {
     owner: ownerView(row),
     offered: row.offered,
     missing_since: row.missing_since,
+    drift: (row.drift ?? []).map(driftView),
     change_pending: row.pending_facts !== null,
     ...factsView(row.facts),
     not_offered: notOffered(row),
     updated_at: row.updated_at,
   };
+}
+
+function driftView({ kind, reason, policy, since, from, to }: DriftNote): DriftView {
+  return { kind, reason, policy, since, from: from ?? null, to: to ?? null };
 }
 
 /** Of a device in use that the host withdrew: what becomes of it. */
@@ -191,7 +212,7 @@ function ownerView({ server_id, server_name, alias, port }: DeviceRow): OwnerVie
 }
 
 function factsView(facts: WireDevice) {
-  const { address: _address, original: _original, ...shown } = facts;
+  const { address: _address, original: _original, drift: _drift, ...shown } = facts;
   return {
     ...shown,
     serial_number: facts.serial_number ?? null,

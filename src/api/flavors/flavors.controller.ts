@@ -1,7 +1,8 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../answers.js';
-import { announce, ApiIdempotencyKey, IdempotencyKey } from '../idempotency.js';
+import { Needs } from '../identity/roles.guard.js';
+import { announce, ApiIdempotencyKey, type GivenKey, IdempotencyKey } from '../idempotency.js';
 import { PageQuery } from '../page.js';
 import { NamePipe } from '../path-names.js';
 import type { Reply } from '../reply.js';
@@ -14,6 +15,7 @@ export class FlavorsController {
   constructor(private readonly flavors: FlavorsService) {}
 
   @Get()
+  @Needs('reader')
   @ApiOperation({ operationId: 'listFlavors', summary: 'Flavors, in name order' })
   @ApiOkResponse({ type: FlavorPageView })
   @ApiProblems(400)
@@ -22,6 +24,7 @@ export class FlavorsController {
   }
 
   @Get(':id')
+  @Needs('reader')
   @ApiOperation({ operationId: 'getFlavor', summary: 'One flavor, by id or name' })
   @ApiOkResponse({ type: CatalogFlavorView })
   @ApiProblems(404)
@@ -36,7 +39,7 @@ export class FlavorsController {
   @ApiProblems(400, 409, 422)
   async create(
     @Body() body: FlavorBody,
-    @IdempotencyKey() key: string | null,
+    @IdempotencyKey() key: GivenKey | null,
     @Res({ passthrough: true }) reply: Reply,
   ): Promise<CatalogFlavorView> {
     const created = await this.flavors.create(body, key);

@@ -6,7 +6,7 @@ import type { Tx } from '../../store/database.js';
 import * as flavors from '../../store/flavors.store.js';
 import { Ledger } from '../../store/ledger.js';
 import { HttpLimits } from '../http-limits.js';
-import { type Created, createOnce } from '../idempotency.js';
+import { type Created, createOnce, type GivenKey } from '../idempotency.js';
 import { type PageQuery, pageOf } from '../page.js';
 import { RequestRules } from '../request-rules.js';
 import { invalidFields } from '../request-validation.pipe.js';
@@ -37,7 +37,7 @@ export class FlavorsService {
     return flavorView(row);
   }
 
-  create(body: FlavorBody, key: string | null): Promise<Created> {
+  create(body: FlavorBody, key: GivenKey | null): Promise<Created> {
     const flavor = flavorFields(body);
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: FLAVORS_PATH, body }, flavor.id, async () => {

@@ -1,7 +1,9 @@
 import { ApiProperty } from '@nestjs/swagger';
 import type { Decision, HostRejection, HostScore, Placement } from '../../placement/decision.js';
 import { DISTANCES, type Distance } from '../../pci/topology.js';
+import { BerthError } from '../../errors.js';
 import { WordField } from '../fields.js';
+import { type Caller, isAdmin } from '../identity/caller.js';
 import { projectReason } from './project-reason.js';
 
 export const VIEWS = ['admin', 'project'] as const;
@@ -13,9 +15,20 @@ export class ViewQuery {
     optional: true,
     description:
       'Of whom: `project` has counts, classes and reasons, but no hosts, no other servers, and no addresses of devices that ' +
-      "are not the server's own; `admin` has all. `admin` when left out.",
+      "are not the server's own; `admin` has all. What an administrator leaves out is `admin`, for others it is `project`.",
   })
   view?: View;
+}
+
+/**
+ * The view that somebody gets who asks for one.
+ *
+ * @throws BerthError `auth.forbidden` when it is the administrators' and he is none
+ */
+export function viewFor(caller: Caller, asked: View | undefined): View {
+  if (isAdmin(caller)) return asked ?? 'admin';
+  if (asked !== 'admin') return 'project';
+  throw new BerthError('auth.forbidden', 'view: admin is for administrators; say project, or leave it out');
 }
 
 /** Who looks. */

@@ -12,6 +12,8 @@ import {
 } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../answers.js';
+import { type Caller, CurrentCaller } from '../identity/caller.js';
+import { Needs } from '../identity/roles.guard.js';
 import { idInPath } from '../path-names.js';
 import {
   NativePlacementsQuery,
@@ -34,6 +36,7 @@ const UncheckedBody = createParamDecorator(
 );
 
 @ApiTags('placements')
+@Needs('member')
 @Controller('v1/placements')
 export class NativePlacementsController {
   constructor(private readonly placements: NativePlacementsService) {}
@@ -50,32 +53,35 @@ export class NativePlacementsController {
   @ApiBody({ type: PlacementsBody })
   @ApiOkResponse({ type: PlacementAnswersView })
   @ApiProblems(400)
-  create(@UncheckedBody() body: unknown): Promise<PlacementAnswersView> {
-    return this.placements.create(body);
+  create(@CurrentCaller() caller: Caller, @UncheckedBody() body: unknown): Promise<PlacementAnswersView> {
+    return this.placements.create(caller, body);
   }
 
   @Get()
+  @Needs('reader')
   @ApiOperation({ operationId: 'listPlacements', summary: 'Placements, newest first' })
   @ApiOkResponse({ type: PlacementPageView })
   @ApiProblems(400)
-  list(@Query() query: NativePlacementsQuery): Promise<PlacementPageView> {
-    return this.placements.list(query);
+  list(@CurrentCaller() caller: Caller, @Query() query: NativePlacementsQuery): Promise<PlacementPageView> {
+    return this.placements.list(caller, query);
   }
 
   @Get(':id')
+  @Needs('reader')
   @ApiOperation({ operationId: 'getPlacement', summary: 'One placement and what it holds' })
   @ApiOkResponse({ type: PlacementView })
   @ApiProblems(404)
-  show(@Param('id') id: string): Promise<PlacementView> {
-    return this.placements.show(placementId(id));
+  show(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<PlacementView> {
+    return this.placements.show(caller, placementId(id));
   }
 
   @Get(':id/decision')
+  @Needs('reader')
   @ApiOperation({ operationId: 'getPlacementDecision', summary: 'Why a placement is where it is' })
   @ApiOkResponse({ type: PlacementDecisionView })
   @ApiProblems(404)
-  decision(@Param('id') id: string): Promise<PlacementDecisionView> {
-    return this.placements.decision(placementId(id));
+  decision(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<PlacementDecisionView> {
+    return this.placements.decision(caller, placementId(id));
   }
 
   @Delete()
@@ -87,8 +93,13 @@ export class NativePlacementsController {
   })
   @ApiOkResponse({ type: ReleaseAnswersView })
   @ApiProblems(400)
-  async removeAll(@Body() body: ReleasedIdsBody): Promise<ReleaseAnswersView> {
-    return { placements: await this.placements.release(body.ids.map((id) => id.toLowerCase())) };
+  async removeAll(@CurrentCaller() caller: Caller, @Body() body: ReleasedIdsBody): Promise<ReleaseAnswersView> {
+    return {
+      placements: await this.placements.release(
+        caller,
+        body.ids.map((id) => id.toLowerCase()),
+      ),
+    };
   }
 
   @Delete(':id')
@@ -96,7 +107,7 @@ export class NativePlacementsController {
   @ApiOperation({ operationId: 'deletePlacement', summary: 'Give back what a placement holds' })
   @ApiOkResponse({ type: ReleaseAnswerView })
   @ApiProblems(404)
-  remove(@Param('id') id: string): Promise<ReleaseAnswerView> {
-    return this.placements.releaseOne(placementId(id));
+  remove(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<ReleaseAnswerView> {
+    return this.placements.releaseOne(caller, placementId(id));
   }
 }

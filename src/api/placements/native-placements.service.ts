@@ -10,10 +10,10 @@ import {
   listPlacements,
   type PlacementRow,
 } from '../../store/placements.store.js';
+import { type Caller, isAdmin, listedProject, mayKnow } from '../identity/caller.js';
 import { HttpLimits } from '../http-limits.js';
 import { assertMarker, pageOf } from '../page.js';
-import { PROJECT_ID } from '../project.js';
-import { decisionView } from './decision.view.js';
+import { type Audience, decisionView } from './decision.view.js';
 import type {
   NativePlacementsQuery,
   PlacementAnswersView,
@@ -44,10 +44,14 @@ export class NativePlacementsService {
   }
 
   /** @throws BerthError `request.invalid` when one of them is not well formed: then nothing is placed */
-  async create(body: unknown): Promise<PlacementAnswersView> {
-    const items = await this.wishes.read(body);
+  async create(caller: Caller, body: unknown): Promise<PlacementAnswersView> {
+    const { projectId } = caller;
+    const items = await this.wishes.read(projectId, body);
     const asked = items.map((item) => ({ item, order: orderOf(item) }));
-    const earlier = await this.earlierOf(items.filter(({ problem }) => problem !== null));
+    const earlier = await this.earlierOf(
+      projectId,
+      items.filter(({ problem }) => problem !== null),
+    );
     const answers = await Promise.all(
       asked.map(({ item, order }) => (order ? this.placed(order) : (earlier.get(item.key) ?? null))),
     );
@@ -67,8 +71,9 @@ export class NativePlacementsService {
         if (fault) return refusedFor(item.key, fault.code, fault.message);
         const isFirst = !told.has(order.kind);
         told.add(order.kind);
-        const rejected = refusedFor(item.key, 'placement.no_valid_host', answer.decision.message);
-        return isFirst ? { ...rejected, decision: decisionView(answer.decision) } : rejected;
+        const decision = decisionView(answer.decision, audienceOf(caller));
+        const rejected = refusedFor(item.key, 'placement.no_valid_host', decision.message ?? 'No valid host');
+        return isFirst ? { ...rejected, decision } : rejected;
       }),
     };
   }
@@ -83,50 +88,59 @@ export class NativePlacementsService {
     }
   }
 
-  async list(query: NativePlacementsQuery): Promise<PlacementPageView> {
+  async list(caller: Caller, query: NativePlacementsQuery): Promise<PlacementPageView> {
     const limit = this.limits.pageSize(query.limit);
-    const after = await assertMarker(query.marker, async (id) => (await this.find(id)) !== null);
-    const filter = { host: query.host ?? null, projectId: query.project_id ?? null };
+    const after = await assertMarker(query.marker, async (id) => (await this.find(caller, id)) !== null);
+    const filter = { host: query.host ?? null, projectId: listedProject(caller, query.project_id) };
     const rows = await listPlacements(this.ledger.pool, filter, { after, limit: limit + 1 });
     const page = pageOf(rows, { path: PATH, query, limit }, (row) => row.id);
     return { placements: page.items.map(placementView), next: page.next };
   }
 
-  async show(id: string): Promise<PlacementView> {
-    const row = await this.find(id);
+  async show(caller: Caller, id: string): Promise<PlacementView> {
+    const row = await this.find(caller, id);
     if (!row) throw unknownPlacement(id);
     return placementView(row);
   }
 
-  async decision(id: string): Promise<PlacementDecisionView> {
+  async decision(caller: Caller, id: string): Promise<PlacementDecisionView> {
+    if (!(await this.find(caller, id))) throw unknownPlacement(id);
     const found = await findPlacementDecision(this.ledger.pool, id);
     const member = found?.record.members[id];
     if (!found || !member) throw unknownPlacement(id);
     const [host, generation, score] = member;
     const classSize = Object.keys(found.record.members).length;
-    const first = decisionView(found.record.first);
+    const first = decisionView(found.record.first, audienceOf(caller));
     return { decided_at: found.at, host, generation, score, class_size: classSize, first };
   }
 
   /** Resolves when it is durable that they are given back. */
-  release(ids: readonly string[]): Promise<readonly ReleaseAnswerView[]> {
-    return this.releasing.release(ids);
+  async release(caller: Caller, ids: readonly string[]): Promise<readonly ReleaseAnswerView[]> {
+    if (isAdmin(caller)) return this.releasing.release(ids);
+    const rows = await findPlacements(this.ledger.pool, ids);
+    const own = ids.filter((id) => rows.get(id)?.project_id === caller.projectId);
+    const released = new Map((await this.releasing.release(own)).map((answer) => [answer.id, answer]));
+    return ids.map((id) => released.get(id) ?? { id, outcome: 'unknown' });
   }
 
-  async releaseOne(id: string): Promise<ReleaseAnswerView> {
-    const [answer] = await this.release([id]);
+  async releaseOne(caller: Caller, id: string): Promise<ReleaseAnswerView> {
+    const [answer] = await this.release(caller, [id]);
     if (!answer || answer.outcome === 'unknown') throw unknownPlacement(id);
     return answer;
   }
 
-  private async find(id: string): Promise<PlacementRow | null> {
-    return (await findPlacements(this.ledger.pool, [id])).get(id) ?? null;
+  private async find(caller: Caller, id: string): Promise<PlacementRow | null> {
+    const row = (await findPlacements(this.ledger.pool, [id])).get(id);
+    return row && mayKnow(caller, row.project_id) ? row : null;
   }
 
   /** What was placed under a key stays its answer, also when its alias or flavor is not there any more. */
-  private async earlierOf(items: readonly ReadPlacement[]): Promise<ReadonlyMap<string | null, PlacementAnswer>> {
+  private async earlierOf(
+    projectId: string,
+    items: readonly ReadPlacement[],
+  ): Promise<ReadonlyMap<string | null, PlacementAnswer>> {
     const keys = items.flatMap(({ key }) => (key === null ? [] : [key]));
-    const found = await findPlacementsByKey(this.ledger.pool, PROJECT_ID, keys);
+    const found = await findPlacementsByKey(this.ledger.pool, projectId, keys);
     return new Map([...found].map(([key, known]) => [key, { outcome: 'known', known }] as const));
   }
 
@@ -145,6 +159,10 @@ export class NativePlacementsService {
       return { key, outcome: 'placed', replayed: true, id, host, devices };
     });
   }
+}
+
+function audienceOf(caller: Caller): Audience {
+  return { view: isAdmin(caller) ? 'admin' : 'project', own: new Set() };
 }
 
 function isKnown(answer: PlacementAnswer | BerthError | null): answer is PlacementAnswer & { outcome: 'known' } {

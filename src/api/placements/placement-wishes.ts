@@ -61,9 +61,9 @@ export class PlacementWishes {
    *
    * @throws BerthError `request.invalid`, naming the fields, when the form of one is not right
    */
-  async read(body: unknown): Promise<ReadPlacement[]> {
-    const items = itemsOf(body);
-    await this.checkKinds(items);
+  async read(projectId: string, body: unknown): Promise<ReadPlacement[]> {
+    const items = itemsOf(projectId, body);
+    await this.checkKinds(projectId, items);
     return Promise.all(
       items.map(async ({ key, name, kind }) => {
         const { hash, resolved } = this.kinds.get(kind) as Kind;
@@ -74,7 +74,7 @@ export class PlacementWishes {
     );
   }
 
-  private async checkKinds(items: readonly Item[]): Promise<void> {
+  private async checkKinds(projectId: string, items: readonly Item[]): Promise<void> {
     const nowMs = Date.now();
     const errors: FieldError[] = [];
     for (const [index, { kind, wishes }] of items.entries()) {
@@ -84,7 +84,7 @@ export class PlacementWishes {
         const checked = await this.checked(wishes);
         if (this.kinds.size >= KINDS_MAX + PLACEMENTS_MAX) this.forgetOldest();
         this.kinds.delete(kind);
-        const resolved = this.resolve(checked);
+        const resolved = this.resolve(projectId, checked);
         resolved.catch(() => undefined); // whoever waits for it is told
         this.kinds.set(kind, { hash: contentHash(wishes), readAtMs: nowMs, resolved });
       } catch (error) {
@@ -108,9 +108,10 @@ export class PlacementWishes {
     return { ...body, vcpus: body.vcpus ?? 0, ram_mb: body.ram_mb ?? 0, disk_gb: body.disk_gb ?? 0 };
   }
 
-  private async resolve(wishes: PlacementWishesBody): Kind['resolved'] {
+  private async resolve(projectId: string, wishes: PlacementWishesBody): Kind['resolved'] {
+    const wisher = { name: NAME_DEFAULT, projectId };
     try {
-      return { problem: null, ...(await resolveRequest(this.ledger.pool, NAME_DEFAULT, wishes, this.rules)) };
+      return { problem: null, ...(await resolveRequest(this.ledger.pool, wisher, wishes, this.rules)) };
     } catch (error) {
       if (error instanceof BerthError) return { problem: error };
       throw error;
@@ -118,7 +119,7 @@ export class PlacementWishes {
   }
 }
 
-function itemsOf(body: unknown): Item[] {
+function itemsOf(projectId: string, body: unknown): Item[] {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw invalidFields([{ field: '', problem: 'the body has to be a JSON object with `placements`' }]);
   }
@@ -131,7 +132,7 @@ function itemsOf(body: unknown): Item[] {
   const errors: FieldError[] = [];
   const items = placements.map((item: unknown, index) => itemOf(item, `placements[${index}]`, errors));
   if (errors.length > 0) throw invalidFields(errors);
-  return items;
+  return items.map((item) => ({ ...item, kind: `${projectId}\0${item.kind}` }));
 }
 
 function itemOf(item: unknown, field: string, errors: FieldError[]): Item {

@@ -1,6 +1,9 @@
 import { Body, Controller, HttpCode, Post, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../answers.js';
+import { type Caller, CurrentCaller } from '../identity/caller.js';
+import { Needs } from '../identity/roles.guard.js';
+import { viewFor } from './decision.view.js';
 import { CopiesBody, DryRunQuery, DryRunView, WhatIfBody, WhatIfView } from './placements.dto.js';
 import { PlacementsService } from './placements.service.js';
 import { WhatIfService } from './placements.what-if.service.js';
@@ -14,12 +17,13 @@ export class PlacementsController {
   ) {}
 
   @Post('dry-run')
+  @Needs('reader')
   @HttpCode(200)
   @ApiOperation({ operationId: 'dryRunPlacement', summary: 'Where would this server land, or why nowhere' })
   @ApiOkResponse({ type: DryRunView, description: 'Both answers, "there" and "nowhere". Nothing is written.' })
   @ApiProblems(400)
-  dryRun(@Body() body: CopiesBody, @Query() query: DryRunQuery): Promise<DryRunView> {
-    return this.placements.dryRun(body, query);
+  dryRun(@CurrentCaller() caller: Caller, @Body() body: CopiesBody, @Query() query: DryRunQuery): Promise<DryRunView> {
+    return this.placements.dryRun(caller.projectId, body, { ...query, view: viewFor(caller, query.view) });
   }
 
   @Post('what-if')
@@ -31,7 +35,7 @@ export class PlacementsController {
   })
   @ApiOkResponse({ type: WhatIfView })
   @ApiProblems(400, 409, 413)
-  whatIf(@Body() body: WhatIfBody): Promise<WhatIfView> {
-    return this.plans.whatIf(body);
+  whatIf(@CurrentCaller() { projectId }: Caller, @Body() body: WhatIfBody): Promise<WhatIfView> {
+    return this.plans.whatIf(projectId, body);
   }
 }

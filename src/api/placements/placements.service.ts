@@ -34,8 +34,17 @@ export class PlacementsService {
   ) {}
 
   /** Decides with the scheduler's own function on the hosts as they are now. */
-  async dryRun(body: CopiesBody, { view = 'admin', changes = false }: DryRunQuery): Promise<DryRunView> {
-    const { request } = await resolveRequest(this.ledger.pool, body.name ?? NAME_DEFAULT, body, this.rules);
+  async dryRun(
+    projectId: string,
+    body: CopiesBody,
+    { view = 'admin', changes = false }: DryRunQuery,
+  ): Promise<DryRunView> {
+    const { request } = await resolveRequest(
+      this.ledger.pool,
+      { name: body.name ?? NAME_DEFAULT, projectId },
+      body,
+      this.rules,
+    );
     await this.snapshots.refresh();
     const hosts = this.snapshots.list();
     const policy = await this.mix.addTo(this.ledger.pool, { hosts, policy: this.scheduling.policy }, 0);

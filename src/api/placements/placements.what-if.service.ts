@@ -39,10 +39,10 @@ export class WhatIfService {
    * @throws BerthError `request.invalid`, `host.unknown`, `server.unknown`, `device.unknown`, `device.invalid_status`,
    *   `device_spec.invalid`, and what {@link resolveRequest} throws; each names its field
    */
-  async whatIf(body: WhatIfBody): Promise<WhatIfView> {
+  async whatIf(projectId: string, body: WhatIfBody): Promise<WhatIfView> {
     assertCopies(body.requests);
     const changes = readChanges(body.changes ?? []);
-    const asked = await this.askedIn(body.requests);
+    const asked = await this.askedIn(projectId, body.requests);
     await this.snapshots.refresh();
     const hosts = [...this.snapshots.list()];
     const policy = await this.mix.addTo(this.ledger.pool, { hosts, policy: this.scheduling.policy }, 0);
@@ -61,13 +61,15 @@ export class WhatIfService {
     };
   }
 
-  private async askedIn(bodies: readonly CopiesBody[]): Promise<Asked[]> {
+  private async askedIn(projectId: string, bodies: readonly CopiesBody[]): Promise<Asked[]> {
     const asked: Asked[] = [];
     for (const [at, body] of bodies.entries()) {
       const name = body.name ?? `request ${at + 1}`;
-      const resolved = resolveRequest(this.ledger.pool, name, body, this.rules).catch((error: unknown) => {
-        throw withPrefix(error, `requests[${at}].`);
-      });
+      const resolved = resolveRequest(this.ledger.pool, { name, projectId }, body, this.rules).catch(
+        (error: unknown) => {
+          throw withPrefix(error, `requests[${at}].`);
+        },
+      );
       asked.push({ request: (await resolved).request, copies: body.copies ?? 1 });
     }
     return asked;

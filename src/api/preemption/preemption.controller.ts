@@ -7,6 +7,7 @@ import { SnapshotCache } from '../../store/snapshot.store.js';
 import { ApiProblems } from '../answers.js';
 import { DryRunPolicy } from '../placements/placements.service.js';
 import { RequestRules } from '../request-rules.js';
+import { type Caller, CurrentCaller } from '../identity/caller.js';
 import { resolveRequest } from '../servers/resolve-request.js';
 import { DryRunBody } from '../servers/servers.dto.js';
 import { PreemptionPreviewView, previewView } from './preemption.views.js';
@@ -34,8 +35,9 @@ export class PreemptionController {
   })
   @ApiOkResponse({ type: PreemptionPreviewView })
   @ApiProblems(400)
-  async preview(@Body() body: DryRunBody): Promise<PreemptionPreviewView> {
-    const { request } = await resolveRequest(this.ledger.pool, body.name ?? NAME_DEFAULT, body, this.rules);
+  async preview(@CurrentCaller() { projectId }: Caller, @Body() body: DryRunBody): Promise<PreemptionPreviewView> {
+    const wisher = { name: body.name ?? NAME_DEFAULT, projectId };
+    const { request } = await resolveRequest(this.ledger.pool, wisher, body, this.rules);
     await this.snapshots.refresh();
     const snapshot = { hosts: this.snapshots.list(), policy: this.scheduling.policy };
     const decision = place(snapshot, request, []);

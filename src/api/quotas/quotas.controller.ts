@@ -1,8 +1,9 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Put, Query } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../answers.js';
+import { type Caller, CurrentCaller, listedProject } from '../identity/caller.js';
+import { Needs } from '../identity/roles.guard.js';
 import { NamePipe } from '../path-names.js';
-import { PROJECT_ID } from '../project.js';
 import { QuotasBody, QuotasChangeBody, QuotasQuery, QuotasView } from './quotas.dto.js';
 import { QuotasService } from './quotas.service.js';
 
@@ -14,11 +15,12 @@ export class QuotasController {
   constructor(private readonly quotas: QuotasService) {}
 
   @Get()
+  @Needs('reader')
   @ApiOperation({ operationId: 'getQuotas', summary: 'What a project may have, and what it has' })
   @ApiOkResponse({ type: QuotasView })
   @ApiProblems(400)
-  show(@Query() { project_id: projectId = PROJECT_ID }: QuotasQuery): Promise<QuotasView> {
-    return this.quotas.show(projectId);
+  show(@CurrentCaller() caller: Caller, @Query() query: QuotasQuery): Promise<QuotasView> {
+    return this.quotas.show(listedProject(caller, query.project_id) ?? caller.projectId);
   }
 
   @Put(':project_id')

@@ -37,6 +37,19 @@ export function reservationView(
   };
 }
 
+/** A reservation as its project may see it: which devices, and not where they are. */
+export function projectReservationView(view: ReservationView): ReservationView {
+  return {
+    ...view,
+    windows: view.windows.map(({ fault, devices, ...window }) => ({
+      ...window,
+      fault: fault && { code: fault.code, message: fault.code },
+      devices: devices.map((device) => ({ ...device, address: null, host: null })),
+    })),
+    events: view.events.map((event) => ({ ...event, message: '' })),
+  };
+}
+
 function windowView(window: ReservationWindowEntity, devices: readonly ReservedDeviceRow[]): ReservationWindowView {
   const { id, starts_at, ends_at, status, fault } = window;
   const own = devices.filter(({ window_id }) => window_id === id);

@@ -7,6 +7,8 @@ import { CountField, TextField, TimeField, WordField } from '../fields.js';
 import { PageQuery } from '../page.js';
 import { ServerWishesBody } from '../servers/servers.dto.js';
 
+const ADMINS_ONLY = 'null: for administrators only.';
+
 export const SERVERS_MAX = 100;
 
 export class RecurrenceBody {
@@ -54,8 +56,9 @@ export class ReservationsQuery extends PageQuery {
 
 export class ReservedDeviceView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly id: string;
-  @ApiProperty({ type: String, example: '0000:83:00.0' }) readonly address: string;
-  @ApiProperty({ type: String }) readonly host: string;
+  @ApiProperty({ type: String, nullable: true, example: '0000:83:00.0', description: ADMINS_ONLY }) readonly address:
+    string | null;
+  @ApiProperty({ type: String, nullable: true, description: ADMINS_ONLY }) readonly host: string | null;
   @ApiProperty({ type: 'integer', description: 'For which of the servers, from 1.' }) readonly server: number;
   @ApiProperty({ type: String, nullable: true, description: 'null: a port asked for it, or it only comes along.' })
   readonly alias: string | null;

@@ -9,16 +9,18 @@ import type { Tx } from '../../store/database.js';
 import { Ledger } from '../../store/ledger.js';
 import { type NewReservedDevice, readTaken } from '../../store/reservation-rows.store.js';
 import { rowsOf } from '../../store/reservation-heal.store.js';
+import type { ReservationEntity } from '../../store/entities/reservation.entities.js';
 import * as reservations from '../../store/reservations.store.js';
 import { SnapshotCache } from '../../store/snapshot.store.js';
+import { type Caller, isAdmin, listedProject, mayKnow } from '../identity/caller.js';
 import { HttpLimits } from '../http-limits.js';
-import { type Created, createOnce } from '../idempotency.js';
+import { type Created, createOnce, type GivenKey } from '../idempotency.js';
 import { assertMarker, pageOf } from '../page.js';
 import { DryRunPolicy } from '../placements/placements.service.js';
 import { RequestRules } from '../request-rules.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { resolveRequest } from '../servers/resolve-request.js';
-import { reservationSummaryView, reservationView } from './reservation.views.js';
+import { projectReservationView, reservationSummaryView, reservationView } from './reservation.views.js';
 import type {
   ReservationBody,
   ReservationChangeBody,
@@ -45,24 +47,26 @@ export class ReservationsService {
     private readonly limits: HttpLimits,
   ) {}
 
-  async list(query: ReservationsQuery): Promise<ReservationPageView> {
+  async list(caller: Caller, query: ReservationsQuery): Promise<ReservationPageView> {
     const { pool } = this.ledger;
     const limit = this.limits.pageSize(query.limit);
-    const exists = async (id: string): Promise<boolean> => (await reservations.findReservation(pool, id)) !== null;
+    const exists = async (id: string): Promise<boolean> => (await this.find(caller, id)) !== null;
     const after = await assertMarker(query.marker, exists);
-    const filter = { status: query.status ?? null };
+    const filter = { status: query.status ?? null, projectId: listedProject(caller, undefined) };
     const rows = await reservations.listReservations(pool, filter, { after, limit: limit + 1 });
     const page = pageOf(rows, { path: RESERVATIONS_PATH, query, limit }, (row) => row.id);
     return { reservations: page.items.map(reservationSummaryView), next: page.next };
   }
 
-  async show(id: string): Promise<ReservationView> {
+  async show(caller: Caller, id: string): Promise<ReservationView> {
     const { pool } = this.ledger;
-    const row = await reservations.findReservation(pool, id);
+    const row = await this.find(caller, id);
     if (!row) throw unknownReservation(id);
     const windows = await reservations.findWindows(pool, id);
     const devices = await reservations.findReservedDevices(pool, id);
-    return reservationView(row, { windows, devices, events: await reservations.findReservationEvents(pool, id) });
+    const events = await reservations.findReservationEvents(pool, id);
+    const view = reservationView(row, { windows, devices, events });
+    return isAdmin(caller) ? view : projectReservationView(view);
   }
 
   /**
@@ -70,13 +74,13 @@ export class ReservationsService {
    *
    * @throws BerthError `reservation.no_devices` with the reasons, `request.invalid`, and what {@link resolveRequest} throws
    */
-  async create(body: ReservationBody, key: string | null): Promise<Created> {
+  async create({ projectId }: Caller, body: ReservationBody, key: GivenKey | null): Promise<Created> {
     const id = randomUUID();
     for (let round = 0; ; round++) {
       try {
         await this.snapshots.refresh();
         return await this.ledger.transaction((tx) =>
-          createOnce(tx, { key, path: RESERVATIONS_PATH, body }, id, () => this.reserve(tx, id, body)),
+          createOnce(tx, { key, path: RESERVATIONS_PATH, body }, id, () => this.reserve(tx, { id, projectId }, body)),
         );
       } catch (error) {
         if (!isConflict(error) || round === ROUNDS_MAX) throw error;
@@ -84,8 +88,12 @@ export class ReservationsService {
     }
   }
 
-  private async reserve(tx: Tx, id: string, body: ReservationBody): Promise<void> {
-    const { request } = await resolveRequest(tx, body.name, body, this.rules);
+  private async reserve(
+    tx: Tx,
+    { id, projectId }: { readonly id: string; readonly projectId: string },
+    body: ReservationBody,
+  ): Promise<void> {
+    const { request } = await resolveRequest(tx, { name: body.name, projectId }, body, this.rules);
     assertDevices(request);
     const windows = wantedWindows(body).map(({ start, end }) => {
       return { id: randomUUID(), start: new Date(start), end: new Date(end) };
@@ -104,8 +112,9 @@ export class ReservationsService {
   }
 
   /** @throws BerthError `reservation.unknown`, `reservation.invalid_status`, `reservation.conflict`, `request.invalid` */
-  async change(id: string, { name, ends_at, on_end }: ReservationChangeBody): Promise<void> {
+  async change(caller: Caller, id: string, { name, ends_at, on_end }: ReservationChangeBody): Promise<void> {
     await this.ledger.transaction(async (tx) => {
+      if (!(await this.find(caller, id))) throw unknownReservation(id);
       await lockLive(tx, id);
       if (name !== undefined && name !== null) await reservations.renameReservation(tx, id, name);
       if (on_end !== undefined && on_end !== null) await reservations.setOnEnd(tx, id, on_end);
@@ -114,12 +123,18 @@ export class ReservationsService {
   }
 
   /** Cancels; a reservation that is over stays as it is. @throws BerthError `reservation.unknown` */
-  async cancel(id: string): Promise<void> {
+  async cancel(caller: Caller, id: string): Promise<void> {
+    if (!(await this.find(caller, id))) throw unknownReservation(id);
     await this.ledger.transaction(async (tx) => {
       const found = await reservations.lockReservation(tx, id);
       if (!found) throw unknownReservation(id);
       if (found.status !== 'cancelled' && found.status !== 'ended') await reservations.cancelReservation(tx, id);
     });
+  }
+
+  private async find(caller: Caller, id: string): Promise<ReservationEntity | null> {
+    const row = await reservations.findReservation(this.ledger.pool, id);
+    return row && mayKnow(caller, row.project_id) ? row : null;
   }
 }
 

@@ -1,7 +1,9 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../answers.js';
-import { announce, ApiIdempotencyKey, IdempotencyKey } from '../idempotency.js';
+import { CurrentCaller, type Caller } from '../identity/caller.js';
+import { Needs } from '../identity/roles.guard.js';
+import { announce, ApiIdempotencyKey, type GivenKey, IdempotencyKey } from '../idempotency.js';
 import { PageQuery } from '../page.js';
 import { idInPath } from '../path-names.js';
 import type { Reply } from '../reply.js';
@@ -16,22 +18,25 @@ export class ServerGroupsController {
   constructor(private readonly groups: ServerGroupsService) {}
 
   @Get()
+  @Needs('reader')
   @ApiOperation({ operationId: 'listServerGroups', summary: 'Server groups, oldest first' })
   @ApiOkResponse({ type: ServerGroupPageView })
   @ApiProblems(400)
-  list(@Query() query: PageQuery): Promise<ServerGroupPageView> {
-    return this.groups.list(query);
+  list(@CurrentCaller() caller: Caller, @Query() query: PageQuery): Promise<ServerGroupPageView> {
+    return this.groups.list(caller, query);
   }
 
   @Get(':id')
+  @Needs('reader')
   @ApiOperation({ operationId: 'getServerGroup', summary: 'One server group, with its members' })
   @ApiOkResponse({ type: ServerGroupView })
   @ApiProblems(404)
-  show(@Param('id') id: string): Promise<ServerGroupView> {
-    return this.groups.show(groupId(id));
+  show(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<ServerGroupView> {
+    return this.groups.show(caller, groupId(id));
   }
 
   @Post()
+  @Needs('member')
   @ApiOperation({
     operationId: 'createServerGroup',
     summary: 'Make a server group; servers join it by their scheduler hint `group`',
@@ -40,21 +45,23 @@ export class ServerGroupsController {
   @ApiCreatedResponse({ type: ServerGroupView })
   @ApiProblems(400, 422)
   async create(
+    @CurrentCaller() caller: Caller,
     @Body() body: ServerGroupBody,
-    @IdempotencyKey() key: string | null,
+    @IdempotencyKey() key: GivenKey | null,
     @Res({ passthrough: true }) reply: Reply,
   ): Promise<ServerGroupView> {
-    const created = await this.groups.create(body, key);
+    const created = await this.groups.create(caller, body, key);
     announce(reply, created, SERVER_GROUPS_PATH);
-    return this.groups.show(created.id);
+    return this.groups.show(caller, created.id);
   }
 
   @Delete(':id')
+  @Needs('member')
   @HttpCode(204)
   @ApiOperation({ operationId: 'deleteServerGroup', summary: 'Delete a server group; its servers stay' })
   @ApiNoContentResponse()
   @ApiProblems(404)
-  remove(@Param('id') id: string): Promise<void> {
-    return this.groups.remove(groupId(id));
+  remove(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<void> {
+    return this.groups.remove(caller, groupId(id));
   }
 }

@@ -3,10 +3,10 @@ import { Injectable } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
 import { Ledger } from '../../store/ledger.js';
 import * as groups from '../../store/server-groups.store.js';
+import { type Caller, isAdmin, listedProject, mayKnow } from '../identity/caller.js';
 import { HttpLimits } from '../http-limits.js';
-import { type Created, createOnce } from '../idempotency.js';
+import { type Created, createOnce, type GivenKey } from '../idempotency.js';
 import { assertMarker, type PageQuery, pageOf } from '../page.js';
-import { PROJECT_ID } from '../project.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import {
   type ServerGroupBody,
@@ -25,22 +25,23 @@ export class ServerGroupsService {
     private readonly limits: HttpLimits,
   ) {}
 
-  async list(query: PageQuery): Promise<ServerGroupPageView> {
+  async list(caller: Caller, query: PageQuery): Promise<ServerGroupPageView> {
     const { pool } = this.ledger;
     const limit = this.limits.pageSize(query.limit);
-    const after = await assertMarker(query.marker, async (id) => (await groups.findServerGroup(pool, id)) !== null);
-    const rows = await groups.listServerGroups(pool, { after, limit: limit + 1 });
+    const after = await assertMarker(query.marker, async (id) => (await this.find(caller, id)) !== null);
+    const rows = await groups.listServerGroups(pool, listedProject(caller, undefined), { after, limit: limit + 1 });
     const page = pageOf(rows, { path: SERVER_GROUPS_PATH, query, limit }, (row) => row.id);
     return { server_groups: page.items.map(serverGroupSummaryView), next: page.next };
   }
 
-  async show(id: string): Promise<ServerGroupView> {
-    const row = await groups.findServerGroup(this.ledger.pool, id);
+  async show(caller: Caller, id: string): Promise<ServerGroupView> {
+    const row = await this.find(caller, id);
     if (!row) throw unknownGroup(id);
-    return serverGroupView(row, await groups.findGroupMembers(this.ledger.pool, id));
+    const members = await groups.findGroupMembers(this.ledger.pool, id);
+    return serverGroupView(row, isAdmin(caller) ? members : members.map((member) => ({ ...member, host: null })));
   }
 
-  create(body: ServerGroupBody, key: string | null): Promise<Created> {
+  create({ projectId }: Caller, body: ServerGroupBody, key: GivenKey | null): Promise<Created> {
     const { name, policy } = body;
     const most = body.max_server_per_host ?? null;
     if (most !== null && policy !== 'anti-affinity') {
@@ -48,16 +49,22 @@ export class ServerGroupsService {
       throw invalidFields([{ field: 'max_server_per_host', problem }]);
     }
     const id = randomUUID();
-    const group = { id, name, project_id: PROJECT_ID, policy, max_server_per_host: most ?? 1 };
+    const group = { id, name, project_id: projectId, policy, max_server_per_host: most ?? 1 };
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: SERVER_GROUPS_PATH, body }, id, () => groups.insertServerGroup(tx, group)),
     );
   }
 
-  remove(id: string): Promise<void> {
-    return this.ledger.transaction(async (tx) => {
+  async remove(caller: Caller, id: string): Promise<void> {
+    if (!(await this.find(caller, id))) throw unknownGroup(id);
+    await this.ledger.transaction(async (tx) => {
       if (!(await groups.deleteServerGroup(tx, id))) throw unknownGroup(id);
     });
+  }
+
+  private async find(caller: Caller, id: string): Promise<groups.ServerGroupRow | null> {
+    const row = await groups.findServerGroup(this.ledger.pool, id);
+    return row && mayKnow(caller, row.project_id) ? row : null;
   }
 }
 

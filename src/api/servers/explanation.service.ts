@@ -1,14 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { BerthError } from '../../errors.js';
 import type { Decision } from '../../placement/decision.js';
 import { QUOTA_FILTER } from '../../store/quota-amounts.js';
 import { Ledger } from '../../store/ledger.js';
 import * as servers from '../../store/servers.store.js';
 import { SnapshotCache } from '../../store/snapshot.store.js';
+import { type Caller, mayKnow } from '../identity/caller.js';
 import { type Audience, type View } from '../placements/decision.view.js';
 import { DryRunPolicy } from '../placements/placements.service.js';
 import { changesFor, type SmallestChangesView } from './explanation-changes.js';
 import type { ExplanationView } from './explanation.dto.js';
+import { unknownServer } from './servers.service.js';
 import { explanationView } from './explanation.view.js';
 
 /** No change of request or fleet makes room in a quota. */
@@ -29,9 +30,9 @@ export class ExplanationService {
    *
    * @throws BerthError `server.unknown`
    */
-  async explain(id: string, view: View, withChanges: boolean): Promise<ExplanationView> {
+  async explain(caller: Caller, id: string, view: View, withChanges: boolean): Promise<ExplanationView> {
     const server = await servers.findServer(this.ledger.pool, id);
-    if (!server) throw new BerthError('server.unknown', `There is no server with the id ${id}`);
+    if (!server || !mayKnow(caller, server.project_id)) throw unknownServer(id);
     const [record = null] = await servers.findServerDecisions(this.ledger.pool, id, 1);
     const isOfHosts = record?.outcome === 'rejected' && !isOfQuota(record.record as unknown as Decision);
     const changes = withChanges && isOfHosts ? await this.changesOf(server, view) : null;

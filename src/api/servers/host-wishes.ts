@@ -40,16 +40,21 @@ function refused(key: string, problem: string): BerthError {
 /**
  * What the body asks of a host: zone, hints and image. What it does not ask is left out.
  *
- * @throws BerthError `server_group.unknown`
+ * @throws BerthError `server_group.unknown`, also when it is another project's
  */
-export async function hostWishes(tx: Tx, body: ServerWishesBody, image: ImageWishes): Promise<HostWishes> {
+export async function hostWishes(
+  tx: Tx,
+  body: ServerWishesBody,
+  image: ImageWishes,
+  projectId: string,
+): Promise<HostWishes> {
   const { group, same_host, different_host } = body.scheduler_hints ?? {};
   const zone = body.availability_zone ?? null;
   return {
     ...(zone === null ? {} : { availabilityZone: zone }),
     ...(same_host ? { sameHost: idsOf(same_host) } : {}),
     ...(different_host ? { differentHost: idsOf(different_host) } : {}),
-    ...(group ? { group: await groupWish(tx, group.toLowerCase()) } : {}),
+    ...(group ? { group: await groupWish(tx, group.toLowerCase(), projectId) } : {}),
     ...(Object.keys(image.properties).length === 0 ? {} : { imageProperties: image.properties }),
   };
 }
@@ -58,8 +63,8 @@ function idsOf(ids: readonly string[]): string[] {
   return [...new Set(ids.map((id) => id.toLowerCase()))].sort();
 }
 
-async function groupWish(tx: Tx, id: string): Promise<ServerGroupWish> {
-  const group = await holdServerGroup(tx, id);
+async function groupWish(tx: Tx, id: string, projectId: string): Promise<ServerGroupWish> {
+  const group = await holdServerGroup(tx, id, projectId);
   if (group) return group;
   const field = 'scheduler_hints.group';
   const problem = `there is no server group with the id ${id}`;

@@ -6,7 +6,6 @@ import { findAliasDefinitions } from '../../store/catalog.store.js';
 import type { Tx } from '../../store/database.js';
 import type { FlavorSnapshot } from '../../store/entities/workload.entities.js';
 import { findFlavor } from '../../store/flavors.store.js';
-import { PROJECT_ID } from '../project.js';
 import type { RequestRules } from '../request-rules.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { assertAliasesKnown, unknownFlavor } from '../unknown-names.js';
@@ -25,6 +24,12 @@ const VCPUS_DEFAULT = 1;
 const RAM_MB_DEFAULT = 512;
 const DISK_GB_DEFAULT = 0;
 
+/** What is to be, and whose. */
+export interface Wisher {
+  readonly name: string;
+  readonly projectId: string;
+}
+
 export interface ResolvedRequest {
   readonly flavor: FlavorSnapshot | null;
   readonly request: PlacementRequest;
@@ -37,7 +42,7 @@ export interface ResolvedRequest {
  */
 export async function resolveRequest(
   tx: Tx,
-  name: string,
+  { name, projectId }: Wisher,
   body: ServerWishesBody,
   rules: RequestRules,
 ): Promise<ResolvedRequest> {
@@ -47,7 +52,7 @@ export async function resolveRequest(
   const flavor = body.flavor === undefined || body.flavor === null ? null : await flavorSnapshot(tx, body.flavor);
   const wishes: ServerWishes = {
     name,
-    projectId: PROJECT_ID,
+    projectId,
     flavor,
     devices: own,
     ports: portWishes(body.ports ?? []),
@@ -57,7 +62,7 @@ export async function resolveRequest(
       diskGb: body.disk_gb ?? DISK_GB_DEFAULT,
     },
     imagePolicy: image.policy,
-    host: await hostWishes(tx, body, image),
+    host: await hostWishes(tx, body, image, projectId),
     topology: body.topology ?? null,
     cpuPolicy: body.cpu_policy ?? null,
     priority: body.priority ?? null,
@@ -72,7 +77,7 @@ export async function resolveRequest(
     'devices',
   );
   await assertAliasesKnown(tx, names, aliases, 'flavor');
-  const reservation = await reservationWish(tx, body, wishes.projectId);
+  const reservation = await reservationWish(tx, body, projectId);
   return { flavor, request: { ...placementRequest(wishes, aliases, rules), ...reservation } };
 }
 

@@ -1,6 +1,8 @@
 import { Body, Controller, Delete, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../answers.js';
+import { CurrentCaller, type Caller } from '../identity/caller.js';
+import { Needs } from '../identity/roles.guard.js';
 import { idInPath } from '../path-names.js';
 import { AttachBody, DetachQuery, DetachView } from './server-devices.dto.js';
 import { ServerDevicesService } from './server-devices.service.js';
@@ -8,6 +10,7 @@ import { ServerView } from './server.views.js';
 import { ServersService } from './servers.service.js';
 
 @ApiTags('servers')
+@Needs('member')
 @Controller('v1/servers/:id/devices')
 export class ServerDevicesController {
   constructor(
@@ -26,10 +29,14 @@ export class ServerDevicesController {
   })
   @ApiAcceptedResponse({ type: ServerView })
   @ApiProblems(400, 403, 404, 409)
-  async attach(@Param('id') text: string, @Body() body: AttachBody): Promise<ServerView> {
+  async attach(
+    @CurrentCaller() caller: Caller,
+    @Param('id') text: string,
+    @Body() body: AttachBody,
+  ): Promise<ServerView> {
     const id = idInPath(text, 'server.unknown', 'server');
-    await this.devices.attach(id, body);
-    return this.servers.show(id);
+    await this.devices.attach(caller, id, body);
+    return this.servers.show(caller, id);
   }
 
   @Delete(':device_id')
@@ -41,11 +48,12 @@ export class ServerDevicesController {
   @ApiAcceptedResponse({ type: DetachView })
   @ApiProblems(400, 404, 409)
   detach(
+    @CurrentCaller() caller: Caller,
     @Param('id') text: string,
     @Param('device_id') device: string,
     @Query() { force = false }: DetachQuery,
   ): Promise<DetachView> {
     const id = idInPath(text, 'server.unknown', 'server');
-    return this.devices.detach(id, idInPath(device, 'server.device_unknown', 'device'), force);
+    return this.devices.detach(caller, id, { deviceId: idInPath(device, 'server.device_unknown', 'device'), force });
   }
 }

@@ -6,7 +6,8 @@ import { sendRelease } from '../../store/claim-outcomes.store.js';
 import type { Tx } from '../../store/database.js';
 import { type HeldDevice, readHeldDevices, splitForDetach } from '../../store/detach.store.js';
 import { Ledger } from '../../store/ledger.js';
-import { lockServer, nudgeServer } from '../../store/servers.store.js';
+import { lockServer, type LockedServer, nudgeServer } from '../../store/servers.store.js';
+import { type Caller, mayKnow } from '../identity/caller.js';
 import { assertDevicesWithinQuota } from '../quotas/quota-check.js';
 import { RequestRules } from '../request-rules.js';
 import { invalidFields } from '../request-validation.pipe.js';
@@ -27,14 +28,14 @@ export class ServerDevicesService {
    *
    * @throws BerthError `server.unknown`, `server.invalid_status`, `server.invalid`, `alias.unknown`, `quota.exceeded`
    */
-  async attach(id: string, body: AttachBody): Promise<void> {
+  async attach(caller: Caller, id: string, body: AttachBody): Promise<void> {
     const { devices: wanted } = body;
     if (wanted === undefined || wanted === null || wanted.length === 0) {
       throw invalidFields([{ field: 'devices', problem: 'has to name devices, like "gpu:1"' }]);
     }
     await this.ledger.transaction(async (tx) => {
-      const { request } = await resolveRequest(tx, 'attach', { devices: wanted }, this.rules);
-      await assertAtRest(tx, id);
+      const { projectId } = await assertAtRest(tx, caller, id);
+      const { request } = await resolveRequest(tx, { name: 'attach', projectId }, { devices: wanted }, this.rules);
       const held = (await readHeldDevices(tx, id)).length;
       const more = request.devices.reduce((sum, { count, countMax = count }) => sum + countMax, 0);
       if (held + more > DEVICES_PER_SERVER_MAX) {
@@ -50,12 +51,16 @@ export class ServerDevicesService {
   /**
    * Has the agent take the device back, with all that shares its IOMMU group.
    *
-   * @param force also when something else that was asked for goes along
+   * @param which.force also when something else that was asked for goes along
    * @throws BerthError `server.unknown`, `server.invalid_status`, `server.device_unknown`, `device.wanted`
    */
-  detach(id: string, deviceId: string, force: boolean): Promise<DetachView> {
+  detach(
+    caller: Caller,
+    id: string,
+    { deviceId, force }: { readonly deviceId: string; readonly force: boolean },
+  ): Promise<DetachView> {
     return this.ledger.transaction(async (tx) => {
-      await assertAtRest(tx, id);
+      await assertAtRest(tx, caller, id);
       const held = await readHeldDevices(tx, id);
       const device = held.find((one) => one.device_id === deviceId);
       if (!device) throw new BerthError('server.device_unknown', `Server ${id} has no device with the id ${deviceId}`);
@@ -74,10 +79,10 @@ export class ServerDevicesService {
   }
 }
 
-async function assertAtRest(tx: Tx, id: string): Promise<void> {
+async function assertAtRest(tx: Tx, caller: Caller, id: string): Promise<LockedServer> {
   const server = await lockServer(tx, id);
-  if (!server || server.status === 'DELETED') throw unknownServer(id);
-  if (server.status === 'ACTIVE' && server.taskState === null) return;
+  if (!server || server.status === 'DELETED' || !mayKnow(caller, server.projectId)) throw unknownServer(id);
+  if (server.status === 'ACTIVE' && server.taskState === null) return server;
   const doing = server.taskState === null ? server.status : `${server.status} (${server.taskState})`;
   throw new BerthError('server.invalid_status', `Server ${id} is ${doing}; it has to be ACTIVE and at rest`);
 }

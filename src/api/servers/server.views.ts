@@ -40,7 +40,8 @@ const WHEN_ACTIVE = 'null until the server is ACTIVE.';
 
 export class ServerDeviceView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly device_id: string;
-  @ApiProperty({ type: String, example: '0000:83:00.0' }) readonly address: string;
+  @ApiProperty({ type: String, nullable: true, example: '0000:83:00.0', description: 'null: for administrators only.' })
+  readonly address: string | null;
   @ApiProperty({ type: String, nullable: true }) readonly alias: string | null;
   @ApiProperty({ type: String, nullable: true, description: 'Name of the port that asked for it.' })
   readonly port: string | null;

@@ -1,9 +1,11 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../answers.js';
-import { announce, ApiIdempotencyKey, IdempotencyKey } from '../idempotency.js';
+import { CurrentCaller, type Caller } from '../identity/caller.js';
+import { Needs } from '../identity/roles.guard.js';
+import { announce, ApiIdempotencyKey, type GivenKey, IdempotencyKey } from '../idempotency.js';
 import { idInPath } from '../path-names.js';
-import { ViewQuery } from '../placements/decision.view.js';
+import { ViewQuery, viewFor } from '../placements/decision.view.js';
 import type { Reply } from '../reply.js';
 import { CreatedServerView } from './multi-create.js';
 import { RecordedDecisionsView, ServerPageView, ServerView } from './server.views.js';
@@ -18,22 +20,25 @@ export class ServersController {
   constructor(private readonly servers: ServersService) {}
 
   @Get()
+  @Needs('reader')
   @ApiOperation({ operationId: 'listServers', summary: 'Servers, newest first' })
   @ApiOkResponse({ type: ServerPageView })
   @ApiProblems(400)
-  list(@Query() query: ServersQuery): Promise<ServerPageView> {
-    return this.servers.list(query);
+  list(@CurrentCaller() caller: Caller, @Query() query: ServersQuery): Promise<ServerPageView> {
+    return this.servers.list(caller, query);
   }
 
   @Get(':id')
+  @Needs('reader')
   @ApiOperation({ operationId: 'getServer', summary: 'One server, with devices, attachments and events' })
   @ApiOkResponse({ type: ServerView })
   @ApiProblems(404)
-  show(@Param('id') id: string): Promise<ServerView> {
-    return this.servers.show(serverId(id));
+  show(@CurrentCaller() caller: Caller, @Param('id') id: string): Promise<ServerView> {
+    return this.servers.show(caller, serverId(id));
   }
 
   @Post()
+  @Needs('member')
   @HttpCode(202)
   @ApiOperation({
     operationId: 'createServer',
@@ -46,30 +51,41 @@ export class ServersController {
   @ApiAcceptedResponse({ type: CreatedServerView })
   @ApiProblems(400, 403, 422)
   async create(
+    @CurrentCaller() caller: Caller,
     @Body() body: ServerBody,
-    @IdempotencyKey() key: string | null,
+    @IdempotencyKey() key: GivenKey | null,
     @Res({ passthrough: true }) reply: Reply,
   ): Promise<CreatedServerView> {
-    const created = await this.servers.create(body, key);
+    const created = await this.servers.create(caller, body, key);
     announce(reply, created, SERVERS_PATH);
-    return this.servers.created(created.id);
+    return this.servers.created(caller, created.id);
   }
 
   @Delete(':id')
+  @Needs('member')
   @ApiOperation({ operationId: 'deleteServer', summary: 'Delete a server and give its devices back' })
   @ApiAcceptedResponse({ description: 'Its devices are being given back.' })
   @ApiNoContentResponse({ description: 'It is gone.' })
   @ApiProblems(404)
-  async remove(@Param('id') id: string, @Res({ passthrough: true }) reply: Reply): Promise<void> {
-    const gone = await this.servers.remove(serverId(id));
+  async remove(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Res({ passthrough: true }) reply: Reply,
+  ): Promise<void> {
+    const gone = await this.servers.remove(caller, serverId(id));
     reply.status(gone ? 204 : 202);
   }
 
   @Get(':id/decisions')
+  @Needs('reader')
   @ApiOperation({ operationId: 'listDecisions', summary: 'What was decided for a server, with reasons' })
   @ApiOkResponse({ type: RecordedDecisionsView })
   @ApiProblems(400, 404)
-  decisions(@Param('id') id: string, @Query() query: ViewQuery): Promise<RecordedDecisionsView> {
-    return this.servers.decisions(serverId(id), query.view ?? 'admin');
+  decisions(
+    @CurrentCaller() caller: Caller,
+    @Param('id') id: string,
+    @Query() query: ViewQuery,
+  ): Promise<RecordedDecisionsView> {
+    return this.servers.decisions(caller, serverId(id), viewFor(caller, query.view));
   }
 }

@@ -5,7 +5,7 @@ import type { WireBinding } from '../../messages/bodies.js';
 import { normalizeAddress, type Address } from '../../pci/address.js';
 import { isObject } from '../../pci/device-spec/device-spec-fields.js';
 import type { AgentLog } from '../agent-log.js';
-import { writeDurably } from '../journal.js';
+import { writeDurably } from '../durable-file.js';
 import { errnoOf } from '../sysfs-read.js';
 import type { ComputeDriverName, Guest, GuestNotes } from './compute-driver.js';
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Address } from '../../pci/address.js';
 import type { OriginalState } from '../../pci/device.js';
 import type { DeviceSpec } from '../../pci/device-spec/device-spec.js';
+import type { SriovDeclaration } from '../../pci/sriov/sriov-declaration.js';
 import { readJournal } from '../journal-state.js';
 import { scanHost, type ScanProblem } from '../sysfs-scanner.js';
 import { deviceFindings } from './device-findings.js';
@@ -13,10 +14,13 @@ import { iommuFindings } from './iommu-findings.js';
 import { memoryFindings } from './memory-findings.js';
 import { moduleFindings } from './module-findings.js';
 import { ModuleIndex } from './module-index.js';
+import { sriovFindings } from './sriov-findings.js';
 import { whitelistFindings } from './whitelist-findings.js';
 
 export interface HostCheckInput extends HostRoots {
   readonly deviceSpecs: readonly DeviceSpec[];
+  /** How many VFs PFs shall have (`agent.sriov`); none when left out. */
+  readonly sriov?: readonly SriovDeclaration[];
   /** The agent's: devices that it holds bound are judged as they were before. */
   readonly stateDir: string;
 }
@@ -47,6 +51,7 @@ export async function checkHost(input: HostCheckInput): Promise<HostCheckReport>
     ...whitelistFindings(input.deviceSpecs, devices),
     ...deviceFindings(input, devices),
     ...driverFindings(input, devices, modules),
+    ...sriovFindings(input, input.sriov ?? [], devices),
     ...memoryFindings(input),
     ...scanFindings(problems),
   ]);

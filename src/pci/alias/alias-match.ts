@@ -23,7 +23,10 @@ export function deviceSatisfies(spec: AliasSpec, device: AliasCandidate): boolea
 }
 
 /** Whether the device has the ids, the class and the type that the spec is about; the rest are conditions on top. */
-export function isOfKind(spec: AliasSpec, device: AliasCandidate): boolean {
+export function isOfKind(
+  spec: AliasSpec,
+  device: Pick<AliasCandidate, 'vendorId' | 'productId' | 'deviceType' | 'resourceClass'>,
+): boolean {
   return (
     (spec.vendorId === null || spec.vendorId === device.vendorId) &&
     (spec.productId === null || spec.productId === device.productId) &&

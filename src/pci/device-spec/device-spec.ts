@@ -65,6 +65,9 @@ export function matchDeviceSpec(spec: DeviceSpec, device: PciDevice, host: HostC
   );
 }
 
+/** How the reason begins with which a device that no entry is about is not offered. */
+export const UNMATCHED = 'no device_spec entry matches';
+
 /** What the whitelist makes of a device: the first entry that matches decides. Exactly one of the two is null. */
 export function offerDevice(
   specs: readonly DeviceSpec[],
@@ -83,7 +86,7 @@ export function offerDevice(
   const spec = specs[entry];
   if (!spec) {
     const ids = `${device.vendorId}:${device.productId}`;
-    return { offer: null, notOffered: `no device_spec entry matches ${ids} at ${device.address}` };
+    return { offer: null, notOffered: `${UNMATCHED} ${ids} at ${device.address}` };
   }
   if (spec.exclude) return { offer: null, notOffered: `excluded by entry ${entry + 1} (${spec.where})` };
   if (!spec.nova && spec.tags['one_time_use'] === 'true' && isVirtualFunction(device)) {

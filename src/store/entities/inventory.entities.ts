@@ -2,13 +2,14 @@ import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 
 import type {
   WireCapabilities,
   WireConfiguration,
-  WireDevice,
   WireIommu,
   WireJournalClaim,
   WireNumaCell,
   WireResources,
 } from '../../messages/bodies.js';
+import type { WireDevice } from '../../messages/device-bodies.js';
 import type { WireSriovState } from '../../messages/sriov-bodies.js';
+import type { DriftNote } from '../../pci/drift-notes.js';
 import type { AllocationRatios } from '../../placement/snapshot.js';
 
 @Entity('hosts')
@@ -72,6 +73,7 @@ export class HostEntity {
    'reserved', 'cleaning', 'failed', 'quarantined')`,
 )
 @Index('devices_vendor_product_idx', ['vendor_id', 'product_id'])
+@Index('devices_cleaning_idx', ['cleaning_heard_at'], { where: 'cleaning_claim IS NOT NULL' })
 export class DeviceEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'devices_pkey' }) id: string;
   @Column('uuid')
@@ -92,8 +94,14 @@ export class DeviceEntity {
   @Column('jsonb') facts: WireDevice;
   /** Of a device in use whose identity changed: applied when it is freed. */
   @Column('jsonb', { nullable: true }) pending_facts: WireDevice | null;
+  /** What happened to it, as long as it matters; null: nothing. */
+  @Column('jsonb', { nullable: true }) drift: DriftNote[] | null;
   /** Since when a device that is in use or held is not reported any more. */
   @Column('timestamptz', { nullable: true }) missing_since: Date | null;
+  /** The claim after which its agent cleans it; null: it does not. */
+  @Column('uuid', { nullable: true }) cleaning_claim: string | null;
+  /** When its agent spoke of the cleaning, or was asked, last. */
+  @Column('timestamptz', { nullable: true }) cleaning_heard_at: Date | null;
   @Column('timestamptz', { default: () => 'now()' }) updated_at: Date;
 }
 

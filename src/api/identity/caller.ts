@@ -1,0 +1,84 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { BerthError } from '../../errors.js';
+import type { AuthRole } from '../../settings/settings.js';
+
+/** From the least to the most; each may do what those before it may. */
+const RANKS: readonly AuthRole[] = ['reader', 'member', 'admin'];
+
+/** Who asks, and for which project. */
+export interface Caller {
+  readonly userId: string;
+  readonly userName: string;
+  readonly projectId: string;
+  readonly projectName: string;
+  /** The highest of the caller's roles in the project. */
+  readonly role: AuthRole;
+}
+
+/** Whoever asks where nobody is asked who he is: only on this machine. */
+export const LOCAL_ADMIN: Caller = {
+  userId: 'admin',
+  userName: 'admin',
+  projectId: 'default',
+  projectName: 'default',
+  role: 'admin',
+};
+
+/** A request as the hooks leave it: with its caller, unless its path is for everybody. */
+export interface CallerRequest {
+  readonly routeOptions: { readonly url?: string | undefined };
+  caller?: Caller;
+}
+
+/** Whether the process lives, and how it is talked to. */
+const FOR_EVERYBODY: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/v1/openapi.json']);
+
+/** Whether nobody is asked who he is. */
+export function isForEverybody({ routeOptions }: Pick<CallerRequest, 'routeOptions'>): boolean {
+  return FOR_EVERYBODY.has(routeOptions.url ?? '');
+}
+
+/** The caller of the request, in the arguments of a handler. */
+export const CurrentCaller = createParamDecorator((_data: unknown, context: ExecutionContext): Caller =>
+  callerOf(context),
+);
+
+/** @throws BerthError `auth.required` where the request has none */
+export function callerOf(context: ExecutionContext): Caller {
+  const { caller } = context.switchToHttp().getRequest<CallerRequest>();
+  if (!caller) throw new BerthError('auth.required', 'Say who you are: this path is not for everybody');
+  return caller;
+}
+
+export function hasRole({ role }: Pick<Caller, 'role'>, needed: AuthRole): boolean {
+  return RANKS.indexOf(role) >= RANKS.indexOf(needed);
+}
+
+export function isAdmin(caller: Pick<Caller, 'role'>): boolean {
+  return hasRole(caller, 'admin');
+}
+
+/** The highest of some role names, whatever others there are among them; null: none that means anything here. */
+export function highestRole(names: readonly string[]): AuthRole | null {
+  const known = new Set(names.map((name) => name.toLowerCase()));
+  // Keystone's `manager` stands between member and admin, and manages users, which Berth has none of.
+  if (known.has('manager')) known.add('member');
+  return RANKS.findLast((role) => known.has(role)) ?? null;
+}
+
+/** Whether something of a project is there for the caller at all: to everybody else it does not exist. */
+export function mayKnow(caller: Caller, projectId: string): boolean {
+  return isAdmin(caller) || caller.projectId === projectId;
+}
+
+/**
+ * The project that a list is limited to; null: all of them.
+ *
+ * @param asked as the query says; an administrator who says nothing sees all projects
+ * @throws BerthError `auth.forbidden` for another's
+ */
+export function listedProject(caller: Caller, asked: string | undefined): string | null {
+  if (isAdmin(caller)) return asked ?? null;
+  if (asked === undefined || asked === caller.projectId) return caller.projectId;
+  throw new BerthError('auth.forbidden', 'project_id: only an administrator may look into other projects');
+}
