@@ -80,6 +80,7 @@ export const ERROR_CODES = {
   'binding.failed': 'The kernel refused to bind the device.',
   'device.protected': 'The host itself needs the device.',
   'binding.refused': 'The agent refuses to touch the device.',
+  'guest.failed': 'The guest of a server could not be started, changed or ended.',
   'claim.released': 'The claim was released before.',
   'command.stale': 'The command was meant for a former installation of the host.',
   // the ledger

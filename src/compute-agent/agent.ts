@@ -17,6 +17,7 @@ import { BindingProblems, withProblems } from './binding-problems.js';
 import { ChangeWatch } from './change-watch.js';
 import { CleaningRecords } from './cleaning-records.js';
 import { CommandConsumer } from './command.consumer.js';
+import { openGuests } from './compute-driver/open-guests.js';
 import { wireConfiguration } from './configuration-facts.js';
 import { DriftSigns } from './drift-signs.js';
 import { DeviceClaimKeeper, type DeviceClaimKeeperOptions } from './device-claim-keeper.js';
@@ -104,9 +105,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const protection = { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs };
   const deviceClaims = await Journal.open(join(settings.stateDir, 'device-claims'), log, ATTEMPTS_KEPT);
   const bare = binderOf(settings, { journal, deviceClaims, log, modes, protection, stopping: stopping.signal });
+  const guests = await openGuests(settings, { ...bare, host, epoch, bus });
   const queue = new KeyedQueue();
   const care = await careOf(settings, bare, queue, (claimId, address) => commands.tellCleaning(claimId, address));
-  const binder = { ...bare, care };
+  const binder = { ...bare, care, ...(guests && { guests }) };
   const sriov = await keeperOf(settings, { binder, queue, declarations: () => configuration.sriov ?? [] });
   const claims = await claimKeeperOf(settings, { binder: bare, journal: deviceClaims, queue });
   // VFs first: some may be claimed.
@@ -119,11 +121,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const scan = (): Promise<HostScan> => configuredScan(settings, configuration, journal, eyes);
   const reporter = await reporterOf(settings, { host, epoch, scan, bus, log });
   const commands: CommandConsumer = new CommandConsumer({
-    host,
-    epoch,
     readOnly: settings.readOnly,
-    bus,
-    ...{ binder, queue, sriov, care, deviceClaims: claims },
+    ...{ host, epoch, bus, binder, queue, sriov, care, deviceClaims: claims },
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
     lookAgain: () => {
@@ -133,6 +132,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   for (const keeper of keepers) await keeper.restore();
   commands.resume();
+  guests?.watch();
   const telling = tellUntilHeard(commands, host, log);
   // Before the first report: who is told of the host may send it commands at once.
   const subscription = await bus.consume(agentQueue(host), (message) => commands.handle(message), {
@@ -152,7 +152,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
     stop: () => {
       stopping.abort();
-      return stopped(host, log, [watch, subscription, ...keepers, reporter, telling, care]);
+      const others = guests ? [guests] : [];
+      return stopped(host, log, [watch, subscription, ...keepers, reporter, telling, care, ...others]);
     },
   };
 }

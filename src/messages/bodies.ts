@@ -21,6 +21,7 @@ import { IOMMU_STATES, type IommuState } from '../pci/iommu-groups.js';
 import { WireCare, WireDevice } from './device-bodies.js';
 import { COMMANDS_PER_MESSAGE_MAX, HOST_NAME } from './routes.js';
 import { DEVICE_CLAIMS_MAX, WireDeviceClaimState } from './device-claim-bodies.js';
+import { WireServer } from './server-bodies.js';
 import { SRIOV_PFS_MAX, WireSriovState } from './sriov-bodies.js';
 import { ADDRESS, HEX4, Nullable } from './wire-fields.js';
 
@@ -117,6 +118,8 @@ export class WireHostFacts {
   @ValidateNested({ each: true })
   @Type(() => WireDeviceClaimState)
   device_claims?: WireDeviceClaimState[];
+  /** Who starts guests here; left out: not the agent. */
+  @IsOptional() @IsString() @MaxLength(64) compute_driver?: string;
 }
 
 export class WirePool {
@@ -173,6 +176,8 @@ export class PrepareDevices extends CommandFence {
   @IsUUID() claim_id: string;
   @IsUUID() server_id: string;
   @IsArray() @ArrayMaxSize(1024) @ValidateNested({ each: true }) @Type(() => PrepareTarget) devices: PrepareTarget[];
+  /** Left out: there is no guest to start with them. */
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireServer) server?: WireServer;
   /** true: the agent has lost what it had prepared for the claim, whose server may have the devices open. */
   @IsOptional() @IsBoolean() adopt?: boolean;
 }

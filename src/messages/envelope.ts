@@ -24,6 +24,7 @@ import {
 } from './bodies.js';
 import { DevicesCleaned, RequestCleaning } from './device-bodies.js';
 import { SetDeviceClaims } from './device-claim-bodies.js';
+import { GuestEnded } from './server-bodies.js';
 import { SetSriov } from './sriov-bodies.js';
 import { QUICK_LOOKS } from './quick-look.js';
 import { jsonHash, RecentHashes } from './recent-hashes.js';
@@ -53,6 +54,7 @@ const BODIES = {
   'devices.released': DevicesReleased,
   'devices.cleaned': DevicesCleaned,
   'cleaning.request': RequestCleaning,
+  'guest.ended': GuestEnded,
   'agent.commands': AgentCommands,
   'agent.outcomes': AgentOutcomes,
 } as const;

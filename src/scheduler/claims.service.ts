@@ -9,6 +9,7 @@ import type {
   ReleasedDevice,
 } from '../messages/bodies.js';
 import type { DevicesCleaned } from '../messages/device-bodies.js';
+import type { GuestEnded } from '../messages/server-bodies.js';
 import { messageOf } from '../errors.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
@@ -31,6 +32,7 @@ import {
 } from '../store/claim-outcomes.store.js';
 import { readPresentEpochs } from '../store/agent-lives.store.js';
 import type { Tx } from '../store/database.js';
+import { addGuestEnd } from '../store/guests.store.js';
 import { addServerEvents } from '../store/server-events.store.js';
 import type { Fault } from '../store/entities/workload.entities.js';
 import { Ledger } from '../store/ledger.js';
@@ -60,6 +62,12 @@ export class ClaimsService {
   async take(outcome: AgentOutcome): Promise<void> {
     const problem = await this.intake.add(outcome);
     if (problem !== null) throw problem;
+  }
+
+  /** A guest that the agent had started has ended by itself. The server keeps its devices until somebody deletes it. */
+  guestEnded(end: GuestEnded): Promise<void> {
+    const message = `Host ${end.host}: the guest has ended by itself at ${end.since}: ${end.message}`;
+    return this.ledger.transaction((tx) => addGuestEnd(tx, { ...end, message }));
   }
 
   /** Most outcomes are as awaited, and these are written in one transaction. @returns for each what went wrong, or null */

@@ -117,6 +117,37 @@ export interface QueueSettings {
   readonly patienceMs: number;
 }
 
+/** Of the guests that an agent starts. */
+export interface GuestSettings {
+  /** Their virtual machine: `q35`. */
+  readonly machine: string;
+  /** `auto`: kvm where this agent can use it. */
+  readonly accel: 'auto' | 'kvm' | 'tcg';
+  /** null: the host's with kvm, everything that can be emulated without. */
+  readonly cpu: string | null;
+  /** Where images are that servers name; null: they can name none. */
+  readonly imageDir: string | null;
+  /** For servers that name none; a path. null: they have no disk. */
+  readonly image: string | null;
+  /** Started instead of what is on the disk; paths. null: not so. */
+  readonly kernel: string | null;
+  readonly initrd: string | null;
+  readonly append: string | null;
+  /** Free PCIe ports of a guest, for devices that are attached while it runs. */
+  readonly hotplugPorts: number;
+  readonly vcpusMax: number;
+  readonly memoryMbMax: number;
+  readonly startTimeoutMs: number;
+  /** So long a guest may take to shut down before it is ended. */
+  readonly stopTimeoutMs: number;
+}
+
+export interface QemuSettings {
+  readonly program: string;
+  /** More words for its command line; `{server_id}` in them stands for the server's id. */
+  readonly arguments: readonly string[];
+}
+
 export interface CleaningSettings {
   /** `class:0108` or `device:144d:a80a` → absolute path of a program. */
   readonly programs: Readonly<Record<string, string>>;
@@ -156,6 +187,11 @@ export interface AgentSettings {
   readonly reset?: 'never' | 'release' | 'always';
   /** How devices are cleaned after a server had them; left out: not at all. */
   readonly cleaning?: CleaningSettings;
+  /** Who starts guests; left out: somebody else. */
+  readonly computeDriver?: 'attach-only' | 'qemu' | 'libvirt';
+  readonly guests?: GuestSettings;
+  readonly qemu?: QemuSettings;
+  readonly libvirt?: { readonly uri: string };
   /** What the host's servers run on, for filters; version as a number, null: not known. */
   readonly hypervisor: { readonly type: string; readonly version: number | null };
 }

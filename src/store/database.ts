@@ -20,6 +20,7 @@ import { DeviceCleaning1764200005000 } from '../../migrations/1764200005000-devi
 import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
 import { SriovWishes1764300000000 } from '../../migrations/1764300000000-sriov-wishes.js';
 import { DeviceClaims1764400000000 } from '../../migrations/1764400000000-device-claims.js';
+import { HostComputeDriver1764300001000 } from '../../migrations/1764300001000-host-compute-driver.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -84,6 +85,7 @@ const MIGRATIONS = [
   DeviceDrift1764200004000,
   DeviceCleaning1764200005000,
   SriovWishes1764300000000,
+  HostComputeDriver1764300001000,
   DeviceClaims1764400000000,
   IdentityTokens1764500000000,
 ] as const;

@@ -6,6 +6,7 @@ export interface ServerEvent {
   /**
    * `requested`, `placed`, `rejected`, `waiting`, `prepared`, `failed`, `preempting`, `preempted`, `delete_requested`, `deleted`;
    * of devices that come and go: `attach_requested`, `attaching`, `attach_refused`, `attach_failed`, `detach_requested`, `detached`;
+   * `guest_ended`: its guest has ended by itself;
    * `released`: a device is not with the driver that it had; `repaired`: a check found ledger or journal wrong about the server.
    */
   readonly event: string;

@@ -10,7 +10,7 @@ import {
 import type { ServerDeviceRow, ServerRow } from '../../store/servers.store.js';
 import { FlavorView } from '../flavors/flavors.dto.js';
 import { type Audience, DecisionView, decisionView, rejectionView } from '../placements/decision.view.js';
-import { libvirtHostdev, qemuArguments, vfioGroupFile } from './attachment.js';
+import { libvirtHostdev, qemuArguments, vfioGroupFile } from '../../pci/attachment.js';
 import { portViews, PortView } from './port.view.js';
 import { SHOWN_STATUSES } from './servers.dto.js';
 
