@@ -1,4 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { cdiDeviceName } from '../../pci/container/cdi-spec.js';
 import type { Decision } from '../../placement/decision.js';
 import type { DeviceRequest, PlacementRequest } from '../../placement/request.js';
 import {
@@ -11,6 +12,7 @@ import type { ServerDeviceRow, ServerRow } from '../../store/servers.store.js';
 import { FlavorView } from '../flavors/flavors.dto.js';
 import { type Audience, DecisionView, decisionView, rejectionView } from '../placements/decision.view.js';
 import { libvirtHostdev, qemuArguments, vfioGroupFile } from './attachment.js';
+import { containerView, ContainerView } from './container.view.js';
 import { portViews, PortView } from './port.view.js';
 import { SHOWN_STATUSES } from './servers.dto.js';
 
@@ -61,6 +63,8 @@ export class ServerDeviceView {
   @ApiProperty({ type: String, nullable: true, description: WHEN_ACTIVE }) readonly libvirt_hostdev_xml: string | null;
   @ApiProperty({ type: [String], nullable: true, description: WHEN_ACTIVE })
   readonly qemu_args: readonly string[] | null;
+  @ApiProperty({ type: String, nullable: true, example: 'berth.dev/pci=0000:83:00.0', description: WHEN_ACTIVE })
+  readonly cdi_device: string | null;
 }
 
 /** A server in a list. */
@@ -103,6 +107,8 @@ export class ServerSummaryView {
 
 export class ServerView extends ServerSummaryView {
   @ApiProperty({ type: [ServerDeviceView] }) readonly devices: readonly ServerDeviceView[];
+  @ApiProperty({ type: ContainerView, nullable: true, description: 'null until it is ACTIVE, and without devices.' })
+  readonly container: ContainerView | null;
   @ApiProperty({ type: [PortView], description: 'In the order of the request.' }) readonly ports: readonly PortView[];
   @ApiProperty({ type: [ServerEventView], description: 'The latest hundred, oldest first.' })
   readonly events: readonly ServerEventView[];
@@ -164,6 +170,7 @@ export function serverView(
   return {
     ...serverSummaryView(row),
     devices: devices.map((device) => serverDeviceView(device, row)),
+    container: containerView(row, devices),
     ports: portViews(row.request, devices),
     events: events.map(({ event, message, created_at }) => ({ event, message, created_at })),
   };
@@ -216,5 +223,6 @@ function serverDeviceView(row: ServerDeviceRow, { status, request }: ServerRow):
     vfio: binding && vfioGroupFile(binding.iommu_group),
     libvirt_hostdev_xml: binding && libvirtHostdev(row.address),
     qemu_args: binding && qemuArguments(row.address),
+    cdi_device: binding && cdiDeviceName(row.address),
   };
 }
