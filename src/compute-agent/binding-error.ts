@@ -4,6 +4,7 @@ import { errnoOf } from './sysfs-read.js';
 
 export type BindingStep =
   | 'check'
+  | 'cdi_file'
   | 'modprobe'
   | 'unbind'
   | 'sriov_drivers_autoprobe'
