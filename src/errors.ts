@@ -73,6 +73,7 @@ export const ERROR_CODES = {
   'cdi.failed': 'The CDI file of a server could not be written or removed.',
   'device.protected': 'The host itself needs the device.',
   'binding.refused': 'The agent refuses to touch the device.',
+  'guest.failed': 'The guest of a server could not be started, changed or ended.',
   'claim.released': 'The claim was released before.',
   'command.stale': 'The command was meant for a former installation of the host.',
   // the ledger

@@ -13,6 +13,8 @@ import type { AgentLog } from './agent-log.js';
 import { BindingModes } from './binding-modes.js';
 import { BindingProblems, withProblems } from './binding-problems.js';
 import { CommandConsumer } from './command.consumer.js';
+import { openCdiFiles } from './compute-driver/cdi-files.js';
+import { openGuests } from './compute-driver/open-guests.js';
 import { wireConfiguration } from './configuration-facts.js';
 import { Journal } from './journal.js';
 import { liveIp, simulatedIp } from './ip-program.js';
@@ -90,7 +92,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const modes = new BindingModes(() => scan());
   const brokerAddress = lastKnown(() => bus.localAddress());
   const protection = { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs };
-  const binder = binderOf(settings, { journal, log, modes, protection, stopping: stopping.signal });
+  const bare = binderOf(settings, { journal, log, modes, protection, stopping: stopping.signal });
+  const guests = await openGuests(settings, { ...bare, host, epoch, bus });
+  const attached = guests ?? (await openCdiFiles(settings, bare));
+  const binder = { ...bare, ...(attached && { guests: attached }) };
   const queue = new KeyedQueue();
   const sriov = await keeperOf(settings, { binder, queue, declarations: () => configuration.sriov ?? [] });
   const eyes = {
@@ -124,6 +129,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   await sriov.restore();
   commands.resume();
+  guests?.watch();
   const telling = tellUntilHeard(commands, host, log);
   // Before the first report: who is told of the host may send it commands at once.
   const subscription = await bus.consume(agentQueue(host), (message) => commands.handle(message), {
@@ -142,7 +148,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
     stop: () => {
       stopping.abort();
-      return stopped(host, log, [subscription.stop(), sriov.stop(), reporter.stop(), telling.stop()]);
+      return stopped(host, log, [subscription.stop(), sriov.stop(), reporter.stop(), telling.stop(), guests?.stop()]);
     },
   };
 }
@@ -250,7 +256,7 @@ function statusOf(host: string, epoch: number, reporter: Reporter, bus: Bus): Ag
   return { host, epoch, ready: problems.length === 0, problems };
 }
 
-async function stopped(host: string, log: AgentLog, ends: readonly Promise<void>[]): Promise<void> {
+async function stopped(host: string, log: AgentLog, ends: readonly (Promise<void> | undefined)[]): Promise<void> {
   const timeout = new AbortController();
   const late = delay(STOP_TIMEOUT_MS, 'late' as const, { signal: timeout.signal }).catch(() => 'aborted' as const);
   const end = await Promise.race([Promise.all(ends), late]);

@@ -13,7 +13,11 @@ export type BindingStep =
   | 'driver_override'
   | 'drivers_probe'
   | 'bind'
-  | 'read_back';
+  | 'read_back'
+  | 'guest_start'
+  | 'guest_stop'
+  | 'guest_attach'
+  | 'guest_detach';
 
 /** Where binding or giving back one device ended, and what to do about it. */
 export class BindingError extends BerthError {

@@ -187,8 +187,15 @@ export class CommandConsumer {
     try {
       this.assertMayBind();
       this.assertForUs(order);
-      const { claim_id: claimId, server_id: serverId, devices: targets, claim_number: number = 0, adopt } = order;
-      const asked = { claimId, serverId, targets, number, adopt: adopt === true };
+      const {
+        claim_id: claimId,
+        server_id: serverId,
+        devices: targets,
+        claim_number: number = 0,
+        adopt,
+        server,
+      } = order;
+      const asked = { claimId, serverId, targets, number, adopt: adopt === true, ...(server && { server }) };
       const bindings = await prepareDevices(this.context.binder, asked);
       return envelope('devices.prepared', { ...this.signature(order), bindings });
     } catch (error) {

@@ -18,7 +18,7 @@ export type FactsSettings = Pick<
   'sysfsRoot' | 'procRoot' | 'stateDir' | 'kernel' | 'readOnly' | 'resources'
 > &
   /** Whoever leaves these out reports none. */
-  Partial<Pick<AgentSettings, 'reserved' | 'hypervisor'>>;
+  Partial<Pick<AgentSettings, 'reserved' | 'hypervisor' | 'computeDriver'>>;
 
 export interface FactsReading {
   readonly facts: WireHostFacts;
@@ -45,10 +45,15 @@ export async function readHostFacts(settings: FactsSettings): Promise<FactsReadi
     ...(settings.hypervisor ? { capabilities: readCapabilities(settings, settings.hypervisor) } : {}),
     iommu: readIommu(settings.sysfsRoot),
     ...(settings.reserved ? { reserved: reservedOf(settings.reserved) } : {}),
+    ...(startsGuests(settings) ? { compute_driver: settings.computeDriver } : {}),
   };
   if (facts.vcpus === 0) problems.push('the number of CPUs is not known; set agent.resources.vcpus');
   if (facts.memory_mb === 0) problems.push('the size of the memory is not known; set agent.resources.memory_mb');
   return { facts, problems };
+}
+
+function startsGuests({ computeDriver = 'attach-only' }: FactsSettings): boolean {
+  return computeDriver === 'qemu' || computeDriver === 'libvirt';
 }
 
 function reservedOf({ vcpus, memoryMb, diskGb }: AgentSettings['reserved']): WireResources {

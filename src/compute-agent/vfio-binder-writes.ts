@@ -5,6 +5,7 @@ import type { Address } from '../pci/address.js';
 import type { AgentLog } from './agent-log.js';
 import { refusedWrite, type BindingStep } from './binding-error.js';
 import { blockedRemedy, type BindingProblems } from './binding-problems.js';
+import type { Guests } from './compute-driver/guests.js';
 import { PCI_DEVICES } from './device-reader.js';
 import type { Journal } from './journal.js';
 import type { Kernel } from './kernel.js';
@@ -23,6 +24,8 @@ export interface BinderHost extends Kernel {
   readonly modeOf: (address: Address) => Promise<BindingMode>;
   /** Left out: what the host itself needs is not looked for before binding. */
   readonly protection?: ProtectionSource;
+  /** Who starts and ends the guests that have the devices; left out: somebody else. */
+  readonly guests?: Pick<Guests, 'expect' | 'enter' | 'leave'>;
   /** Left out: {@link PATIENCE}. */
   readonly patience?: Patience;
   /** Ends waiting for programs to let go, with the agent; the journal knows where to go on. */

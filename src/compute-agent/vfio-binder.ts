@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../errors.js';
 import type { PrepareTarget, ReleasedDevice, WireBinding } from '../messages/bodies.js';
+import type { WireServer } from '../messages/server-bodies.js';
 import { VFIO_DRIVER, type BindingMode } from '../pci/binding-mode.js';
 import type { Address } from '../pci/address.js';
 import type { PciDevice } from '../pci/device.js';
@@ -20,6 +21,8 @@ export interface PrepareOrder {
   readonly claimId: string;
   readonly serverId: string;
   readonly targets: readonly PrepareTarget[];
+  /** Of which a guest is to be started with them. */
+  readonly server?: WireServer;
   /** The claim's number; left out or 0: not known. */
   readonly number?: number;
   /** The claim was prepared before, and this journal was lost: who has its devices open is its own server. */
@@ -43,10 +46,13 @@ export async function prepareDevices(host: BinderHost, order: PrepareOrder): Pro
     const modes = await modesOf(host, known, order);
     const devices = await checkClaim(host, order, modes);
     const records = known?.devices ?? (await Promise.all(devices.map((device) => recordOf(host, device, modes))));
+    await host.guests?.expect(order);
     await host.journal.begin({ claimId: order.claimId, serverId: order.serverId, devices: records });
     for (const record of records) await bind(host, order.claimId, record);
+    const bindings = devices.map((device) => bindingOf(host, order.claimId, device));
+    await host.guests?.enter(order, bindings);
     await host.journal.finish(order.claimId);
-    return devices.map((device) => bindingOf(host, order.claimId, device));
+    return bindings;
   } catch (error) {
     if (!(error instanceof BindingError)) throw error;
     throw await undone(host, order, error);
@@ -66,6 +72,8 @@ export async function prepareDevices(host: BinderHost, order: PrepareOrder): Pro
 export async function releaseDevices(host: BinderHost, claimId: string, number = 0): Promise<ReleasedDevice[]> {
   await host.journal.beginRelease(claimId, number);
   const claim = host.journal.claim(claimId);
+  const addresses = claim?.devices.map(({ address }) => address) ?? [];
+  await host.guests?.leave(claimId, claim?.serverId ?? null, addresses);
   if (!claim) return [];
   const failures: BindingError[] = [];
   for (const record of claim.devices.toReversed()) {

@@ -22,6 +22,7 @@ import { DEVICE_TYPES, type DeviceType } from '../pci/device.js';
 import { IOMMU_STATES, type IommuState } from '../pci/iommu-groups.js';
 import { PROTECTION_REASONS_MAX, PROTECTION_TEXT_MAX } from '../pci/protection.js';
 import { COMMANDS_PER_MESSAGE_MAX, HOST_NAME } from './routes.js';
+import { WireServer } from './server-bodies.js';
 import { SRIOV_PFS_MAX, WireSriovState } from './sriov-bodies.js';
 
 /** The most PCI functions one host may report (64 SR-IOV ports with 256 VFs each). */
@@ -202,6 +203,8 @@ export class WireHostFacts {
   @ValidateNested({ each: true })
   @Type(() => WireSriovState)
   sriov?: WireSriovState[];
+  /** Who starts guests here; left out: not the agent. */
+  @IsOptional() @IsString() @MaxLength(64) compute_driver?: string;
 }
 
 export class WirePool {
@@ -258,6 +261,8 @@ export class PrepareDevices extends CommandFence {
   @IsUUID() claim_id: string;
   @IsUUID() server_id: string;
   @IsArray() @ArrayMaxSize(1024) @ValidateNested({ each: true }) @Type(() => PrepareTarget) devices: PrepareTarget[];
+  /** Left out: there is no guest to start with them. */
+  @IsOptional() @IsObject() @ValidateNested() @Type(() => WireServer) server?: WireServer;
   /** true: the agent has lost what it had prepared for the claim, whose server may have the devices open. */
   @IsOptional() @IsBoolean() adopt?: boolean;
 }

@@ -22,6 +22,7 @@ import {
   RequestReport,
   ServerNudge,
 } from './bodies.js';
+import { GuestEnded } from './server-bodies.js';
 import { SetSriov } from './sriov-bodies.js';
 import { QUICK_LOOKS } from './quick-look.js';
 import { jsonHash, RecentHashes } from './recent-hashes.js';
@@ -48,6 +49,7 @@ const BODIES = {
   'devices.prepared': DevicesPrepared,
   'devices.prepare_failed': PrepareFailed,
   'devices.released': DevicesReleased,
+  'guest.ended': GuestEnded,
   'agent.commands': AgentCommands,
   'agent.outcomes': AgentOutcomes,
 } as const;

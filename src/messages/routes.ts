@@ -6,7 +6,7 @@
  *   scheduler ◄── berth.reports     agent.report                            (agents; large)
  *   schedulers ◄─ berth.heartbeats  agent.heartbeat                         (agents; broadcast: every scheduler hears every one)
  *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.outcomes (several), agent.journal,
- *                                   agent.holds   (agents)
+ *                                   agent.holds, guest.ended   (agents)
  *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, agent.commands (several), report.request,
  *                                   agent.reload, journal.request, sriov.set  (relay)
  */

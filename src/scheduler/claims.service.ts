@@ -8,6 +8,7 @@ import type {
   PrepareFailed,
   ReleasedDevice,
 } from '../messages/bodies.js';
+import type { GuestEnded } from '../messages/server-bodies.js';
 import { messageOf } from '../errors.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
@@ -29,7 +30,7 @@ import {
 } from '../store/claim-outcomes.store.js';
 import { readPresentEpochs } from '../store/agent-lives.store.js';
 import type { Tx } from '../store/database.js';
-import { addServerEvents } from '../store/server-events.store.js';
+import { addGuestEnd, addServerEvents } from '../store/server-events.store.js';
 import type { Fault } from '../store/entities/workload.entities.js';
 import { Ledger } from '../store/ledger.js';
 import { addToOutbox } from '../store/outbox.store.js';
@@ -58,6 +59,12 @@ export class ClaimsService {
   async take(outcome: AgentOutcome): Promise<void> {
     const problem = await this.intake.add(outcome);
     if (problem !== null) throw problem;
+  }
+
+  /** A guest that the agent had started has ended by itself. The server keeps its devices until somebody deletes it. */
+  guestEnded(end: GuestEnded): Promise<void> {
+    const message = `Host ${end.host}: the guest has ended by itself at ${end.since}: ${end.message}`;
+    return this.ledger.transaction((tx) => addGuestEnd(tx, { ...end, message }));
   }
 
   /** Most outcomes are as awaited, and these are written in one transaction. @returns for each what went wrong, or null */

@@ -74,6 +74,8 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
         return this.inventory.journal(message.body);
       case 'agent.holds':
         return this.claims.holds(message.body);
+      case 'guest.ended':
+        return this.claims.guestEnded(message.body);
       case 'devices.prepare':
       case 'devices.release':
       case 'agent.commands':

@@ -84,6 +84,35 @@ export interface QueueSettings {
   readonly patienceMs: number;
 }
 
+/** Of the guests that an agent starts. */
+export interface GuestSettings {
+  /** Their virtual machine: `q35`. */
+  readonly machine: string;
+  /** `auto`: kvm where this agent can use it. */
+  readonly accel: 'auto' | 'kvm' | 'tcg';
+  /** null: the host's with kvm, everything that can be emulated without. */
+  readonly cpu: string | null;
+  /** Where images are that servers name; null: they can name none. */
+  readonly imageDir: string | null;
+  /** For servers that name none; a path. null: they have no disk. */
+  readonly image: string | null;
+  /** Started instead of what is on the disk; paths. null: not so. */
+  readonly kernel: string | null;
+  readonly initrd: string | null;
+  readonly append: string | null;
+  readonly vcpusMax: number;
+  readonly memoryMbMax: number;
+  readonly startTimeoutMs: number;
+  /** So long a guest may take to shut down before it is ended. */
+  readonly stopTimeoutMs: number;
+}
+
+/** `arguments`: more words for its command line, as they are. */
+export interface QemuSettings {
+  readonly program: string;
+  readonly arguments: readonly string[];
+}
+
 export interface AgentSettings {
   /** null: the machine's host name. */
   readonly host: string | null;
@@ -107,6 +136,13 @@ export interface AgentSettings {
   };
   /** Kept for the host itself. */
   readonly reserved: { readonly vcpus: number; readonly memoryMb: number; readonly diskGb: number };
+  /** Who starts guests; left out: somebody else. */
+  readonly computeDriver?: 'attach-only' | 'cdi' | 'qemu' | 'libvirt';
+  /** Where the driver `cdi` writes its files; left out: as the setting's default. */
+  readonly cdiDir?: string;
+  readonly guests?: GuestSettings;
+  readonly qemu?: QemuSettings;
+  readonly libvirt?: { readonly uri: string };
   /** What the host's servers run on, for filters; version as a number, null: not known. */
   readonly hypervisor: { readonly type: string; readonly version: number | null };
 }

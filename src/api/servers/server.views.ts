@@ -1,4 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { libvirtHostdev, qemuArguments, vfioGroupFile } from '../../pci/attachment.js';
 import { cdiDeviceName } from '../../pci/container/cdi-spec.js';
 import type { Decision } from '../../placement/decision.js';
 import type { DeviceRequest, PlacementRequest } from '../../placement/request.js';
@@ -11,7 +12,6 @@ import {
 import type { ServerDeviceRow, ServerRow } from '../../store/servers.store.js';
 import { FlavorView } from '../flavors/flavors.dto.js';
 import { type Audience, DecisionView, decisionView, rejectionView } from '../placements/decision.view.js';
-import { libvirtHostdev, qemuArguments, vfioGroupFile } from './attachment.js';
 import { containerView, ContainerView } from './container.view.js';
 import { portViews, PortView } from './port.view.js';
 import { SHOWN_STATUSES } from './servers.dto.js';

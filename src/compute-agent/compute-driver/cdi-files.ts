@@ -4,6 +4,7 @@ import { messageOf } from '../../errors.js';
 import type { Address } from '../../pci/address.js';
 import { CDI_KIND, cdiSpec } from '../../pci/container/cdi-spec.js';
 import type { ContainerDevice } from '../../pci/container/container-device.js';
+import type { AgentSettings } from '../../settings/settings.js';
 import type { AgentLog } from '../agent-log.js';
 import { BindingError } from '../binding-error.js';
 import type { BindingProblems } from '../binding-problems.js';
@@ -28,6 +29,18 @@ export interface CdiFilesOptions {
   readonly journal: Journal;
   readonly problems: BindingProblems;
   readonly log: AgentLog;
+}
+
+/** null: another driver is set. The files are as they should be then, as far as they can be. */
+export async function openCdiFiles(
+  { computeDriver, cdiDir = '/var/run/cdi', readOnly }: AgentSettings,
+  around: Omit<CdiFilesOptions, 'directory'>,
+): Promise<CdiFiles | null> {
+  if (computeDriver !== 'cdi' || readOnly) return null;
+  const { sysfsRoot, journal, problems, log } = around;
+  const files = new CdiFiles({ directory: cdiDir, sysfsRoot, journal, problems, log });
+  await files.settle();
+  return files;
 }
 
 interface EnteringClaim {

@@ -1,4 +1,5 @@
 import type { Address } from '../address.js';
+import { vfioGroupFile } from '../attachment.js';
 
 /** A device of a server, as a container takes it. */
 export interface ContainerDevice {
@@ -12,7 +13,7 @@ const VFIO_CONTAINER = '/dev/vfio/vfio';
 
 /** The files that a container needs for these devices, each once; none when no device is driven from user space. */
 export function deviceFiles(devices: readonly ContainerDevice[]): string[] {
-  const groups = devices.flatMap(({ vfioGroup }) => (vfioGroup === null ? [] : [`/dev/vfio/${vfioGroup}`]));
+  const groups = devices.flatMap(({ vfioGroup }) => vfioGroupFile(vfioGroup) ?? []);
   return groups.length === 0 ? [] : [VFIO_CONTAINER, ...new Set(groups)];
 }
 

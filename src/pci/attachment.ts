@@ -1,7 +1,4 @@
-import { XMLBuilder } from 'fast-xml-parser';
-import { type Address, parseAddress } from '../../pci/address.js';
-
-const xml = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: '@', suppressEmptyNode: true });
+import { type Address, parseAddress } from './address.js';
 
 /**
  * libvirt's `<hostdev>` for one PCI function.
@@ -11,17 +8,13 @@ const xml = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: '@', 
  */
 export function libvirtHostdev(address: Address): string {
   const { domain, bus, slot, function: fn } = parseAddress(address);
-  return xml.build({
-    hostdev: {
-      '@mode': 'subsystem',
-      '@type': 'pci',
-      '@managed': 'no',
-      driver: { '@name': 'vfio' },
-      source: {
-        address: { '@domain': hex(domain, 4), '@bus': hex(bus, 2), '@slot': hex(slot, 2), '@function': hex(fn, 1) },
-      },
-    },
-  });
+  const source = `domain="${hex(domain, 4)}" bus="${hex(bus, 2)}" slot="${hex(slot, 2)}" function="${hex(fn, 1)}"`;
+  return [
+    '<hostdev mode="subsystem" type="pci" managed="no">',
+    '<driver name="vfio"/>',
+    `<source><address ${source}/></source>`,
+    '</hostdev>',
+  ].join('');
 }
 
 /** QEMU's arguments for one PCI function. */
