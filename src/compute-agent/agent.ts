@@ -21,6 +21,7 @@ import { liveIp, simulatedIp } from './ip-program.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { liveKernel, type Kernel } from './kernel.js';
 import { readLastReport, writeLastReport } from './last-report.js';
+import { liveNetdevs } from './netdev/netdev-program.js';
 import { Reporter } from './reporter.js';
 import { simulatedHostKernel } from './simulated-kernel.js';
 import { SerialNumbers } from './serial-numbers.js';
@@ -184,7 +185,8 @@ function binderOf(
 ): BinderHost {
   const { sysfsRoot, procRoot } = settings;
   const modeOf = (address: Address): Promise<BindingMode> => modes.of(address);
-  return { ...kernelOf(settings), ...given, sysfsRoot, procRoot, modeOf, problems: new BindingProblems() };
+  const netdevs = settings.kernel === 'live' ? { netdevs: liveNetdevs(procRoot) } : {};
+  return { ...kernelOf(settings), ...given, ...netdevs, sysfsRoot, procRoot, modeOf, problems: new BindingProblems() };
 }
 
 async function keeperOf(

@@ -9,6 +9,7 @@ import type { Guests } from './compute-driver/guests.js';
 import { PCI_DEVICES } from './device-reader.js';
 import type { Journal } from './journal.js';
 import type { Kernel } from './kernel.js';
+import type { NetdevProgram } from './netdev/netdev-program.js';
 import type { ProtectionSource } from './protection/claim-protection.js';
 import { listNames, readLinkName } from './sysfs-read.js';
 import { openersOf, openersText, type Opener } from './vfio-openers.js';
@@ -26,6 +27,8 @@ export interface BinderHost extends Kernel {
   readonly protection?: ProtectionSource;
   /** Who starts and ends the guests that have the devices; left out: somebody else. */
   readonly guests?: Pick<Guests, 'expect' | 'enter' | 'leave'>;
+  /** Interfaces of this machine; left out: of a recorded host, where none are moved. */
+  readonly netdevs?: NetdevProgram;
   /** Left out: {@link PATIENCE}. */
   readonly patience?: Patience;
   /** Ends waiting for programs to let go, with the agent; the journal knows where to go on. */

@@ -3,9 +3,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cdiDeviceName, cdiSpec } from '../../src/pci/container/cdi-spec.js';
 import { cdiRunArguments, runArguments } from '../../src/pci/container/run-arguments.js';
+import { ip } from '../support/netdevs.js';
 import { openPodman, podmanMissing, type Podman } from '../support/podman.js';
 
+const OTHER = '5b1f7a3e-4c52-4a57-9d0e-2f6f7f0c9a12';
 const SERVER = '0b1f7a3e-4c52-4a57-9d0e-2f6f7f0c9a11';
+/** Of an interface there is one for each test run; its name has at most 15 characters. */
+const NETDEV = `btp${process.pid % 1_000_000}`;
 const DEVICES = [
   { address: '0000:0a:10.2', vfioGroup: 7 },
   { address: '0000:83:00.0', vfioGroup: 25 },
@@ -47,6 +51,26 @@ describe.skipIf(missing !== null)('podman', () => {
   it('refuses what no file names', async () => {
     const other = podman.runShell([`--device=${cdiDeviceName('0000:84:00.0')}`], LOOK);
     await expect(other).rejects.toMatchObject({ stderr: expect.stringContaining('unresolvable CDI devices') });
+  });
+
+  it('has the interface of a device taken into the container, before its program starts', async () => {
+    const nic = { address: '0000:21:00.0', vfioGroup: null, netdev: NETDEV };
+    await writeFile(join(podman.cdi, `berth-${OTHER}.json`), JSON.stringify(cdiSpec(OTHER, [nic])));
+    await ip(`link add ${NETDEV} type veth peer name ${NETDEV}b`);
+    try {
+      // Annotations are in what the hook reads, before and behind the number that it wants.
+      const words = [
+        `--device=${cdiDeviceName(OTHER)}`,
+        ...['a', 'z'].map((key) => `--annotation="${key}=""pid"": 1"`),
+      ];
+      const seen = await podman.runShell(words, 'cat /proc/net/dev; ls /dev/vfio 2>&1 || true');
+      expect(seen).toContain(`${NETDEV}:`);
+      expect(seen).toContain('No such file');
+    } finally {
+      await ip(`link del ${NETDEV}b`).catch(() => undefined);
+    }
+    const gone = podman.runShell([`--device=${cdiDeviceName(OTHER)}`], 'true');
+    await expect(gone).rejects.toMatchObject({ stderr: expect.stringContaining('hook') });
   });
 
   it('takes the arguments for runtimes without CDI, and the limit of both kinds', async () => {

@@ -1,4 +1,4 @@
-import { mkdir, copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, copyFile, mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installPackages, lastLineOf } from './packages.js';
@@ -69,7 +69,11 @@ export async function openPodman(vfio: readonly string[]): Promise<Podman> {
     call,
     runShell: (words, line) =>
       call('run', '--rm', ...modest, ...words, '--rootfs', root, '/bin/busybox', 'sh', '-c', line),
-    close: () => rm(directory, { recursive: true, force: true }),
+    close: async () => {
+      await rm(directory, { recursive: true, force: true });
+      // Ours was on top of it; one that was there before is not empty.
+      await rmdir('/dev/vfio').catch(() => undefined);
+    },
   };
 }
 

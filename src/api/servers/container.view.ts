@@ -43,5 +43,7 @@ export function containerView(
 }
 
 function containerDevice({ address, binding }: Pick<ServerDeviceRow, 'address' | 'binding'>): ContainerDevice[] {
-  return binding ? [{ address, vfioGroup: binding.iommu_group }] : [];
+  if (!binding) return [];
+  const { netdev, iommu_group: group } = binding;
+  return [netdev === undefined ? { address, vfioGroup: group } : { address, vfioGroup: null, netdev }];
 }

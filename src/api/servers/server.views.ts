@@ -60,6 +60,13 @@ export class ServerDeviceView {
   readonly driver: string | null;
   @ApiProperty({ type: String, nullable: true, example: '/dev/vfio/25', description: WHEN_ACTIVE })
   readonly vfio: string | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: 'ens1f0',
+    description: 'The interface that the container takes instead, of a device with `handover: netdev`.',
+  })
+  readonly netdev: string | null;
   @ApiProperty({ type: String, nullable: true, description: WHEN_ACTIVE }) readonly libvirt_hostdev_xml: string | null;
   @ApiProperty({ type: [String], nullable: true, description: WHEN_ACTIVE })
   readonly qemu_args: readonly string[] | null;
@@ -206,6 +213,7 @@ function portOf({ devices }: PlacementRequest, { request_index }: ServerDeviceRo
 
 function serverDeviceView(row: ServerDeviceRow, { status, request }: ServerRow): ServerDeviceView {
   const binding = status === 'ACTIVE' ? row.binding : null;
+  const byVfio = binding?.netdev === undefined ? binding : null;
   return {
     device_id: row.device_id,
     address: row.address,
@@ -220,9 +228,10 @@ function serverDeviceView(row: ServerDeviceRow, { status, request }: ServerRow):
     simulated: row.kernel_kind === 'simulated',
     missing_since: row.missing_since,
     driver: binding?.driver ?? null,
-    vfio: binding && vfioGroupFile(binding.iommu_group),
-    libvirt_hostdev_xml: binding && libvirtHostdev(row.address),
-    qemu_args: binding && qemuArguments(row.address),
+    vfio: byVfio && vfioGroupFile(byVfio.iommu_group),
+    netdev: binding?.netdev ?? null,
+    libvirt_hostdev_xml: byVfio && libvirtHostdev(row.address),
+    qemu_args: byVfio && qemuArguments(row.address),
     cdi_device: binding && cdiDeviceName(row.address),
   };
 }

@@ -132,8 +132,9 @@ export class CdiFiles {
   }
 
   /** Groups may have other numbers after a boot; what is not bound yet comes when it is. */
-  private deviceOf({ address }: DeviceRecord): ContainerDevice[] {
+  private deviceOf({ address, netdev }: DeviceRecord): ContainerDevice[] {
     const { sysfsRoot } = this.options;
+    if (netdev) return [{ address, vfioGroup: null, netdev: netdev.name }];
     if (!isOnVfio(sysfsRoot, address)) return [];
     return [{ address, vfioGroup: readDevice(sysfsRoot, address).device?.iommuGroup ?? null }];
   }

@@ -8,7 +8,7 @@ const GPU: ContainerDevice = { address: '0000:83:00.0', vfioGroup: 25 };
 const AUDIO: ContainerDevice = { address: '0000:83:00.1', vfioGroup: 25 };
 const VF: ContainerDevice = { address: '0000:0a:10.2', vfioGroup: 7 };
 const FAR: ContainerDevice = { address: '10000:01:00.0', vfioGroup: 0 };
-const NIC: ContainerDevice = { address: '0000:21:00.0', vfioGroup: null };
+const NIC: ContainerDevice = { address: '0000:21:00.0', vfioGroup: null, netdev: 'ens1f0' };
 
 /** The names that version 0.5.0 of the interface allows (`ValidateVendorName`, `ValidateClassName`, `ValidateDeviceName`). */
 const KIND = /^[A-Za-z](?:[\w.-]*[A-Za-z0-9])?\/[A-Za-z](?:[\w.-]*[A-Za-z0-9])?$/;
@@ -59,9 +59,13 @@ describe('a CDI file', () => {
     expect(cdiSpec(SERVER, [FAR, GPU, VF, AUDIO])).toEqual(cdiSpec(SERVER, [VF, AUDIO, FAR, GPU]));
   });
 
-  it('gives no files to a device that stays with its driver, and still changes something', () => {
+  it('gives no files to a device that stays with its driver, and has its interface taken into the container', () => {
     for (const { containerEdits } of cdiSpec(SERVER, [NIC]).devices) {
-      expect(containerEdits).toEqual({ env: [expect.stringMatching(/^PCIDEVICE_BERTH_DEV_PCI\w*=0000:21:00\.0$/)] });
+      expect(containerEdits).toEqual({
+        env: [expect.stringMatching(/^PCIDEVICE_BERTH_DEV_PCI\w*=0000:21:00\.0$/)],
+        hooks: [expect.objectContaining({ hookName: 'createRuntime', path: '/bin/sh' })],
+      });
+      expect(containerEdits.hooks?.[0]?.args.at(-1)).toBe('ens1f0');
     }
   });
 

@@ -13,6 +13,16 @@ const CDI_VERSION = '0.5.0';
 /** A device of a CDI file may be read and written; new files are not made. */
 const PERMISSIONS = 'rw';
 
+/**
+ * The runtime tells a hook of the container by its state, as JSON; there is no other word `"pid"` in it with a number behind it, as quotes within texts have
+ * a backslash before them.
+ */
+const INTO_CONTAINER = [
+  String.raw`pid=$(sed -n 's/.*"pid" *: *\([0-9][0-9]*\).*/\1/p')`,
+  'exec ip link set dev "$1" netns "/proc/${pid:?}/ns/net"',
+].join('; ');
+const HOOK_TIMEOUT_S = 10;
+
 export interface CdiDevice {
   readonly name: string;
   readonly containerEdits: {
@@ -22,6 +32,14 @@ export interface CdiDevice {
       readonly path: string;
       readonly hostPath: string;
       readonly permissions: string;
+    }[];
+    readonly hooks?: readonly {
+      readonly hookName: string;
+      readonly path: string;
+      readonly args: readonly string[];
+      readonly env: readonly string[];
+      /** Seconds. */
+      readonly timeout: number;
     }[];
   };
 }
@@ -58,5 +76,25 @@ export function cdiDeviceName(name: string): string {
 
 function cdiDevice(name: string, variable: string, devices: readonly ContainerDevice[]): CdiDevice {
   const nodes = deviceFiles(devices).map((path) => ({ path, hostPath: path, permissions: PERMISSIONS }));
-  return { name, containerEdits: { env: [variable], ...(nodes.length > 0 && { deviceNodes: nodes }) } };
+  const hooks = devices.flatMap(({ netdev }) => (netdev === undefined ? [] : [netdevHook(netdev)]));
+  return {
+    name,
+    containerEdits: {
+      env: [variable],
+      ...(nodes.length > 0 && { deviceNodes: nodes }),
+      ...(hooks.length > 0 && { hooks }),
+    },
+  };
+}
+
+/** Takes the host's interface into the container's network namespace, before the container's own program starts. */
+function netdevHook(netdev: string) {
+  return {
+    hookName: 'createRuntime',
+    path: '/bin/sh',
+    args: ['sh', '-c', INTO_CONTAINER, 'berth', netdev],
+    // Runtimes give a hook no environment.
+    env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
+    timeout: HOOK_TIMEOUT_S,
+  };
 }

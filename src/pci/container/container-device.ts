@@ -6,6 +6,8 @@ export interface ContainerDevice {
   readonly address: Address;
   /** The IOMMU group whose file the container opens; null: there is none to open, as the device stays with its own driver. */
   readonly vfioGroup: number | null;
+  /** The network interface that goes into the container instead; left out: none does. */
+  readonly netdev?: string;
 }
 
 /** Beside a group's file: by it a program drives the IOMMU. */
