@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 
 /** Where programs are looked for; the agent's own environment decides nothing about what runs as root. */
-const ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
+export const PROGRAM_ENVIRONMENT = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 const OUTPUT_MAX = 16_384;
 
 export interface ProgramEnd {
@@ -25,7 +25,7 @@ export function runProgram(
   words: readonly string[],
   { input, timeoutMs }: { readonly input?: string; readonly timeoutMs?: number } = {},
 ): Promise<ProgramEnd> {
-  const child = spawn(program, words, { env: ENVIRONMENT, detached: true, stdio: 'pipe' });
+  const child = spawn(program, words, { env: PROGRAM_ENVIRONMENT, detached: true, stdio: 'pipe' });
   const output = limited(child.stdout);
   const problem = limited(child.stderr);
   letGo(child);

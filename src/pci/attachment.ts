@@ -17,6 +17,11 @@ export function libvirtHostdev(address: Address): string {
   ].join('');
 }
 
+/** How QEMU calls a device that Berth gives to a guest. */
+export function qemuDeviceId(address: Address): string {
+  return `berth-${address.replaceAll(':', '-')}`;
+}
+
 /** QEMU's arguments for one PCI function. */
 export function qemuArguments(address: Address): string[] {
   return ['-device', `vfio-pci,host=${address}`];

@@ -30,7 +30,8 @@ import {
 } from '../store/claim-outcomes.store.js';
 import { readPresentEpochs } from '../store/agent-lives.store.js';
 import type { Tx } from '../store/database.js';
-import { addGuestEnd, addServerEvents } from '../store/server-events.store.js';
+import { addGuestEnd } from '../store/guests.store.js';
+import { addServerEvents } from '../store/server-events.store.js';
 import type { Fault } from '../store/entities/workload.entities.js';
 import { Ledger } from '../store/ledger.js';
 import { addToOutbox } from '../store/outbox.store.js';

@@ -96,6 +96,17 @@ export const AGENT_SETTINGS: readonly SettingDefinition[] = [
     'How long a guest may take to shut down before it is ended.',
   ),
   setting('agent.qemu.program', text(), 'qemu-system-x86_64', 'A name on the system directories, or a path.'),
-  setting('agent.qemu.arguments', names(256), [], 'More words for its command line, as they are.'),
+  setting(
+    'agent.qemu.arguments',
+    names(256),
+    [],
+    'More words for its command line. In them, {server_id} stands for the id of the server.',
+  ),
+  setting(
+    'agent.qemu.hotplug_ports',
+    integer(0, 64),
+    4,
+    'Free PCIe ports of a guest, for devices that are attached while it runs.',
+  ),
   setting('agent.libvirt.uri', text(), 'qemu:///system', 'Of the libvirt that virsh speaks to.'),
 ];

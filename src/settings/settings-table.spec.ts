@@ -46,7 +46,7 @@ function defaultsAsYaml(): string {
 }
 
 function valueAsYaml(key: string, value: SettingValue): string[] {
-  if (Array.isArray(value)) return [`${key}:`, ...value.map((item) => `  - ${item}`)];
+  if (Array.isArray(value) && value.length > 0) return [`${key}:`, ...value.map((item) => `  - ${item}`)];
   return [`${key}: ${stringify(value).trim()}`];
 }
 

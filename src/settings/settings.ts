@@ -107,10 +107,12 @@ export interface GuestSettings {
   readonly stopTimeoutMs: number;
 }
 
-/** `arguments`: more words for its command line, as they are. */
 export interface QemuSettings {
   readonly program: string;
+  /** More words for its command line; `{server_id}` in them stands for the server's id. */
   readonly arguments: readonly string[];
+  /** Free PCIe ports of a guest, for devices that are attached while it runs. */
+  readonly hotplugPorts: number;
 }
 
 export interface AgentSettings {

@@ -41,14 +41,22 @@ export async function readPresentEpochs(tx: Tx, hosts: readonly string[]): Promi
   return new Map(rows.map((row) => [row.host, row.epoch]));
 }
 
-/** What goes with commands to these hosts beside the numbers of their claims, by the hosts' names; see {@link FENCE}. */
-export async function readIncarnations(tx: Tx, hostIds: readonly string[]): Promise<ReadonlyMap<string, string>> {
+/** A present agent. */
+export interface AgentLife {
+  readonly incarnation: string;
+  /** Whether it starts guests, and has to be told of servers. */
+  readonly startsGuests: boolean;
+}
+
+/** What commands to these hosts are to have beside the numbers of their claims, by the hosts' names; see {@link FENCE}. */
+export async function readAgentLives(tx: Tx, hostIds: readonly string[]): Promise<ReadonlyMap<string, AgentLife>> {
   const rows = (await tx.query(
-    `SELECT h.name, l.incarnation FROM hosts h JOIN agent_lives l ON l.host_name = h.name AND l.epoch >= h.epoch
+    `SELECT h.name, l.incarnation, h.compute_driver IS NOT NULL AS "startsGuests"
+       FROM hosts h JOIN agent_lives l ON l.host_name = h.name AND l.epoch >= h.epoch
       WHERE h.id = ANY($1)`,
     [hostIds],
-  )) as { name: string; incarnation: string }[];
-  return new Map(rows.map((row) => [row.name, row.incarnation]));
+  )) as (AgentLife & { readonly name: string })[];
+  return new Map(rows.map((row) => [row.name, row]));
 }
 
 /**

@@ -16,6 +16,7 @@ import type {
 } from './entities/workload.entities.js';
 import { addToOutbox } from './outbox.store.js';
 import { endDetach } from './detach.store.js';
+import { readBareGuests } from './guests.store.js';
 import { addServerEvents } from './server-events.store.js';
 
 /**
@@ -165,6 +166,7 @@ export async function beginReleases(tx: Tx, claims: readonly LockedClaim[]): Pro
     claimIds,
   ]);
   const holding = new Set((await readHeld(tx, claimIds)).map((held) => held.claim_id));
+  for (const claimId of await readBareGuests(tx, claimIds)) holding.add(claimId);
   await finishReleases(
     tx,
     claims.filter(({ id }) => !holding.has(id)).map((claim) => ({ ...claim, status: 'releasing' })),

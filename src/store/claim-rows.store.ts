@@ -5,6 +5,7 @@ import { decisionBodies } from './audit-bodies.js';
 import { auditing, auditValues } from './audit.store.js';
 import { FENCE, type CommandFence } from './agent-lives.store.js';
 import type { Tx } from './database.js';
+import { wireServer, type PlacedGuest } from './guests.store.js';
 import { addToOutbox } from './outbox.store.js';
 
 /** What a claim holds. */
@@ -37,11 +38,13 @@ export async function sendPrepare(tx: Tx, claimIds: readonly string[]): Promise<
   if (claimIds.length === 0) return;
   const rows = (await tx.query(
     `SELECT c.id AS claim_id, c.server_id, h.name AS host, ${FENCE} AS fence, c.status = 'allocated' AS adopt,
+            CASE WHEN h.compute_driver IS NOT NULL AND c.kind = 'server' AND s.kind = 'server'
+                 THEN json_build_object('name', s.name, 'request', s.request, 'numaCells', c.numa_cells) END AS guest,
             json_agg(json_build_object('address', d.address, 'vendor_id', d.vendor_id, 'product_id', d.product_id)
                      ORDER BY d.address) AS devices
-       FROM claims c JOIN hosts h ON h.id = c.host_id JOIN allocations a ON a.claim_id = c.id
-       JOIN devices d ON d.id = a.device_id
-      WHERE c.id = ANY($1) GROUP BY c.id, c.server_id, h.id`,
+       FROM claims c JOIN servers s ON s.id = c.server_id JOIN hosts h ON h.id = c.host_id
+       JOIN allocations a ON a.claim_id = c.id JOIN devices d ON d.id = a.device_id
+      WHERE c.id = ANY($1) GROUP BY c.id, s.id, h.id`,
     [claimIds],
   )) as {
     claim_id: string;
@@ -49,13 +52,19 @@ export async function sendPrepare(tx: Tx, claimIds: readonly string[]): Promise<
     host: string;
     fence: CommandFence;
     adopt: boolean;
+    guest: PlacedGuest | null;
     devices: { address: string; vendor_id: string; product_id: string }[];
   }[];
   await addToOutbox(
     tx,
-    rows.map(({ host, fence, adopt, ...body }) => ({
+    rows.map(({ host, fence, adopt, guest, ...body }) => ({
       queue: agentQueue(host),
-      message: envelope('devices.prepare', { ...body, ...fence, ...(adopt && { adopt }) }),
+      message: envelope('devices.prepare', {
+        ...body,
+        ...fence,
+        ...(adopt && { adopt }),
+        ...(guest && { server: wireServer(guest) }),
+      }),
     })),
   );
 }

@@ -1,8 +1,9 @@
 import { BerthError } from '../errors.js';
 import type { PrepareTarget } from '../messages/bodies.js';
+import type { WireServer } from '../messages/server-bodies.js';
 import type { Address } from '../pci/address.js';
 import type { Placement } from '../placement/decision.js';
-import { readIncarnations, type CommandFence } from './agent-lives.store.js';
+import { readAgentLives, type AgentLife, type CommandFence } from './agent-lives.store.js';
 import { writeAllocations, writeDecisions } from './claim-rows.store.js';
 import { sendCommands } from './commands.store.js';
 import type { Tx } from './database.js';
@@ -14,6 +15,7 @@ import {
   type Card,
   type HostDeviceStates,
 } from './device-states.store.js';
+import { wireServer } from './guests.store.js';
 import { newId } from './new-id.js';
 import { insertPlacements } from './placements.store.js';
 import { rankOf } from './queue.store.js';
@@ -261,7 +263,7 @@ async function writePlaced(
   const servers = placed.filter(({ server }) => !server.placement);
   await settleServers(tx, servers);
   const numbers = await insertClaims(tx, claims, claimTimeoutMs);
-  const incarnations = await readIncarnations(tx, [...new Set(placed.map(hostId))]);
+  const lives = await readAgentLives(tx, [...new Set(placed.map(hostId))]);
   await writeAllocations(
     tx,
     claims.map(({ claimId, server, decision }) => ({ claimId, serverId: server.id, devices: decision.devices })),
@@ -276,14 +278,24 @@ async function writePlaced(
         host: decision.hostName,
         body: {
           ...{ claim_id: claimId, server_id: server.id, devices: targetsOf(decision, states) },
-          ...fenceOf(numbers.get(claimId), incarnations.get(decision.hostName)),
+          ...fenceOf(numbers.get(claimId), lives.get(decision.hostName)),
+          ...guestOf(server, decision, lives.get(decision.hostName)),
         },
       })),
   );
 }
 
-function fenceOf(number: number | undefined, incarnation: string | undefined): CommandFence {
-  return number === undefined || incarnation === undefined ? {} : { claim_number: number, incarnation };
+function fenceOf(number: number | undefined, life: AgentLife | undefined): CommandFence {
+  return number === undefined || life === undefined ? {} : { claim_number: number, incarnation: life.incarnation };
+}
+
+/** What its agent has to know to start the server's guest; a placement's is its orchestrator's. */
+function guestOf(
+  { name, request, placement }: WaitingServer,
+  { numaCells }: Placement,
+  life: AgentLife | undefined,
+): { server?: WireServer } {
+  return life?.startsGuests && !placement ? { server: wireServer({ name, request, numaCells }) } : {};
 }
 
 function targetsOf({ hostId, devices }: Placement, states: ReadonlyMap<string, HostDeviceStates>): PrepareTarget[] {

@@ -16,6 +16,7 @@ import { ClaimBatches1764100000000 } from '../../migrations/1764100000000-claim-
 import { HostIommu1764200001000 } from '../../migrations/1764200001000-host-iommu.js';
 import { Reservations1764000003000 } from '../../migrations/1764000003000-reservations.js';
 import { SriovWishes1764300000000 } from '../../migrations/1764300000000-sriov-wishes.js';
+import { HostComputeDriver1764300001000 } from '../../migrations/1764300001000-host-compute-driver.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -117,6 +118,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       ClaimBatches1764100000000,
       HostIommu1764200001000,
       SriovWishes1764300000000,
+      HostComputeDriver1764300001000,
     ],
     migrationsTransactionMode: 'each',
     synchronize: false,

@@ -42,6 +42,7 @@ export interface HostRow {
   readonly allocation_ratios: AllocationRatios | null;
   readonly capabilities: WireCapabilities | null;
   readonly iommu: WireIommu | null;
+  readonly compute_driver: string | null;
   readonly failed_builds: number;
   readonly used_vcpus: number;
   readonly used_memory_mb: number;
@@ -112,7 +113,7 @@ export interface DeviceFilter {
 const HOST_COLUMNS = `
   h.id, h.name, h.status, h.enabled, h.disabled_reason, h.generation, h.last_seen_at, h.vcpus, h.memory_mb, h.disk_gb,
   h.numa_cells, h.kernel, h.kernel_kind, h.read_only, h.agent_version, h.configuration, h.traits,
-  coalesce(h.reserved, h.reported_reserved) AS reserved, h.allocation_ratios, h.capabilities, h.iommu, h.failed_builds,
+  coalesce(h.reserved, h.reported_reserved) AS reserved, h.allocation_ratios, h.capabilities, h.iommu, h.compute_driver, h.failed_builds,
   h.created_at`;
 
 /** Hosts in name order, after the name `after`. */

@@ -20,9 +20,11 @@ import { run } from '../support/processes.js';
 import { cpioArchive, type CpioEntry } from './cpio.js';
 import { unpackFile, type GuestKernel } from './guest-kernel.js';
 import type { Programs } from './programs.js';
+import { GUEST_FILES } from './topology.js';
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url));
 const GUEST = fileURLToPath(new URL('guest/', import.meta.url));
+const NESTED = fileURLToPath(new URL('nested/guest/', import.meta.url));
 
 /** What it takes to reach the system's disk. */
 const START_MODULES = ['nvme', 'ext4'];
@@ -52,6 +54,7 @@ const MAY_BE_MISSING = [
   'class-transformer/storage',
 ];
 const IMAGE_MIB = 640;
+const NESTED_IMAGE_MIB = 1024;
 const BUILD_MS_MAX = 120_000;
 const IMAGES_KEPT = 2;
 
@@ -65,9 +68,16 @@ export interface GuestImage {
 /**
  * The system that machines start: busybox, kmod, modules, Node, and Berth as it was built. Made again when one of them has
  * changed, and kept below `cache` otherwise.
+ *
+ * @param startsGuests QEMU, and what a guest starts from, are on the disk, too
  */
-export async function makeImage(cache: string, programs: Programs, kernel: GuestKernel): Promise<GuestImage> {
-  const images = path.join(cache, 'images');
+export async function makeImage(
+  cache: string,
+  programs: Programs,
+  kernel: GuestKernel,
+  startsGuests = false,
+): Promise<GuestImage> {
+  const images = path.join(cache, startsGuests ? 'nested-images' : 'images');
   mkdirSync(images, { recursive: true });
   const name = keyOf(kernel, programs);
   const image = { initramfs: path.join(images, name, 'initramfs'), disk: path.join(images, name, 'disk') };
@@ -75,8 +85,11 @@ export async function makeImage(cache: string, programs: Programs, kernel: Guest
   const folder = mkdtempSync(path.join(images, '.new-'));
   try {
     await writeInitramfs(path.join(folder, 'initramfs'), programs, kernel);
-    await writeDisk(path.join(folder, 'disk'), path.join(folder, 'root'), programs, kernel);
-    rmSync(path.join(folder, 'root'), { recursive: true });
+    const root = path.join(folder, 'root');
+    await fillRoot(root, programs, kernel);
+    if (startsGuests) await addHypervisor(root, programs, kernel);
+    await writeDisk(path.join(folder, 'disk'), root, startsGuests ? NESTED_IMAGE_MIB : IMAGE_MIB, programs);
+    rmSync(root, { recursive: true });
     forgetOldest(images);
     renameSync(folder, path.join(images, name));
     return image;
@@ -97,7 +110,7 @@ function keyOf(kernel: GuestKernel, programs: Programs): string {
     built,
     path.join(PROJECT, 'package-lock.json'),
     fileURLToPath(import.meta.url),
-    ...readdirSync(GUEST).map((name) => path.join(GUEST, name)),
+    ...[GUEST, NESTED].flatMap((folder) => readdirSync(folder).map((name) => path.join(folder, name))),
     process.execPath,
     programs.busybox,
   ];
@@ -143,7 +156,7 @@ function parentsOf(place: string, known: readonly CpioEntry[]): CpioEntry[] {
     .map((folder) => ({ path: folder, kind: 'directory' }));
 }
 
-async function writeDisk(disk: string, root: string, programs: Programs, kernel: GuestKernel): Promise<void> {
+async function fillRoot(root: string, programs: Programs, kernel: GuestKernel): Promise<void> {
   for (const name of ['bin', 'sbin', 'usr/bin', 'usr/sbin', 'lib', 'dev', 'proc', 'sys', 'run', 'tmp', 'etc', 'var']) {
     mkdirSync(path.join(root, name), { recursive: true });
   }
@@ -153,8 +166,11 @@ async function writeDisk(disk: string, root: string, programs: Programs, kernel:
   await addPrograms(root, programs);
   await addModules(root, programs, kernel);
   await addBerth(path.join(root, 'berth'));
+}
+
+async function writeDisk(disk: string, root: string, mib: number, programs: Programs): Promise<void> {
   const words = ['-q', '-F', '-t', 'ext4', '-L', 'berth-root', '-d', root, '-E', 'lazy_itable_init=1', disk];
-  await run(programs.mke2fs, [...words, `${IMAGE_MIB}M`], { timeout: BUILD_MS_MAX });
+  await run(programs.mke2fs, [...words, `${mib}M`], { timeout: BUILD_MS_MAX });
 }
 
 /** busybox's shell prefers its own small programs to everything on the PATH, kmod's too: so `sh` is another one. */
@@ -177,6 +193,30 @@ async function addPrograms(root: string, programs: Programs): Promise<void> {
   const { stdout } = await run(programs.busybox, ['--list']);
   for (const name of stdout.split('\n').filter((each) => each !== '' && each !== 'node'))
     link('busybox', `bin/${name}`);
+}
+
+/** QEMU with the files that it loads as it goes, and a guest of it: the same kernel, and one program in memory. */
+async function addHypervisor(root: string, programs: Programs, kernel: GuestKernel): Promise<void> {
+  const qemu = programs['qemu-system-x86_64'];
+  const modules = '/usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so';
+  const firmware = [
+    '/usr/share/seabios/bios-256k.bin',
+    ...['pvh.bin', 'kvmvapic.bin'].map((name) => `/usr/share/qemu/${name}`),
+  ];
+  const libraries = await withLibraries([qemu, ...[modules].filter((file) => existsSync(file))]);
+  for (const file of [...libraries, ...firmware]) {
+    const place = path.join(root, file);
+    mkdirSync(path.dirname(place), { recursive: true });
+    if (!existsSync(place)) cpSync(file, place, { dereference: true });
+  }
+  const guest = path.join(root, GUEST_FILES);
+  mkdirSync(guest, { recursive: true });
+  cpSync(kernel.image, path.join(guest, 'vmlinux'));
+  const entries: CpioEntry[] = ['bin', 'dev', 'proc', 'sys'].map((name) => ({ path: name, kind: 'directory' }));
+  entries.push({ path: 'init', kind: 'file', data: readFileSync(path.join(NESTED, 'init')) });
+  entries.push({ path: 'bin/busybox', kind: 'file', data: readFileSync(programs.busybox) });
+  entries.push({ path: 'bin/sh', kind: 'link', data: 'busybox', mode: 0o777 });
+  writeFileSync(path.join(guest, 'initramfs'), cpioArchive(entries));
 }
 
 async function addModules(root: string, programs: Programs, kernel: GuestKernel): Promise<void> {

@@ -54,7 +54,8 @@ interface Parts {
   readonly image: GuestImage;
 }
 
-let parts: Promise<Parts> | null = null;
+/** One for machines that start guests, one for the others. */
+const parts = new Map<boolean, Promise<Parts>>();
 
 /**
  * Starts a machine; the first call of a process finds or makes what it takes.
@@ -62,8 +63,10 @@ let parts: Promise<Parts> | null = null;
  * @throws Error with the end of its console when it does not take orders in time
  */
 export async function bootMachine(topology: Topology): Promise<Machine> {
-  parts ??= makeParts();
-  const made = await parts;
+  const { startsGuests = false } = topology;
+  const making = parts.get(startsGuests) ?? makeParts(startsGuests);
+  parts.set(startsGuests, making);
+  const made = await making;
   const folder = mkdtempSync(path.join(tmpdir(), 'berth-machine-'));
   const forget = beforeDeath(() => rmSync(folder, { recursive: true, force: true }));
   const control = await Control.listen(folder);
@@ -93,11 +96,11 @@ export async function bootMachine(topology: Topology): Promise<Machine> {
   return machineOf({ topology, bootMs: Date.now() - startedAt, control, qmp, stop, tail });
 }
 
-async function makeParts(): Promise<Parts> {
+async function makeParts(startsGuests: boolean): Promise<Parts> {
   mkdirSync(CACHE, { recursive: true });
   const programs = await findPrograms();
   const kernel = await fetchKernel(CACHE, programs);
-  return { programs, kernel, image: await makeImage(CACHE, programs, kernel) };
+  return { programs, kernel, image: await makeImage(CACHE, programs, kernel, startsGuests) };
 }
 
 function qemuCommand(
@@ -106,8 +109,9 @@ function qemuCommand(
   folder: string,
   controls: readonly string[],
 ): string[] {
+  const memory = topology.memoryMib ?? MEMORY_MIB;
   const node = (id: number): string[] => [
-    ...['-object', `memory-backend-ram,id=memory${id},size=${MEMORY_MIB / 2}M`],
+    ...['-object', `memory-backend-ram,id=memory${id},size=${memory / 2}M`],
     ...['-numa', `node,nodeid=${id},cpus=${id},memdev=memory${id}`],
   ];
   const guest = `berth.modules=${topology.modules} berth.mac=${SERVICE_MAC}`;
@@ -115,7 +119,7 @@ function qemuCommand(
     programs['qemu-system-x86_64'],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-machine', 'q35,smbus=off,sata=off,usb=off', '-accel', 'tcg,thread=multi', '-cpu', 'Nehalem'],
-    ...['-smp', '2,sockets=2', '-m', `${MEMORY_MIB}M`, ...node(0), ...node(1)],
+    ...['-smp', '2,sockets=2', '-m', `${memory}M`, ...node(0), ...node(1)],
     ...['-kernel', kernel.image, '-initrd', image.initramfs],
     ...['-append', [KERNEL_ARGUMENTS, topology.kernelArguments ?? '', guest].join(' ')],
     ...['-serial', `file:${path.join(folder, 'console')}`],

@@ -32,6 +32,25 @@ export const server: Topology = {
   ],
 };
 
+/** A host that starts guests itself: a NIC and an NVMe for them. */
+export const hypervisor: Topology = {
+  name: 'hypervisor',
+  modules: MODULES,
+  memoryMib: 1536,
+  startsGuests: true,
+  arguments: [
+    ...parts.iommu(),
+    ...parts.serviceNic({ bus: 'pcie.0', addr: '0x2' }),
+    ...parts.rootDisk({ bus: 'pcie.0', addr: '0x3' }),
+    ...parts.port('port0', 1, { bus: 'pcie.0', addr: '0x4' }),
+    ...parts.nic('e1000e', '52:54:00:00:10:01', { bus: 'port0' }),
+    ...parts.port('port1', 2, { bus: 'pcie.0', addr: '0x5' }),
+    ...parts.nvme('nvme0', { bus: 'port1' }),
+    ...parts.port('port2', 3, { bus: 'pcie.0', addr: '0x6' }),
+    ...parts.nic('e1000e', '52:54:00:00:10:02', { bus: 'port2' }),
+  ],
+};
+
 /** Old hardware: ports that do not isolate, so that the service's NIC shares a group, and conventional bridges. */
 export const legacy: Topology = {
   name: 'legacy',

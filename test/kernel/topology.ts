@@ -5,9 +5,16 @@ export interface Topology {
   readonly arguments: readonly string[];
   /** Modules that are loaded before the machine is ready, with commas between. */
   readonly modules: string;
+  /** Left out: 1024. */
+  readonly memoryMib?: number;
+  /** Its disk has QEMU on it, and what a guest within it starts from: below {@link GUEST_FILES}. */
+  readonly startsGuests?: boolean;
   /** Appended to the kernel's command line. */
   readonly kernelArguments?: string;
 }
+
+/** In a machine that starts guests: `vmlinux` and `initramfs`. */
+export const GUEST_FILES = '/guest';
 
 /** Of the NIC that carries the agent's connection to the broker. */
 export const SERVICE_MAC = '52:54:00:00:00:01';

@@ -177,6 +177,13 @@ export class HostView {
   readonly capabilities: CapabilitiesView | null;
   @ApiProperty({ type: IommuView, nullable: true, description: 'null: the agent does not say.' })
   readonly iommu: IommuView | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: 'qemu',
+    description: 'Who starts guests; null: not the agent.',
+  })
+  readonly compute_driver: string | null;
   @ApiProperty({ type: 'integer', description: 'Builds that failed one after another, since the last that did not.' })
   readonly failed_builds: number;
   @ApiProperty({ type: DeviceCountsView }) readonly devices: DeviceCountsView;
@@ -213,6 +220,7 @@ export function hostView(row: HostRow): HostView {
     traits: row.traits,
     capabilities: row.capabilities && capabilitiesView(row.capabilities),
     iommu: row.iommu && { state: row.iommu.state, units: row.iommu.units },
+    compute_driver: row.compute_driver,
     failed_builds: row.failed_builds,
     devices: { reported: row.devices_reported, offered: row.devices_offered, available: row.devices_available },
     created_at: row.created_at,

@@ -47,11 +47,11 @@ export interface ComputeDriver {
   start(guest: Guest, note: NoteGuest): Promise<void>;
 
   /**
-   * Resolves when there is no guest any more: asked to end, then ended. Not while it may still have a device open.
+   * Resolves when there is no guest any more: asked to end (but `at once`: one that may never have run), then ended. Not while it may still have a device open.
    *
    * @throws BindingError with step `guest_stop` when it cannot be ended; the devices stay bound, and the call comes again
    */
-  stop(guest: Guest): Promise<void>;
+  stop(guest: Guest, how?: 'gently' | 'at once'): Promise<void>;
 
   /** Plugs devices into a running guest. @throws BindingError with step `guest_attach`; the caller has `detach` called then */
   attach(guest: Guest, added: readonly WireBinding[]): Promise<void>;

@@ -130,7 +130,7 @@ export class Guests {
   private async end(record: GuestRecord): Promise<void> {
     const { driver, records, log } = this.options;
     if (record.state !== 'stopping') await records.put({ ...record, state: 'stopping', since: Date.now() });
-    if (record.state !== 'expected') await driver.stop(record);
+    if (record.state !== 'expected') await driver.stop(record, record.state === 'starting' ? 'at once' : 'gently');
     await records.remove(record.serverId);
     log('info', 'A guest was ended', { serverId: record.serverId, driver: driver.name });
   }

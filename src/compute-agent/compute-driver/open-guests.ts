@@ -8,6 +8,7 @@ import type { BinderHost } from '../vfio-binder-writes.js';
 import type { ComputeDriver } from './compute-driver.js';
 import { GuestRecords, type GuestRecord } from './guest-records.js';
 import { Guests } from './guests.js';
+import { QemuDriver } from './qemu.driver.js';
 
 interface Surroundings extends Pick<BinderHost, 'log' | 'problems'> {
   readonly host: string;
@@ -38,11 +39,13 @@ export async function openGuests(settings: AgentSettings, around: Surroundings):
 }
 
 /** @throws BerthError `settings.invalid` when what it needs is not set */
-function driverOf({ computeDriver = 'attach-only', kernel }: AgentSettings): ComputeDriver | null {
+function driverOf(settings: AgentSettings): ComputeDriver | null {
+  const { computeDriver = 'attach-only', kernel, guests, qemu, stateDir, procRoot } = settings;
   if (computeDriver === 'attach-only' || computeDriver === 'cdi') return null;
   if (kernel !== 'live') {
     throw new BerthError('settings.invalid', 'agent.compute_driver: a recorded host has no devices for guests');
   }
+  if (computeDriver === 'qemu' && guests && qemu) return new QemuDriver({ stateDir, procRoot, settings: guests, qemu });
   throw new BerthError('settings.invalid', `agent.compute_driver: "${computeDriver}" is not built yet`);
 }
 

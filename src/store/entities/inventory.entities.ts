@@ -51,6 +51,8 @@ export class HostEntity {
   @Column('jsonb', { nullable: true }) iommu: WireIommu | null;
   /** What the agent says of VFs that something is said of; null: nothing. */
   @Column('jsonb', { nullable: true }) sriov: WireSriovState[] | null;
+  /** Who starts guests there; null: not its agent. */
+  @Column('text', { nullable: true }) compute_driver: string | null;
   /** Of what is wished of its VFs; a later word has a higher one. */
   @Column('bigint', { default: 0 }) sriov_revision: number;
   /** One after another, since the last that did not fail. */

@@ -1,0 +1,215 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { WireBinding } from '../../messages/bodies.js';
+import type { WireServer } from '../../messages/server-bodies.js';
+import { BindingError } from '../binding-error.js';
+import { BindingProblems } from '../binding-problems.js';
+import type { ComputeDriver, Guest, GuestState, NoteGuest } from './compute-driver.js';
+import { GuestRecords, type GuestRecord } from './guest-records.js';
+import { Guests } from './guests.js';
+
+const SERVER = '11111111-1111-4111-8111-111111111111';
+const CLAIM = '22222222-2222-4222-8222-222222222222';
+const OTHER_CLAIM = '33333333-3333-4333-8333-333333333333';
+const server: WireServer = { name: 'one', project_id: 'p', vcpus: 1, memory_mb: 64 };
+
+const bound = (address: string): WireBinding => {
+  return { address, driver: 'vfio-pci', original_driver: null, iommu_group: 1 };
+};
+const NIC = bound('0000:01:00.0');
+const GPU = bound('0000:02:00.0');
+
+/** A hypervisor in memory: it outlives the agent, and does as it is told. */
+class Hypervisor implements ComputeDriver {
+  readonly name = 'qemu';
+  readonly calls: string[] = [];
+  readonly running = new Map<string, string[]>();
+  /** The next call of this kind fails. */
+  fails: string | null = null;
+  /** What the caller has on disk when a guest starts. */
+  onDisk: () => string = () => '';
+
+  async start(guest: Guest, note: NoteGuest): Promise<void> {
+    this.call('start', guest.devices);
+    await note({ pid: 4711 });
+    this.running.set(
+      guest.serverId,
+      guest.devices.map(({ address }) => address),
+    );
+  }
+
+  async stop({ serverId, notes }: Guest, how?: string): Promise<void> {
+    this.call(`stop ${how} ${notes['pid'] ?? '-'}`, []);
+    this.running.delete(serverId);
+  }
+
+  async attach({ serverId }: Guest, added: readonly WireBinding[]): Promise<void> {
+    this.call('attach', added);
+    this.running.get(serverId)?.push(...added.map(({ address }) => address));
+  }
+
+  async detach(_guest: Guest, removed: readonly WireBinding[]): Promise<void> {
+    this.call('detach', removed);
+  }
+
+  async state({ serverId }: Guest): Promise<GuestState> {
+    return this.running.has(serverId) ? { state: 'running' } : { state: 'gone', message: 'it has shut down' };
+  }
+
+  private call(what: string, devices: readonly WireBinding[]): void {
+    this.calls.push([what, ...devices.map(({ address }) => address)].join(' '));
+    if (this.fails === null || !what.startsWith(this.fails)) return;
+    this.fails = null;
+    throw new BindingError('guest.failed', `no ${what}`, { address: null, step: 'guest_start' });
+  }
+}
+
+describe('guests', () => {
+  let stateDir: string;
+  let hypervisor: Hypervisor;
+  let problems: BindingProblems;
+  let told: GuestRecord[];
+  let guests: Guests;
+
+  beforeEach(async () => {
+    stateDir = mkdtempSync(join(tmpdir(), 'berth-guests-'));
+    hypervisor = new Hypervisor();
+    problems = new BindingProblems();
+    told = [];
+    guests = await life();
+  });
+
+  afterEach(async () => {
+    await guests.stop();
+    rmSync(stateDir, { recursive: true });
+  });
+
+  /** As after a `kill -9`: with what is on disk, and the guests that run. */
+  const life = async (): Promise<Guests> => {
+    const records = await GuestRecords.open(stateDir, () => undefined);
+    const tell = async (record: GuestRecord): Promise<void> => void told.push(record);
+    return new Guests({ driver: hypervisor, records, problems, log: () => undefined, tell, lookMs: 5 });
+  };
+
+  const onDisk = (): { state: string; devices: { address: string }[]; told?: boolean }[] =>
+    JSON.parse(readFileSync(join(stateDir, 'guests.json'), 'utf8')).guests;
+
+  const started = async (): Promise<void> => {
+    await guests.expect({ claimId: CLAIM, serverId: SERVER, server });
+    await guests.enter({ claimId: CLAIM, serverId: SERVER }, [NIC]);
+  };
+
+  it('starts with the devices of its server, and ends with its claim', async () => {
+    await started();
+    expect(onDisk()).toMatchObject([{ state: 'running', driver: 'qemu', devices: [NIC], notes: { pid: 4711 } }]);
+    await guests.leave(CLAIM, SERVER, [NIC.address]);
+    expect(hypervisor.calls).toEqual([`start ${NIC.address}`, 'stop gently 4711']);
+    expect(onDisk()).toEqual([]);
+  });
+
+  it('is not there for a server that nobody said anything of', async () => {
+    await guests.expect({ claimId: CLAIM, serverId: SERVER });
+    await guests.enter({ claimId: CLAIM, serverId: SERVER }, [NIC]);
+    await guests.leave(CLAIM, SERVER, [NIC.address]);
+    expect(hypervisor.calls).toEqual([]);
+  });
+
+  it('does nothing twice, whatever comes again', async () => {
+    await started();
+    await started();
+    await guests.enter({ claimId: OTHER_CLAIM, serverId: SERVER }, [GPU]);
+    await guests.enter({ claimId: OTHER_CLAIM, serverId: SERVER }, [GPU]);
+    await guests.leave(OTHER_CLAIM, SERVER, [GPU.address]);
+    await guests.leave(OTHER_CLAIM, SERVER, [GPU.address]);
+    await guests.leave(CLAIM, SERVER, [NIC.address]);
+    await guests.leave(CLAIM, SERVER, [NIC.address]);
+    expect(hypervisor.calls).toEqual([
+      `start ${NIC.address}`,
+      `attach ${GPU.address}`,
+      `detach ${GPU.address}`,
+      'stop gently 4711',
+    ]);
+  });
+
+  it('ends also when all its devices were taken from it before', async () => {
+    await started();
+    await guests.leave(OTHER_CLAIM, SERVER, [NIC.address]);
+    expect(onDisk()).toMatchObject([{ state: 'running', devices: [] }]);
+    await guests.leave(CLAIM, null, []);
+    expect(hypervisor.calls.at(-1)).toBe('stop gently 4711');
+  });
+
+  it('is started by the next life of an agent that died before it had', async () => {
+    await guests.expect({ claimId: CLAIM, serverId: SERVER, server });
+    guests = await life();
+    // What an agent binds again at its start, it does without the centre's word on the server.
+    await guests.enter({ claimId: CLAIM, serverId: SERVER }, [NIC]);
+    expect(hypervisor.calls).toEqual([`start ${NIC.address}`]);
+    expect(onDisk()).toMatchObject([{ state: 'running' }]);
+  });
+
+  it('goes when it could not be started', async () => {
+    hypervisor.fails = 'start';
+    await expect(started()).rejects.toThrow('no start');
+    expect(onDisk()).toMatchObject([{ state: 'starting' }]);
+    await guests.leave(CLAIM, SERVER, [NIC.address]);
+    expect(hypervisor.calls.at(-1)).toBe('stop at once -');
+    expect(onDisk()).toEqual([]);
+  });
+
+  it('stays, and its devices are told to be refused, while it cannot be ended', async () => {
+    await started();
+    hypervisor.fails = 'stop';
+    await expect(guests.leave(CLAIM, SERVER, [NIC.address])).rejects.toThrow('no stop');
+    expect(problems.of(NIC.address)).toMatchObject({ state: 'refused', step: 'guest_stop', claimId: CLAIM });
+    guests = await life();
+    expect(onDisk()).toMatchObject([{ state: 'stopping' }]);
+    await guests.leave(CLAIM, SERVER, [NIC.address]);
+    expect(problems.of(NIC.address)).toBeNull();
+    expect(onDisk()).toEqual([]);
+  });
+
+  it('is told of once when it ends by itself, and not started again', async () => {
+    await started();
+    hypervisor.running.clear();
+    guests.watch();
+    await expect.poll(() => told.length).toBe(1);
+    await expect.poll(() => onDisk()[0]?.told).toBe(true);
+    expect(told[0]).toMatchObject({ serverId: SERVER, message: 'it has shut down' });
+    await guests.stop();
+    guests = await life();
+    guests.watch();
+    await started();
+    await guests.enter({ claimId: OTHER_CLAIM, serverId: SERVER }, [GPU]);
+    expect(hypervisor.calls).toEqual([`start ${NIC.address}`]);
+    expect(told).toHaveLength(1);
+    await guests.leave(CLAIM, SERVER, [NIC.address]);
+    expect(onDisk()).toEqual([]);
+  });
+
+  it('gives way to one of a later claim of its server', async () => {
+    await started();
+    await guests.expect({ claimId: OTHER_CLAIM, serverId: SERVER, server });
+    await guests.enter({ claimId: OTHER_CLAIM, serverId: SERVER }, [GPU]);
+    await guests.leave(CLAIM, SERVER, [NIC.address]);
+    expect(hypervisor.calls).toEqual([`start ${NIC.address}`, 'stop gently 4711', `start ${GPU.address}`]);
+    expect([...hypervisor.running.values()]).toEqual([[GPU.address]]);
+  });
+
+  it.each([
+    '{',
+    '{"version":2,"guests":[]}',
+    '{"version":1,"guests":[{"serverId":"../../etc"}]}',
+    '[]',
+    '{"version":1}',
+  ])('sets %s aside', async (text) => {
+    writeFileSync(join(stateDir, 'guests.json'), text);
+    const complaints: string[] = [];
+    const records = await GuestRecords.open(stateDir, (level) => complaints.push(level));
+    expect(records.all()).toEqual([]);
+    expect(complaints).toEqual(['error']);
+    expect(readdirSync(stateDir)).toEqual([expect.stringMatching(/^guests\.json\.corrupt-\d+$/)]);
+  });
+});
