@@ -13,21 +13,28 @@ export interface ProgramEnd {
   readonly problem: string;
 }
 
+export interface ProgramOptions {
+  readonly input?: string;
+  /** Then it is killed; left out: it has all the time that it needs. */
+  readonly timeoutMs?: number;
+  /** Characters of its output that are kept; left out: 16,384. */
+  readonly outputMax?: number;
+}
+
 /**
  * Runs a small program without a shell. It goes on when the agent ends, and the agent ends while it goes on: what hangs in the kernel
  * cannot be killed.
  *
- * @param options.timeoutMs then it is killed; left out: it has all the time that it needs
  * @throws the system's error when it cannot be started
  */
 export function runProgram(
   program: string,
   words: readonly string[],
-  { input, timeoutMs }: { readonly input?: string; readonly timeoutMs?: number } = {},
+  { input, timeoutMs, outputMax = OUTPUT_MAX }: ProgramOptions = {},
 ): Promise<ProgramEnd> {
   const child = spawn(program, words, { env: PROGRAM_ENVIRONMENT, detached: true, stdio: 'pipe' });
-  const output = limited(child.stdout);
-  const problem = limited(child.stderr);
+  const output = limited(child.stdout, outputMax);
+  const problem = limited(child.stderr, OUTPUT_MAX);
   letGo(child);
   return new Promise((resolve, reject) => {
     const timer = timeoutMs === undefined ? null : setTimeout(() => child.kill('SIGKILL'), timeoutMs).unref();
@@ -43,11 +50,11 @@ export function runProgram(
   });
 }
 
-function limited(stream: NodeJS.ReadableStream): () => string {
+function limited(stream: NodeJS.ReadableStream, max: number): () => string {
   let text = '';
   stream.setEncoding('utf8');
   stream.on('data', (part: string) => {
-    if (text.length < OUTPUT_MAX) text += part.slice(0, OUTPUT_MAX - text.length);
+    if (text.length < max) text += part.slice(0, max - text.length);
   });
   return () => text;
 }

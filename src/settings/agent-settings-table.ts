@@ -86,6 +86,12 @@ export const AGENT_SETTINGS: readonly SettingDefinition[] = [
   setting('agent.guests.kernel', optional(text()), null, 'Started instead of what is on the disk; null: not so.'),
   setting('agent.guests.initrd', optional(text()), null, 'For agent.guests.kernel.'),
   setting('agent.guests.append', optional(text()), null, 'Command line of agent.guests.kernel.'),
+  setting(
+    'agent.guests.hotplug_ports',
+    integer(0, 64),
+    4,
+    'Free PCIe ports of a guest, for devices that are attached while it runs.',
+  ),
   setting('agent.guests.vcpus_max', integer(1, 65_536), 1024, 'A larger guest is refused.'),
   setting('agent.guests.memory_mb_max', integer(1, 2 ** 40), 2 ** 24, 'A larger guest is refused; MiB.'),
   setting('agent.guests.start_timeout_ms', integer(1000, HOUR), MINUTE, 'How long a guest may take to start.'),
@@ -101,12 +107,6 @@ export const AGENT_SETTINGS: readonly SettingDefinition[] = [
     names(256),
     [],
     'More words for its command line. In them, {server_id} stands for the id of the server.',
-  ),
-  setting(
-    'agent.qemu.hotplug_ports',
-    integer(0, 64),
-    4,
-    'Free PCIe ports of a guest, for devices that are attached while it runs.',
   ),
   setting('agent.libvirt.uri', text(), 'qemu:///system', 'Of the libvirt that virsh speaks to.'),
 ];

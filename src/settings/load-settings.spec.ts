@@ -73,9 +73,16 @@ const DEFAULTS: Settings = {
     cdiDir: '/var/run/cdi',
     guests: {
       ...{ machine: 'q35', accel: 'auto', cpu: null, imageDir: null, image: null, kernel: null, initrd: null },
-      ...{ append: null, vcpusMax: 1024, memoryMbMax: 16_777_216, startTimeoutMs: 60_000, stopTimeoutMs: 30_000 },
+      ...{
+        append: null,
+        hotplugPorts: 4,
+        vcpusMax: 1024,
+        memoryMbMax: 16_777_216,
+        startTimeoutMs: 60_000,
+        stopTimeoutMs: 30_000,
+      },
     },
-    qemu: { program: 'qemu-system-x86_64', arguments: [], hotplugPorts: 4 },
+    qemu: { program: 'qemu-system-x86_64', arguments: [] },
     libvirt: { uri: 'qemu:///system' },
   },
   pci: { exclusiveTags: ['physical_network'], aliasOrigin: null },

@@ -100,6 +100,8 @@ export interface GuestSettings {
   readonly kernel: string | null;
   readonly initrd: string | null;
   readonly append: string | null;
+  /** Free PCIe ports of a guest, for devices that are attached while it runs. */
+  readonly hotplugPorts: number;
   readonly vcpusMax: number;
   readonly memoryMbMax: number;
   readonly startTimeoutMs: number;
@@ -111,8 +113,6 @@ export interface QemuSettings {
   readonly program: string;
   /** More words for its command line; `{server_id}` in them stands for the server's id. */
   readonly arguments: readonly string[];
-  /** Free PCIe ports of a guest, for devices that are attached while it runs. */
-  readonly hotplugPorts: number;
 }
 
 export interface AgentSettings {

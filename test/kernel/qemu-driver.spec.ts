@@ -42,9 +42,17 @@ describe('the qemu driver', () => {
       ...{ stateDir, procRoot: '/proc' },
       settings: {
         ...{ machine: 'q35', accel: 'tcg', cpu: null, imageDir: null, image: null, kernel: null, initrd: null },
-        ...{ append: null, vcpusMax: 2, memoryMbMax: 64, startTimeoutMs: 30_000, stopTimeoutMs: 500, ...settings },
+        ...{
+          append: null,
+          hotplugPorts: 2,
+          vcpusMax: 2,
+          memoryMbMax: 64,
+          startTimeoutMs: 30_000,
+          stopTimeoutMs: 500,
+          ...settings,
+        },
       },
-      qemu: { program, arguments: [], hotplugPorts: 2, ...qemu },
+      qemu: { program, arguments: [], ...qemu },
     });
 
   const guest = (server: Partial<WireServer> = {}, devices: readonly WireBinding[] = []): Guest => ({

@@ -8,6 +8,7 @@ import type { BinderHost } from '../vfio-binder-writes.js';
 import type { ComputeDriver } from './compute-driver.js';
 import { GuestRecords, type GuestRecord } from './guest-records.js';
 import { Guests } from './guests.js';
+import { LibvirtDriver } from './libvirt.driver.js';
 import { QemuDriver } from './qemu.driver.js';
 
 interface Surroundings extends Pick<BinderHost, 'log' | 'problems'> {
@@ -40,13 +41,15 @@ export async function openGuests(settings: AgentSettings, around: Surroundings):
 
 /** @throws BerthError `settings.invalid` when what it needs is not set */
 function driverOf(settings: AgentSettings): ComputeDriver | null {
-  const { computeDriver = 'attach-only', kernel, guests, qemu, stateDir, procRoot } = settings;
+  const { computeDriver = 'attach-only', kernel, guests, qemu, libvirt, stateDir, procRoot } = settings;
   if (computeDriver === 'attach-only' || computeDriver === 'cdi') return null;
   if (kernel !== 'live') {
     throw new BerthError('settings.invalid', 'agent.compute_driver: a recorded host has no devices for guests');
   }
   if (computeDriver === 'qemu' && guests && qemu) return new QemuDriver({ stateDir, procRoot, settings: guests, qemu });
-  throw new BerthError('settings.invalid', `agent.compute_driver: "${computeDriver}" is not built yet`);
+  if (computeDriver === 'libvirt' && guests && libvirt)
+    return new LibvirtDriver({ stateDir, settings: guests, libvirt });
+  throw new BerthError('settings.invalid', `agent.compute_driver: "${computeDriver}" has no settings`);
 }
 
 function endOf({ serverId, message = '', since }: GuestRecord, host: string, epoch: number) {

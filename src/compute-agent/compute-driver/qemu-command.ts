@@ -42,7 +42,7 @@ export function qemuCommand({ guest, settings, qemu, accel, image, files }: Qemu
     ...['-chardev', `socket,id=berth-qmp,path=${value(files.qmp)},server=on,wait=off`],
     ...['-mon', 'chardev=berth-qmp,mode=control'],
     ...startArguments(settings),
-    ...deviceArguments(guest, settings.machine, qemu.hotplugPorts),
+    ...deviceArguments(guest, settings),
     ...(image ? diskArguments(image) : []),
     ...qemu.arguments.map((word) => word.replaceAll('{server_id}', serverId)),
   ];
@@ -72,9 +72,9 @@ function startArguments({ kernel, initrd, append }: GuestSettings): string[] {
   ];
 }
 
-function deviceArguments({ devices }: Guest, machine: string, free: number): string[] {
+function deviceArguments({ devices }: Guest, { machine, hotplugPorts }: GuestSettings): string[] {
   const isPorted = hasPorts(machine) && devices.length <= PORTS_MAX;
-  const ports = isPorted ? Math.min(PORTS_MAX, devices.length + free) : 0;
+  const ports = isPorted ? Math.min(PORTS_MAX, devices.length + hotplugPorts) : 0;
   return [
     ...Array.from({ length: ports }, (_, index) => ['-device', port(index)]).flat(),
     ...devices.flatMap(({ address }, index) => {

@@ -21,13 +21,13 @@ export async function plug(qmp: Qmp, address: Address, isPorted: boolean): Promi
 export async function unplug(qmp: Qmp, address: Address, timeoutMs: number): Promise<void> {
   if (!(await isPlugged(qmp, address))) return;
   const id = qemuDeviceId(address);
-  const over = new AbortController();
-  const told = qmp
-    .event((name, data) => name === 'DEVICE_UNPLUG_GUEST_ERROR' && data['device'] === id, timeoutMs)
-    .then(
-      () => over.abort(),
-      () => undefined,
-    );
+  let isRefused = false;
+  const isRefusal = (name: string, data: Readonly<Record<string, unknown>>): boolean =>
+    name === 'DEVICE_UNPLUG_GUEST_ERROR' && data['device'] === id;
+  void qmp.event(isRefusal, timeoutMs).then(
+    () => (isRefused = true),
+    () => undefined,
+  );
   // It was asked before, and has not answered yet: that is no refusal.
   const refusal = await qmp.command('device_del', { id }).then(
     () => null,
@@ -35,13 +35,12 @@ export async function unplug(qmp: Qmp, address: Address, timeoutMs: number): Pro
   );
   const deadline = Date.now() + timeoutMs;
   while (await isPlugged(qmp, address)) {
-    if (over.signal.aborted) throw new Error(`the guest refuses to let go of ${address}`);
+    if (isRefused) throw new Error(`the guest refuses to let go of ${address}`);
     if (Date.now() >= deadline) {
       throw new Error(`the guest has not let go of ${address} in ${timeoutMs} ms`, { cause: refusal });
     }
     await delay(POLL_MS);
   }
-  void told;
 }
 
 /** Objects that were made by the command line or by `device_add` have their ids there; they are there until the guest has let go. */
@@ -60,5 +59,5 @@ async function freePort(qmp: Qmp): Promise<string> {
   const ports = buses.flatMap(({ devices }) => devices).filter(({ qdev_id: id }) => isPort(id));
   const free = ports.find(({ pci_bridge: bridge }) => (bridge?.devices ?? []).length === 0);
   if (free) return free.qdev_id as string;
-  throw new Error('it has no free port; see agent.qemu.hotplug_ports');
+  throw new Error('it has no free port; see agent.guests.hotplug_ports');
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { accessSync, closeSync, constants, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { BindingError, type BindingStep } from '../binding-error.js';
 import { PROGRAM_ENVIRONMENT } from '../kernel-programs.js';
 import type { ComputeDriver, Guest, GuestState, NoteGuest } from './compute-driver.js';
 import { assertSize, imageOf } from './guest-image.js';
+import { accelOf } from './guest-accel.js';
 import {
   endsWithin,
   findProcess,
@@ -57,7 +58,7 @@ export class QemuDriver implements ComputeDriver {
     if (!process) {
       assertSize(guest, settings);
       const image = imageOf(guest, settings);
-      const command = qemuCommand({ ...this.options, guest, image, files, accel: accelOf(settings.accel) });
+      const command = qemuCommand({ ...this.options, guest, image, files, accel: accelOf(settings) });
       process = await this.spawned(guest, command, files);
     }
     await note(notesOf(process));
@@ -185,16 +186,6 @@ function scopeOf({ serverId }: Guest): string[] {
     `--description=Berth server ${serverId}`,
   ];
   return ['systemd-run', ...unit, '--'];
-}
-
-function accelOf(wanted: GuestSettings['accel']): 'kvm' | 'tcg' {
-  if (wanted !== 'auto') return wanted;
-  try {
-    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
-    return 'kvm';
-  } catch {
-    return 'tcg';
-  }
 }
 
 /** @returns false when QEMU does not take it, or does not answer */
