@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../bus/bus.js';
 import { BerthError, messageOf } from '../errors.js';
+import type { Envelope } from '../messages/envelope.js';
 import { agentQueue, HOST_NAME } from '../messages/routes.js';
 import type { Address } from '../pci/address.js';
 import type { BindingMode } from '../pci/binding-mode.js';
@@ -93,10 +94,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const modes = new BindingModes(() => scan());
   const brokerAddress = lastKnown(() => bus.localAddress());
   const protection = { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs };
-  const bare = binderOf(settings, { journal, log, modes, protection, stopping: stopping.signal });
-  const guests = await openGuests(settings, { ...bare, host, epoch, bus });
-  const attached = guests ?? (await openCdiFiles(settings, bare));
-  const binder = { ...bare, ...(attached && { guests: attached }) };
+  const given = { journal, log, modes, protection, stopping: stopping.signal };
+  const { binder, guests } = await drivenBinder(settings, binderOf(settings, given), { host, epoch, bus });
   const queue = new KeyedQueue();
   const sriov = await keeperOf(settings, { binder, queue, declarations: () => configuration.sriov ?? [] });
   const eyes = {
@@ -133,9 +132,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   guests?.watch();
   const telling = tellUntilHeard(commands, host, log);
   // Before the first report: who is told of the host may send it commands at once.
-  const subscription = await bus.consume(agentQueue(host), (message) => commands.handle(message), {
-    prefetch: PREFETCH,
-  });
+  const take = (message: Envelope): Promise<void> => commands.handle(message);
+  const subscription = await bus.consume(agentQueue(host), take, { prefetch: PREFETCH });
   await reporter.start();
   sriov.start(settings.scanIntervalMs, () => reporter.lookAgain());
   log('info', 'Agent started', { host, epoch, sysfsRoot: settings.sysfsRoot, kernel: settings.kernel });
@@ -174,6 +172,18 @@ function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog):
       return working;
     },
   };
+}
+
+/** The binder with what starts guests, or tells container runtimes; `guests` is null where the agent starts none. */
+async function drivenBinder(
+  settings: AgentSettings,
+  bare: BinderHost,
+  agent: Pick<Parameters<typeof openGuests>[1], 'host' | 'epoch' | 'bus'>,
+) {
+  const guests = await openGuests(settings, { ...bare, ...agent });
+  const attached = guests ?? (await openCdiFiles(settings, bare));
+  const binder: BinderHost = { ...bare, ...(attached && { guests: attached }) };
+  return { binder, guests };
 }
 
 function binderOf(
