@@ -104,11 +104,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   };
   const scan = (): Promise<HostScan> => configuredScan(settings, configuration, journal, eyes);
   const reporter = new Reporter({
-    host,
-    epoch,
-    scan,
-    bus,
-    log,
+    ...{ host, epoch, scan, bus, log },
     scanIntervalMs: settings.scanIntervalMs,
     heartbeatIntervalMs: settings.heartbeatIntervalMs,
     lastReport: await readLastReport(settings.stateDir),

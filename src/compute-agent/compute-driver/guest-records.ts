@@ -2,7 +2,7 @@ import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../errors.js';
 import type { WireBinding } from '../../messages/bodies.js';
-import { normalizeAddress } from '../../pci/address.js';
+import { normalizeAddress, type Address } from '../../pci/address.js';
 import { isObject } from '../../pci/device-spec/device-spec-fields.js';
 import type { AgentLog } from '../agent-log.js';
 import { writeDurably } from '../journal.js';
@@ -26,6 +26,8 @@ export interface GuestRecord extends Guest {
   readonly state: (typeof STATES)[number];
   /** When it came to this state, milliseconds since 1970. */
   readonly since: number;
+  /** Devices that are being plugged in; left out: none. */
+  readonly plugging?: readonly Address[];
   /** Of one that ended: why, as far as it is known. */
   readonly message?: string;
   /** Of one that ended: the centre knows. */

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { WireBinding } from '../../messages/bodies.js';
 import type { WireServer } from '../../messages/server-bodies.js';
-import { BindingError } from '../binding-error.js';
 import { BindingProblems } from '../binding-problems.js';
-import type { ComputeDriver, Guest, GuestState, NoteGuest } from './compute-driver.js';
+import { MemoryHypervisor } from '../../../test/support/memory-hypervisor.js';
 import { GuestRecords, type GuestRecord } from './guest-records.js';
 import { Guests } from './guests.js';
 
@@ -21,63 +20,20 @@ const bound = (address: string): WireBinding => {
 const NIC = bound('0000:01:00.0');
 const GPU = bound('0000:02:00.0');
 
-/** A hypervisor in memory: it outlives the agent, and does as it is told. */
-class Hypervisor implements ComputeDriver {
-  readonly name = 'qemu';
-  readonly calls: string[] = [];
-  readonly running = new Map<string, string[]>();
-  /** The next call of this kind fails. */
-  fails: string | null = null;
-  /** What the caller has on disk when a guest starts. */
-  onDisk: () => string = () => '';
-
-  async start(guest: Guest, note: NoteGuest): Promise<void> {
-    this.call('start', guest.devices);
-    await note({ pid: 4711 });
-    this.running.set(
-      guest.serverId,
-      guest.devices.map(({ address }) => address),
-    );
-  }
-
-  async stop({ serverId, notes }: Guest, how?: string): Promise<void> {
-    this.call(`stop ${how} ${notes['pid'] ?? '-'}`, []);
-    this.running.delete(serverId);
-  }
-
-  async attach({ serverId }: Guest, added: readonly WireBinding[]): Promise<void> {
-    this.call('attach', added);
-    this.running.get(serverId)?.push(...added.map(({ address }) => address));
-  }
-
-  async detach(_guest: Guest, removed: readonly WireBinding[]): Promise<void> {
-    this.call('detach', removed);
-  }
-
-  async state({ serverId }: Guest): Promise<GuestState> {
-    return this.running.has(serverId) ? { state: 'running' } : { state: 'gone', message: 'it has shut down' };
-  }
-
-  private call(what: string, devices: readonly WireBinding[]): void {
-    this.calls.push([what, ...devices.map(({ address }) => address)].join(' '));
-    if (this.fails === null || !what.startsWith(this.fails)) return;
-    this.fails = null;
-    throw new BindingError('guest.failed', `no ${what}`, { address: null, step: 'guest_start' });
-  }
-}
-
 describe('guests', () => {
   let stateDir: string;
-  let hypervisor: Hypervisor;
+  let hypervisor: MemoryHypervisor;
   let problems: BindingProblems;
   let told: GuestRecord[];
+  let logged: string[];
   let guests: Guests;
 
   beforeEach(async () => {
     stateDir = mkdtempSync(join(tmpdir(), 'berth-guests-'));
-    hypervisor = new Hypervisor();
+    hypervisor = new MemoryHypervisor();
     problems = new BindingProblems();
     told = [];
+    logged = [];
     guests = await life();
   });
 
@@ -90,7 +46,14 @@ describe('guests', () => {
   const life = async (): Promise<Guests> => {
     const records = await GuestRecords.open(stateDir, () => undefined);
     const tell = async (record: GuestRecord): Promise<void> => void told.push(record);
-    return new Guests({ driver: hypervisor, records, problems, log: () => undefined, tell, lookMs: 5 });
+    return new Guests({
+      driver: hypervisor,
+      records,
+      problems,
+      log: (_level, message) => logged.push(message),
+      tell,
+      lookMs: 5,
+    });
   };
 
   const onDisk = (): { state: string; devices: { address: string }[]; told?: boolean }[] =>
@@ -147,6 +110,29 @@ describe('guests', () => {
     // What an agent binds again at its start, it does without the centre's word on the server.
     await guests.enter({ claimId: CLAIM, serverId: SERVER }, [NIC]);
     expect(hypervisor.calls).toEqual([`start ${NIC.address}`]);
+    expect(onDisk()).toMatchObject([{ state: 'running' }]);
+  });
+
+  it('has a device plugged in by the next life of an agent that died before it had', async () => {
+    await started();
+    hypervisor.fails = 'attach';
+    await expect(guests.enter({ claimId: OTHER_CLAIM, serverId: SERVER }, [GPU])).rejects.toThrow('no attach');
+    guests = await life();
+    await guests.enter({ claimId: OTHER_CLAIM, serverId: SERVER }, [GPU]);
+    await guests.enter({ claimId: OTHER_CLAIM, serverId: SERVER }, [GPU]);
+    expect(hypervisor.running.get(SERVER)).toEqual([NIC.address, GPU.address]);
+    expect(hypervisor.calls.filter((call) => call.startsWith('attach'))).toHaveLength(2);
+    await guests.leave(OTHER_CLAIM, SERVER, [GPU.address]);
+    expect(onDisk()).toMatchObject([{ devices: [NIC] }]);
+  });
+
+  it('says once that it cannot be looked at', async () => {
+    await started();
+    hypervisor.fails = 'state';
+    hypervisor.failsFor = 3;
+    guests.watch();
+    await expect.poll(() => hypervisor.failsFor).toBe(0);
+    expect(logged.filter((message) => message === 'A guest could not be looked at')).toHaveLength(1);
     expect(onDisk()).toMatchObject([{ state: 'running' }]);
   });
 

@@ -43,6 +43,8 @@ export class Guests {
   private readonly queue = new KeyedQueue();
   private readonly stopped = new AbortController();
   private looking: Promise<void> = Promise.resolve();
+  /** Of these it was said that they cannot be looked at; once is enough. */
+  private readonly unseen = new Set<string>();
 
   constructor(private readonly options: GuestsOptions) {}
 
@@ -70,14 +72,12 @@ export class Guests {
       const record = this.options.records.of(serverId);
       if (!record || record.state === 'stopping') return;
       const news = bound.filter(({ address }) => !hasDevice(record, address));
-      const all = { ...record, devices: [...record.devices, ...news] };
+      const all: GuestRecord = { ...record, devices: [...record.devices, ...news] };
       if (record.state === 'expected' || record.state === 'starting') {
         if (record.claimId === claimId) await this.start(all);
         return;
       }
-      if (news.length === 0) return;
-      await this.options.records.put(all);
-      if (record.state === 'running') await this.options.driver.attach(all, news);
+      await this.plugIn(all, [...news, ...bound.filter(({ address }) => record.plugging?.includes(address))]);
     });
   }
 
@@ -125,6 +125,18 @@ export class Guests {
     });
     await records.put({ ...(records.of(record.serverId) ?? record), state: 'running', since: Date.now() });
     log('info', 'A guest was started', { serverId: record.serverId, driver: driver.name });
+  }
+
+  /** It is noted before and after, so that a crash in between has it done again. */
+  private async plugIn(record: GuestRecord, news: readonly WireBinding[]): Promise<void> {
+    const { driver, records } = this.options;
+    if (news.length === 0) return;
+    if (record.state !== 'running') return records.put(record);
+    const { plugging = [], ...others } = record;
+    const added = news.map(({ address }) => address);
+    await records.put({ ...others, plugging: [...new Set([...plugging, ...added])] });
+    await driver.attach(record, news);
+    await records.put({ ...others, plugging: plugging.filter((address) => !added.includes(address)) });
   }
 
   private async end(record: GuestRecord): Promise<void> {
@@ -178,25 +190,37 @@ export class Guests {
   private async look(serverId: string): Promise<void> {
     // It is being started, changed or ended: whoever does it sees what there is.
     if (this.queue.isBusy([serverId])) return;
+    try {
+      await this.queue.run([serverId], async () => {
+        await this.noteEnd(serverId);
+        await this.tellEnd(serverId);
+      });
+      this.unseen.delete(serverId);
+    } catch (error) {
+      const isKnown = this.unseen.has(serverId);
+      this.unseen.add(serverId);
+      if (isKnown) return;
+      this.options.log('warn', 'A guest could not be looked at', { serverId, problem: messageOf(error) });
+    }
+  }
+
+  private async noteEnd(serverId: string): Promise<void> {
     const { driver, records, log } = this.options;
-    await this.queue
-      .run([serverId], async () => {
-        const record = records.of(serverId);
-        if (record?.state === 'running') {
-          const seen = await driver.state(record);
-          if (seen.state === 'running') return;
-          const { message } = seen;
-          await records.put({ ...record, state: 'ended', since: Date.now(), message, told: false });
-          log('warn', 'A guest has ended by itself; its devices stay with its server', { serverId, message });
-        }
-        const ended = records.of(serverId);
-        if (ended?.state !== 'ended' || ended.told) return;
-        await this.options.tell(ended);
-        await records.put({ ...ended, told: true });
-      })
-      .catch((error: unknown) =>
-        log('warn', 'A guest could not be looked at', { serverId, problem: messageOf(error) }),
-      );
+    const record = records.of(serverId);
+    if (record?.state !== 'running') return;
+    const seen = await driver.state(record);
+    if (seen.state === 'running') return;
+    const { message } = seen;
+    await records.put({ ...record, state: 'ended', since: Date.now(), message, told: false });
+    log('warn', 'A guest has ended by itself; its devices stay with its server', { serverId, message });
+  }
+
+  private async tellEnd(serverId: string): Promise<void> {
+    const { records, tell } = this.options;
+    const record = records.of(serverId);
+    if (record?.state !== 'ended' || record.told) return;
+    await tell(record);
+    await records.put({ ...record, told: true });
   }
 }
 

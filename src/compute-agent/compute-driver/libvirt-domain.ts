@@ -25,7 +25,7 @@ export function domainXml({ guest, settings, accel, image }: DomainPlan): string
     element('name', domainName(serverId)),
     element('uuid', serverId),
     // Not empty, and in one line.
-    element('title', server.name.replaceAll(/\s+/g, ' ').trim() || serverId),
+    element('title', server.name.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim() || serverId),
     `<memory unit="MiB">${server.memory_mb}</memory>`,
     `<vcpu>${Math.max(1, server.vcpus)}</vcpu>`,
     server.numa_cells ? `<numatune><memory mode="strict" nodeset="${server.numa_cells.join(',')}"/></numatune>` : '',
