@@ -22,6 +22,7 @@ import { liveIp, simulatedIp } from './ip-program.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { liveKernel, type Kernel } from './kernel.js';
 import { readLastReport, writeLastReport } from './last-report.js';
+import { withoutNetdevs } from './netdev/netdev-handover.js';
 import { liveNetdevs } from './netdev/netdev-program.js';
 import { Reporter } from './reporter.js';
 import { simulatedHostKernel } from './simulated-kernel.js';
@@ -178,7 +179,8 @@ async function drivenBinder(
 ) {
   const guests = await openGuests(settings, { ...bare, ...agent });
   const attached = guests ?? (await openCdiFiles(settings, bare));
-  const binder: BinderHost = { ...bare, ...(attached && { guests: attached }) };
+  const modeOf = guests ? withoutNetdevs(bare.modeOf) : bare.modeOf;
+  const binder: BinderHost = { ...bare, modeOf, ...(attached && { guests: attached }) };
   return { binder, guests };
 }
 

@@ -14,6 +14,7 @@ import {
 import { sriovNicHost } from '../../../test/support/hosts.js';
 import { readJournal } from '../journal-state.js';
 import { prepareDevices, releaseDevices, type BinderHost } from '../vfio-binder.js';
+import { withoutNetdevs } from './netdev-handover.js';
 
 const CLAIM = '11111111-1111-4111-8111-111111111111';
 const SECOND = '22222222-2222-4222-8222-222222222222';
@@ -93,6 +94,16 @@ describe('a device with handover: netdev', () => {
     };
     const error = await failure(prepareDevices({ ...(await w.agent()), protection }, order(w, [w.nic])));
     expect(error).toMatchObject({ code: 'device.protected', address: w.nic });
+  });
+
+  it('is refused where the agent starts virtual machines', async () => {
+    const w = await world();
+    const agent = await w.agent();
+    const host = { ...agent, modeOf: withoutNetdevs(agent.modeOf) };
+    const error = await failure(prepareDevices(host, order(w, [w.nic])));
+    expect(error).toMatchObject({ code: 'binding.refused', step: 'netdev', address: w.nic });
+    w.tags.clear();
+    expect(await prepareDevices(host, order(w, [w.nic], SECOND))).toMatchObject([{ driver: 'vfio-pci' }]);
   });
 
   it('is refused without its own driver', async () => {

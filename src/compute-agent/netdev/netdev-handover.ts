@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../errors.js';
-import { isVfioDriver } from '../../pci/binding-mode.js';
+import { isVfioDriver, type BindingMode } from '../../pci/binding-mode.js';
 import type { Address } from '../../pci/address.js';
 import type { PciDevice } from '../../pci/device.js';
 import { BindingError } from '../binding-error.js';
@@ -132,6 +132,18 @@ async function set(
     const where = namespace === null ? '' : ` in ${namespace}`;
     throw failure(address, `ip link set ${netdev} ${words.join(' ')}${where}: ${messageOf(cause)}`, cause);
   }
+}
+
+/** Of an agent that starts virtual machines, which take devices by vfio only. */
+export function withoutNetdevs(modeOf: (address: Address) => Promise<BindingMode>) {
+  return async (address: Address): Promise<BindingMode> => {
+    const mode = await modeOf(address);
+    if (mode.handover !== 'netdev') return mode;
+    throw refusal(
+      address,
+      'agent.compute_driver starts virtual machines here; set cdi or attach-only, or take it away',
+    );
+  };
 }
 
 function failure(address: Address, what: string, cause: unknown): BindingError {
