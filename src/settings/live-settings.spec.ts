@@ -70,8 +70,8 @@ describe('what differs', () => {
   });
 
   it('every setting of the table is found where it is', () => {
-    const other = JSON.parse(JSON.stringify(BASE), (_key, value: unknown) =>
-      isPlain(value) ? 'other' : value,
+    const other = JSON.parse(JSON.stringify(BASE), (key, value: unknown) =>
+      isPlain(value) || key === 'arguments' ? 'other' : value,
     ) as Settings;
     expect(differenceOf(BASE, other, 'all').needsRestart).toEqual(
       SETTINGS.map(({ key }) => key).filter((key) => key !== 'log_level'),
