@@ -78,6 +78,7 @@ export const ERROR_CODES = {
   'device.missing': 'The device is not on this host.',
   'device.changed': 'The device at this address is another one than expected.',
   'binding.failed': 'The kernel refused to bind the device.',
+  'cdi.failed': 'The CDI file of a server could not be written or removed.',
   'device.protected': 'The host itself needs the device.',
   'binding.refused': 'The agent refuses to touch the device.',
   'guest.failed': 'The guest of a server could not be started, changed or ended.',

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bus } from '../bus/bus.js';
 import { BerthError, messageOf } from '../errors.js';
+import type { Envelope } from '../messages/envelope.js';
 import { agentQueue, HOST_NAME } from '../messages/routes.js';
 import type { Address } from '../pci/address.js';
 import type { BindingMode } from '../pci/binding-mode.js';
@@ -17,9 +18,10 @@ import { BindingProblems, withProblems } from './binding-problems.js';
 import { ChangeWatch } from './change-watch.js';
 import { CleaningRecords } from './cleaning-records.js';
 import { CommandConsumer } from './command.consumer.js';
+import { openCdiFiles } from './compute-driver/cdi-files.js';
 import { openGuests } from './compute-driver/open-guests.js';
 import { wireConfiguration } from './configuration-facts.js';
-import { DriftSigns } from './drift-signs.js';
+import { DriftSigns, strayedIn } from './drift-signs.js';
 import { DeviceClaimKeeper, type DeviceClaimKeeperOptions } from './device-claim-keeper.js';
 import { DeviceClaimOrders } from './device-claim-orders.js';
 import { Journal } from './journal.js';
@@ -27,6 +29,8 @@ import { liveIp, simulatedIp } from './ip-program.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { liveKernel, type Kernel } from './kernel.js';
 import { readLastReport, writeLastReport } from './last-report.js';
+import { withoutNetdevs } from './netdev/netdev-handover.js';
+import { liveNetdevs } from './netdev/netdev-program.js';
 import { Reporter, type ReporterOptions } from './reporter.js';
 import { simulatedHostKernel } from './simulated-kernel.js';
 import { SerialNumbers } from './serial-numbers.js';
@@ -34,7 +38,6 @@ import { SriovKeeper, type SriovKeeperOptions } from './sriov-keeper.js';
 import { SriovWishes } from './sriov-wishes.js';
 import { scanHost, type HostScan } from './sysfs-scanner.js';
 import type { BinderHost } from './vfio-binder.js';
-import { driverOf, isOnVfio } from './vfio-binder-writes.js';
 import { WhitelistLog } from './whitelist-log.js';
 
 /** Commands side by side: one that waits for a program to let go of a device must not hold up the others. */
@@ -105,10 +108,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const protection = { ...settings, brokerAddress, deviceSpecs: () => configuration.deviceSpecs };
   const deviceClaims = await Journal.open(join(settings.stateDir, 'device-claims'), log, ATTEMPTS_KEPT);
   const bare = binderOf(settings, { journal, deviceClaims, log, modes, protection, stopping: stopping.signal });
-  const guests = await openGuests(settings, { ...bare, host, epoch, bus });
+  const { driven, guests } = await drivenBinder(settings, bare, { host, epoch, bus });
   const queue = new KeyedQueue();
   const care = await careOf(settings, bare, queue, (claimId, address) => commands.tellCleaning(claimId, address));
-  const binder = { ...bare, care, ...(guests && { guests }) };
+  const binder = { ...driven, care };
   const sriov = await keeperOf(settings, { binder, queue, declarations: () => configuration.sriov ?? [] });
   const claims = await claimKeeperOf(settings, { binder: bare, journal: deviceClaims, queue });
   // VFs first: some may be claimed.
@@ -135,9 +138,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   guests?.watch();
   const telling = tellUntilHeard(commands, host, log);
   // Before the first report: who is told of the host may send it commands at once.
-  const subscription = await bus.consume(agentQueue(host), (message) => commands.handle(message), {
-    prefetch: PREFETCH,
-  });
+  const take = (message: Envelope): Promise<void> => commands.handle(message);
+  const subscription = await bus.consume(agentQueue(host), take, { prefetch: PREFETCH });
   await reporter.start();
   for (const keeper of keepers) keeper.start(settings.scanIntervalMs, () => reporter.lookAgain());
   const watch = watchOf(settings, reporter);
@@ -197,6 +199,19 @@ function tellUntilHeard(commands: CommandConsumer, host: string, log: AgentLog):
   };
 }
 
+/** The binder with what starts guests, or tells container runtimes; `guests` is null where the agent starts none. */
+async function drivenBinder(
+  settings: AgentSettings,
+  bare: BinderHost,
+  agent: Pick<Parameters<typeof openGuests>[1], 'host' | 'epoch' | 'bus'>,
+) {
+  const guests = await openGuests(settings, { ...bare, ...agent });
+  const attached = guests ?? (await openCdiFiles(settings, bare));
+  const modeOf = guests ? withoutNetdevs(bare.modeOf) : bare.modeOf;
+  const driven: BinderHost = { ...bare, modeOf, ...(attached && { guests: attached }) };
+  return { driven, guests };
+}
+
 function binderOf(
   settings: AgentSettings,
   {
@@ -208,7 +223,8 @@ function binderOf(
 ): BinderHost {
   const { sysfsRoot, procRoot } = settings;
   const modeOf = (address: Address): Promise<BindingMode> => modes.of(address);
-  return { ...kernelOf(settings), ...given, sysfsRoot, procRoot, modeOf, problems: new BindingProblems() };
+  const netdevs = settings.kernel === 'live' ? { netdevs: liveNetdevs(procRoot) } : {};
+  return { ...kernelOf(settings), ...given, ...netdevs, sysfsRoot, procRoot, modeOf, problems: new BindingProblems() };
 }
 
 async function careOf(
@@ -274,7 +290,7 @@ async function configuredScan(
   const found = await scanHost(looking, new Map([...journal.originals(), ...claims.originals()]), eyes.serials);
   eyes.whitelistLog.tell(deviceSpecs, found.devices);
   eyes.modes.learn(found.devices);
-  const devices = await eyes.signs.fillIn(found.devices, strayedIn(journal, settings.sysfsRoot));
+  const devices = await eyes.signs.fillIn(found.devices, strayedIn(journal.claims(), settings.sysfsRoot));
   const vfs = sriov.states();
   const claimed = claims.states();
   const more = {
@@ -283,18 +299,6 @@ async function configuredScan(
     ...(claimed.length > 0 && { device_claims: [...claimed] }),
   };
   return { ...found, devices: withProblems(devices, eyes.problems), facts: { ...found.facts, ...more } };
-}
-
-/**
- * Devices that should be with the driver they were bound to for a server, or another one for guests, and are not. A claim that is being
- * prepared or released is on its way.
- */
-function strayedIn(journal: Journal, sysfsRoot: string): Set<Address> {
-  const prepared = journal.claims().filter(({ state }) => state === 'prepared');
-  const strayed = prepared
-    .flatMap(({ devices }) => devices)
-    .filter(({ address, vfioDriver }) => driverOf(sysfsRoot, address) !== vfioDriver && !isOnVfio(sysfsRoot, address));
-  return new Set(strayed.map(({ address }) => address));
 }
 
 function hostNameOf(settings: AgentSettings): string {

@@ -4,6 +4,8 @@ import { errnoOf } from './sysfs-read.js';
 
 export type BindingStep =
   | 'check'
+  | 'cdi_file'
+  | 'netdev'
   | 'modprobe'
   | 'unbind'
   | 'sriov_drivers_autoprobe'

@@ -41,18 +41,20 @@ export async function checkClaim(
   const devices = targets.map((target) => deviceAsExpected(host.sysfsRoot, target));
   if (host.protection) assertUnprotected(host.sysfsRoot, host.protection, notHeldYet(host.journal, claimId, devices));
   for (const device of devices) {
-    assertPassable(device);
+    assertPassable(device, modes);
     assertNotHeld(host.journal, claimId, device.address);
     assertWithoutParent(device, devices);
     assertVfsIdle(host, claimId, device);
     if (device.parentAddress !== null) assertNotHeld(host.journal, claimId, device.parentAddress, device.address);
     assertBoundBeforehand(host.sysfsRoot, device, modes);
   }
-  for (const group of new Set(devices.map((device) => device.iommuGroup as number))) {
-    assertViable(host, claimId, group, devices);
+  const ofVfio = devices.filter(({ address }) => !isNetdev(modes, address));
+  for (const group of new Set(ofVfio.map((device) => device.iommuGroup as number))) {
+    assertViable(host, claimId, group, ofVfio);
   }
   for (const device of devices) await assertNotInUse(host, wanted, device);
-  for (const driver of new Set([...modes.values()].filter(({ managed }) => managed).map((mode) => mode.driver))) {
+  const bound = [...modes.values()].filter(({ managed, handover }) => managed && handover !== 'netdev');
+  for (const driver of new Set(bound.map((mode) => mode.driver))) {
     await loadDriver(host, driver);
   }
   return devices;
@@ -106,9 +108,14 @@ function deviceAsExpected(sysfsRoot: string, target: PrepareTarget): PciDevice {
   return device;
 }
 
-function assertPassable(device: PciDevice): void {
+/** What stays with its own driver needs no IOMMU. */
+function isNetdev(modes: ReadonlyMap<Address, BindingMode>, address: Address): boolean {
+  return modes.get(address)?.handover === 'netdev';
+}
+
+function assertPassable(device: PciDevice, modes: ReadonlyMap<Address, BindingMode>): void {
   if (isBridge(device)) throw refusal('binding.refused', device.address, 'a bridge is never handed over');
-  if (device.iommuGroup === null) {
+  if (device.iommuGroup === null && !isNetdev(modes, device.address)) {
     const remedy = 'turn the IOMMU on (intel_iommu=on or amd_iommu=on, and in the firmware)';
     throw refusal('binding.refused', device.address, `no IOMMU group: the host has no IOMMU or has it off; ${remedy}`);
   }

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PcieLink, ReportedDevice } from '../pci/device.js';
-import { DriftSigns } from './drift-signs.js';
+import { DriftSigns, strayedIn } from './drift-signs.js';
+import type { ClaimRecord } from './journal-state.js';
 
 const A = '0000:41:00.0';
 let stateDir: string;
@@ -130,5 +131,27 @@ describe('a driver', () => {
 
   it('of a device that no server has is nobody’s business', async () => {
     expect(await told(await open(), [nvme, nvme, nvme])).toEqual([null, null, null]);
+  });
+});
+
+describe('a device that a server has', () => {
+  const record = { vendorId: '8086', productId: '10d3', originalDriver: 'e1000e', originalNetdevs: ['eth0'] };
+  const claim = (state: ClaimRecord['state'], address: string, more: object = {}): ClaimRecord => ({
+    claimId: 'c',
+    serverId: 's',
+    state,
+    devices: [{ ...record, address, originalOverride: null, ...more }],
+  });
+
+  it('has strayed when no driver for guests has it; not on its way, and not a NIC that goes as its interface', () => {
+    const netdev = { name: 'eth0', mac: null, mtu: null, isUp: false, parent: null };
+    const claims = [
+      claim('prepared', '0000:01:00.0'),
+      claim('preparing', '0000:02:00.0'),
+      claim('releasing', '0000:03:00.0'),
+      claim('prepared', '0000:04:00.0', { netdev }),
+    ];
+    // nothing has a driver below a directory that is empty
+    expect([...strayedIn(claims, stateDir)]).toEqual(['0000:01:00.0']);
   });
 });

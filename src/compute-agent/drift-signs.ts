@@ -6,6 +6,8 @@ import type { ReportedDevice, ToldDrift } from '../pci/device.js';
 import { identityOf } from '../pci/identity.js';
 import { bestOf, isLess, readLink, wordsOf, type Link } from '../pci/link-state.js';
 import type { AgentLog } from './agent-log.js';
+import type { ClaimRecord } from './journal-state.js';
+import { driverOf, isOnVfio } from './vfio-binder-writes.js';
 
 /** What changes for a moment is no drift: it has to be seen by two looks at least, and for so long. */
 const STEADY_MS = 10_000;
@@ -14,6 +16,18 @@ const ABSENT_MAX = 1_000;
 /** Those of devices that went are not looked after: forgetting all costs a look more. */
 const DOUBTS_MAX = 50_000;
 const FILE = 'links.json';
+
+/**
+ * Devices that should be with the driver they were bound to for a server, or another one for guests, and are not. A claim that is being
+ * prepared or released is on its way; a NIC that goes as its interface stays with the host's driver.
+ */
+export function strayedIn(claims: readonly ClaimRecord[], sysfsRoot: string): Set<Address> {
+  const strayed = claims
+    .filter(({ state }) => state === 'prepared')
+    .flatMap(({ devices }) => devices.filter(({ netdev }) => netdev === undefined))
+    .filter(({ address, vfioDriver }) => driverOf(sysfsRoot, address) !== vfioDriver && !isOnVfio(sysfsRoot, address));
+  return new Set(strayed.map(({ address }) => address));
+}
 
 /** What a device showed at its best, and whether it is told to be worse. */
 interface Remembered {

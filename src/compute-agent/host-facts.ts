@@ -53,7 +53,7 @@ export async function readHostFacts(settings: FactsSettings): Promise<FactsReadi
 }
 
 function startsGuests({ computeDriver = 'attach-only' }: FactsSettings): boolean {
-  return computeDriver !== 'attach-only';
+  return computeDriver === 'qemu' || computeDriver === 'libvirt';
 }
 
 function reservedOf({ vcpus, memoryMb, diskGb }: AgentSettings['reserved']): WireResources {

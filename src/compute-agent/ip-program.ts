@@ -6,6 +6,7 @@ import { LINK_STATES, type VfSettings } from '../pci/sriov/sriov-target.js';
 /** Interfaces whose names could be taken for something else are not spoken of. */
 const INTERFACE = /^[A-Za-z0-9_][\w.:+-]{0,14}$/;
 const PROGRAM = 'ip';
+const PACKAGES: Readonly<Record<string, string>> = { ip: 'iproute2', nsenter: 'util-linux' };
 const OUTPUT_MAX = 4 * 1024 * 1024;
 const TIME_LIMIT_MS = 5_000;
 
@@ -21,7 +22,7 @@ export interface IpProgram {
 
 /** iproute2's `ip`, run once for each call: with fixed arguments, without a shell, with a time limit. */
 export function liveIp(timeLimitMs = TIME_LIMIT_MS): IpProgram {
-  const run = (args: readonly string[]): Promise<string> => output(args, timeLimitMs);
+  const run = (args: readonly string[]): Promise<string> => runIp([PROGRAM, ...args], timeLimitMs);
   return {
     vfs: async (netdev) => vfsIn(await run(['-j', '-d', 'link', 'show', 'dev', interfaceName(netdev)])),
     setVf: async (netdev, vf, words) => {
@@ -44,13 +45,19 @@ function interfaceName(netdev: string): string {
   throw failed(`"${netdev.slice(0, 40)}" is not the name of an interface`);
 }
 
-/** A program that the kernel does not let end is left behind when its time is over. */
-async function output(args: readonly string[], timeLimitMs: number): Promise<string> {
+/**
+ * A program that the kernel does not let end is left behind when its time is over.
+ *
+ * @param command `ip` and its words, or what runs them elsewhere
+ * @throws BerthError `binding.failed` with what it has against it
+ */
+export async function runIp(command: readonly [string, ...string[]], timeLimitMs = TIME_LIMIT_MS): Promise<string> {
+  const [program, ...args] = command;
   const over = new AbortController();
   const text = new Promise<string>((resolve, reject) => {
     const options = { timeout: timeLimitMs, killSignal: 'SIGKILL', maxBuffer: OUTPUT_MAX, encoding: 'utf8' } as const;
-    execFile(PROGRAM, [...args], options, (error, stdout, stderr) => {
-      if (error) reject(failed(problemOf(error, stderr), error));
+    execFile(program, args, options, (error, stdout, stderr) => {
+      if (error) reject(failed(problemOf(program, error, stderr), error));
       else resolve(stdout);
     });
   });
@@ -65,8 +72,8 @@ async function output(args: readonly string[], timeLimitMs: number): Promise<str
   }
 }
 
-function problemOf(error: ExecFileException, stderr: string): string {
-  if (error.code === 'ENOENT') return 'the program ip is missing; install iproute2';
+function problemOf(program: string, error: ExecFileException, stderr: string): string {
+  if (error.code === 'ENOENT') return `the program ${program} is missing; install ${PACKAGES[program] ?? program}`;
   if (error.killed === true) return 'ip did not end in time and was stopped';
   return stderr.trim().split('\n')[0]?.slice(0, 200) || `ip failed (${String(error.code)})`;
 }
@@ -119,7 +126,8 @@ function hasAddress(text: string): boolean {
   return (Array.isArray(list) ? list : []).some((entry) => isFields(entry) && entry['scope'] !== 'link');
 }
 
-function parsed(text: string): Fields[] {
+/** What `ip -j` prints: a list of objects; anything else is an empty one. */
+export function parsed(text: string): Fields[] {
   try {
     const value: unknown = JSON.parse(text);
     return Array.isArray(value) ? value.filter(isFields) : [];

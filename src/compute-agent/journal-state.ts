@@ -1,5 +1,6 @@
 import { BerthError, messageOf } from '../errors.js';
 import { normalizeAddress, type Address } from '../pci/address.js';
+import { isNetdevName, type NetdevRecord } from './netdev/netdev-record.js';
 
 /** A device as it was before the agent touched it. */
 export interface DeviceRecord {
@@ -19,6 +20,8 @@ export interface DeviceRecord {
   readonly managed?: boolean;
   /** The driver that it is bound to; absent: vfio-pci. */
   readonly vfioDriver?: string;
+  /** It stays with its own driver, and this is the interface that a container may take. Absent: it is handed over by vfio. */
+  readonly netdev?: NetdevRecord;
 }
 
 /** What the claim waits for, until a program lets go of the device. */
@@ -60,6 +63,9 @@ export const EMPTY_JOURNAL: JournalState = {
 
 /** NumVFs has 16 bits (PCIe base specification, SR-IOV extended capability). */
 const VFS_MAX = 65_535;
+
+/** Ethernet's has 6 bytes, InfiniBand's 20. */
+const HARDWARE_ADDRESS = /^[0-9a-f]{2}(?::[0-9a-f]{2}){0,31}$/;
 
 const STATES: readonly unknown[] = ['preparing', 'prepared', 'releasing'] satisfies ClaimRecord['state'][];
 
@@ -143,13 +149,29 @@ function deviceOf(value: unknown): DeviceRecord {
 }
 
 /** What not every version has written. */
-function laterFieldsOf({ originalVfs, originalModule, managed, vfioDriver }: Record<string, unknown>) {
+function laterFieldsOf({ originalVfs, originalModule, managed, vfioDriver, netdev }: Record<string, unknown>) {
   if (managed !== undefined && typeof managed !== 'boolean') throw broken('managed is neither true nor false');
   return {
     ...(originalVfs === undefined ? {} : { originalVfs: vfsOf(originalVfs) }),
     ...(originalModule === undefined ? {} : { originalModule: textOf(originalModule, 'originalModule') }),
     ...(managed === undefined ? {} : { managed }),
     ...(vfioDriver === undefined ? {} : { vfioDriver: textOf(vfioDriver, 'vfioDriver') }),
+    ...(netdev === undefined ? {} : { netdev: netdevOf(netdev) }),
+  };
+}
+
+/** Names and addresses become words for `ip`. */
+function netdevOf(value: unknown): NetdevRecord {
+  const { name, mac, mtu, isUp, parent } = objectOf(value, 'netdev');
+  if (!isNetdevName(name)) throw broken('netdev.name is not the name of an interface');
+  const address = mac === null ? null : textOf(mac, 'netdev.mac');
+  if (address !== null && !HARDWARE_ADDRESS.test(address)) throw broken('netdev.mac is not a hardware address');
+  return {
+    name,
+    mac: address,
+    mtu: mtu === null ? null : numberOf(mtu, 'netdev.mtu'),
+    isUp: isUp === true,
+    parent: parent === null ? null : textOf(parent, 'netdev.parent'),
   };
 }
 

@@ -7,6 +7,7 @@ import type { Address } from '../pci/address.js';
 import { BindingError } from './binding-error.js';
 import { PCI_DEVICES, readDevice } from './device-reader.js';
 import type { DeviceRecord } from './journal-state.js';
+import { takeNetdevBack } from './netdev/netdev-handover.js';
 import { awaitClosed, driverOf, overrideOf, unbind, write, type BinderHost } from './vfio-binder-writes.js';
 
 /**
@@ -17,6 +18,7 @@ import { awaitClosed, driverOf, overrideOf, unbind, write, type BinderHost } fro
 export async function takeFromVfio(host: BinderHost, claimId: string, record: DeviceRecord): Promise<void> {
   const { address } = record;
   const ours = record.vfioDriver ?? VFIO_DRIVER;
+  if (record.netdev && isOurs(host.sysfsRoot, record)) return takeNetdevBack(host, address, record.netdev);
   if (record.managed === false || record.originalDriver === ours || !isOurs(host.sysfsRoot, record)) return;
   if (driverOf(host.sysfsRoot, address) === ours) {
     await awaitClosed(host, claimId, address);

@@ -10,6 +10,7 @@ import { PCI_DEVICES } from './device-reader.js';
 import type { ClaimRecord } from './journal-state.js';
 import type { Journal } from './journal.js';
 import type { Kernel } from './kernel.js';
+import type { NetdevProgram } from './netdev/netdev-program.js';
 import type { ProtectionSource } from './protection/claim-protection.js';
 import { listNames, readLinkName } from './sysfs-read.js';
 import { openersOf, openersText, type Opener } from './vfio-openers.js';
@@ -37,6 +38,8 @@ export interface BinderHost extends Kernel, WritingHost {
   readonly guests?: Pick<Guests, 'expect' | 'enter' | 'leave'>;
   /** Resets and cleanings; left out: there are none. */
   readonly care?: DeviceCare;
+  /** Interfaces of this machine; left out: of a recorded host, where none are moved. */
+  readonly netdevs?: NetdevProgram;
   /** Ends waiting for programs to let go, with the agent; the journal knows where to go on. */
   readonly stopping?: AbortSignal;
 }

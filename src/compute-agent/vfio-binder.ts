@@ -13,6 +13,7 @@ import type { Journal } from './journal.js';
 import { readLinkName } from './sysfs-read.js';
 import { giveBack, takeFromVfio } from './vfio-binder-restore.js';
 import { removeVfs, restoreVfs } from './vfio-binder-sriov.js';
+import { describeNetdev } from './netdev/netdev-handover.js';
 import { driverOf, overrideOf, unbind, write, type BinderHost } from './vfio-binder-writes.js';
 
 export type { BinderHost } from './vfio-binder-writes.js';
@@ -97,8 +98,8 @@ export async function releaseDevices(host: BinderHost, claimId: string, number =
 /** Whether all devices of a claim that was prepared are still bound, which a reboot ends. What others bind is theirs to bind again. */
 export function isBound(host: BinderHost, claim: ClaimRecord): boolean {
   return claim.devices.every(
-    ({ address, managed, vfioDriver }) =>
-      managed === false || driverOf(host.sysfsRoot, address) === (vfioDriver ?? VFIO_DRIVER),
+    ({ address, managed, vfioDriver, netdev }) =>
+      managed === false || netdev !== undefined || driverOf(host.sysfsRoot, address) === (vfioDriver ?? VFIO_DRIVER),
   );
 }
 
@@ -161,7 +162,10 @@ export async function modesOf(
     modes.set(
       address,
       record
-        ? { managed: record.managed !== false, driver: record.vfioDriver ?? VFIO_DRIVER }
+        ? {
+            ...{ managed: record.managed !== false, driver: record.vfioDriver ?? VFIO_DRIVER },
+            ...(record.netdev && { handover: 'netdev' as const }),
+          }
         : await host.modeOf(address),
     );
   }
@@ -184,6 +188,7 @@ async function recordOf(
     ...(module !== null && module !== driver && { originalModule: module }),
     ...(mode?.managed === false && { managed: false }),
     ...(mode && mode.driver !== VFIO_DRIVER && { vfioDriver: mode.driver }),
+    ...(mode?.handover === 'netdev' && { netdev: await describeNetdev(host, device) }),
   };
 }
 
@@ -200,7 +205,7 @@ function moduleOf(sysfsRoot: string, driver: string | null): string | null {
  */
 async function bind(host: BinderHost, claimId: string, record: DeviceRecord): Promise<void> {
   const { address, vfioDriver: driver = VFIO_DRIVER } = record;
-  if (record.managed === false || driverOf(host.sysfsRoot, address) === driver) return;
+  if (record.managed === false || record.netdev || driverOf(host.sysfsRoot, address) === driver) return;
   await removeVfs(host, claimId, address);
   await write(host, { claimId, address, step: 'driver_override' }, `${PCI_DEVICES}/${address}/driver_override`, driver);
   if (driverOf(host.sysfsRoot, address) !== null) await unbind(host, claimId, address);
@@ -211,8 +216,8 @@ async function bind(host: BinderHost, claimId: string, record: DeviceRecord): Pr
 
 /** What its server may have open already, or somebody else binds, is left alone. */
 async function careBeforeUse(host: BinderHost, claimId: string, records: readonly DeviceRecord[]): Promise<void> {
-  for (const { address, managed } of records) {
-    if (managed !== false) await host.care?.beforeUse(claimId, address);
+  for (const { address, managed, netdev } of records) {
+    if (managed !== false && !netdev) await host.care?.beforeUse(claimId, address);
   }
 }
 
@@ -235,6 +240,7 @@ function bindingOf(host: BinderHost, claimId: string, device: PciDevice): WireBi
     driver: driverOf(host.sysfsRoot, device.address) ?? record?.vfioDriver ?? VFIO_DRIVER,
     original_driver: record?.originalDriver ?? null,
     iommu_group: device.iommuGroup,
+    ...(record?.netdev && { netdev: record.netdev.name }),
   };
 }
 

@@ -256,6 +256,8 @@ export class WireBinding {
   @IsString() @MaxLength(64) driver: string;
   @Nullable() @IsString() @MaxLength(64) original_driver: string | null;
   @Nullable() @IsInt() @Min(0) iommu_group: number | null;
+  /** Its interface, which a container may take while the device stays with its own driver; left out: it is handed over by vfio. */
+  @IsOptional() @IsString() @MaxLength(64) netdev?: string;
 }
 
 export class DevicesPrepared {

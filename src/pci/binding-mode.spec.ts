@@ -9,6 +9,12 @@ it.each([
   [{ managed: '0' }, { managed: false, driver: 'vfio-pci' }],
   [{ managed: null }, { managed: true, driver: 'vfio-pci' }],
   [{ vfio_driver: 'mlx5_vfio_pci' }, { managed: true, driver: 'mlx5_vfio_pci' }],
+  [{ handover: 'vfio' }, { managed: true, driver: 'vfio-pci' }],
+  [{ handover: ' NetDev' }, { managed: true, driver: 'vfio-pci', handover: 'netdev' }],
+  [
+    { handover: 'netdev', managed: 'no', vfio_driver: 'x' },
+    { managed: true, driver: 'vfio-pci', handover: 'netdev' },
+  ],
 ])('%j is bound as %j', (tags, mode) => {
   expect(bindingMode(tags)).toEqual(mode);
 });

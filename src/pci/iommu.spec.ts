@@ -69,6 +69,17 @@ describe('isolation units', () => {
     expect(isolationUnits([member(GPU), lifted]).get(GPU)?.blockedBy).toBeNull();
   });
 
+  it('what is handed over as its network interface is a unit of its own, with or without an IOMMU, and keeps its group from others', () => {
+    const nic = member(AUDIO, { classCode: '020000', driver: 'e1000e', asNetdev: true });
+    const units = isolationUnits([member(GPU), nic]);
+    expect(units.get(AUDIO)).toEqual({ iommuGroup: 25, members: [AUDIO], blockedBy: null });
+    expect(units.get(GPU)?.blockedBy).toContain("the host's driver e1000e uses");
+    const bare = isolationUnits([{ ...nic, iommuGroup: null }, member(GPU, { iommuGroup: null })]);
+    expect(bare.get(AUDIO)).toEqual({ iommuGroup: null, members: [AUDIO], blockedBy: null });
+    expect(bare.get(GPU)?.blockedBy).toMatch(/no IOMMU/);
+    expect(isolationUnits([{ ...nic, offered: false }]).size).toBe(0);
+  });
+
   it('tells a host without IOMMU from a device without a group', () => {
     const alone = member(GPU, { iommuGroup: null });
     expect(isolationUnits([alone]).get(GPU)?.blockedBy).toMatch(/^this host has no IOMMU, or has it off; turn it on/);

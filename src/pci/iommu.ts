@@ -9,6 +9,8 @@ export type GroupDevice = Pick<
   readonly offered: boolean;
   /** Of a member that the host itself needs. */
   readonly protection?: Protection;
+  /** It is offered and stays with its own driver: its group has not to be handed over for it. Left out: by vfio. */
+  readonly asNetdev?: boolean;
 };
 
 /**
@@ -40,13 +42,20 @@ const TURN_ON = 'turn it on (intel_iommu=on or amd_iommu=on, and in the firmware
  *
  * A member that is not offered does no harm when it is a bridge on `pcieport` or without driver, or a function without
  * a host driver; on a host driver, or when the host itself needs it, it makes the group not viable. A PF and its VF in one group
- * block each other: the group would have to be handed over whole, and a VF is of no use without its PF's driver.
+ * block each other: the group would have to be handed over whole, and a VF is of no use without its PF's driver. A device that is handed over
+ * as its network interface is a unit of its own, with and without an IOMMU.
  *
  * @returns device address → its unit; devices that are not offered have none
  */
-export function isolationUnits(devices: readonly GroupDevice[]): Map<Address, IsolationUnit> {
-  const { groups, alone } = inGroups(devices);
+export function isolationUnits(all: readonly GroupDevice[]): Map<Address, IsolationUnit> {
   const units = new Map<Address, IsolationUnit>();
+  const isFree = ({ offered, asNetdev }: GroupDevice): boolean => offered && asNetdev === true;
+  // To the others of its group it is what the host's driver uses.
+  const devices = all.map((device) => (isFree(device) ? { ...device, offered: false } : device));
+  for (const { address, iommuGroup } of all.filter(isFree)) {
+    units.set(address, { iommuGroup, members: [address], blockedBy: null });
+  }
+  const { groups, alone } = inGroups(devices);
   const missing = textOf(missingIommu(groups.size > 0));
   for (const { address, offered } of alone) {
     if (offered) units.set(address, { iommuGroup: null, members: [address], blockedBy: missing });

@@ -80,10 +80,11 @@ export const AGENT_SETTINGS: readonly SettingDefinition[] = [
   ),
   setting(
     'agent.compute_driver',
-    oneOf(['attach-only', 'qemu', 'libvirt']),
+    oneOf(['attach-only', 'cdi', 'qemu', 'libvirt']),
     'attach-only',
-    'Who starts the guests of servers: somebody else (attach-only), or the agent.',
+    'Who starts the guests of servers: somebody else (attach-only; cdi: containers), or the agent.',
   ),
+  setting('agent.cdi_dir', text(), '/var/run/cdi', 'Where the driver cdi writes what container runtimes read.'),
   setting('agent.guests.machine', text(), 'q35', 'The virtual machine of guests, as QEMU calls it.'),
   setting(
     'agent.guests.accel',

@@ -85,6 +85,7 @@ const DEFAULTS: Settings = {
     reserved: { vcpus: 0, memoryMb: 0, diskGb: 0 },
     hypervisor: { type: 'QEMU', version: null },
     computeDriver: 'attach-only',
+    cdiDir: '/var/run/cdi',
     guests: {
       ...{ machine: 'q35', accel: 'auto', cpu: null, imageDir: null, image: null, kernel: null, initrd: null },
       ...{

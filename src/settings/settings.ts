@@ -188,7 +188,9 @@ export interface AgentSettings {
   /** How devices are cleaned after a server had them; left out: not at all. */
   readonly cleaning?: CleaningSettings;
   /** Who starts guests; left out: somebody else. */
-  readonly computeDriver?: 'attach-only' | 'qemu' | 'libvirt';
+  readonly computeDriver?: 'attach-only' | 'cdi' | 'qemu' | 'libvirt';
+  /** Where the driver `cdi` writes its files; left out: as the setting's default. */
+  readonly cdiDir?: string;
   readonly guests?: GuestSettings;
   readonly qemu?: QemuSettings;
   readonly libvirt?: { readonly uri: string };

@@ -8,6 +8,7 @@ import { attributesOf } from '../pci/device-attributes.js';
 import { deviceGroups } from '../pci/device-groups.js';
 import type { DeviceStatus } from '../pci/device-state.js';
 import type { ReportedDevice } from '../pci/device.js';
+import { isHandedOverAsNetdev } from '../pci/binding-mode.js';
 import { isolationUnits } from '../pci/iommu.js';
 import { topologyOf } from '../pci/topology.js';
 import { withheldDevices } from '../pci/withheld.js';
@@ -157,7 +158,11 @@ function hostSnapshot(host: HostRow, site: HostSite, reported: readonly Reported
   const present = reported.filter(({ row }) => row.status !== 'removed');
   // one that was withdrawn while in use goes on to hold its group: nobody else may have the rest of that
   const counts = ({ row, device }: (typeof present)[number]) => device.offer !== null || row.server_id !== null;
-  const counted = present.map((entry) => ({ ...entry.device, offered: counts(entry) }));
+  const counted = present.map((entry) => ({
+    ...entry.device,
+    offered: counts(entry),
+    asNetdev: isHandedOverAsNetdev(entry.device.offer?.tags ?? {}),
+  }));
   const withheld = host.read_only ? [] : withheldDevices(present.filter(isKept).map(({ device }) => device));
   return {
     ...site,

@@ -115,8 +115,10 @@ describe('a server over REST, from wish to end', () => {
       vfio: null,
       libvirt_hostdev_xml: null,
       qemu_args: null,
+      cdi_device: null,
       iommu_group: 25,
     });
+    expect(claimed.container).toBeNull();
 
     await api.sql(`UPDATE servers SET status = 'ACTIVE', task_state = NULL WHERE id = $1`, [serverId]);
     await api.sql(
@@ -135,11 +137,26 @@ describe('a server over REST, from wish to end', () => {
       numa_node: 1,
       vfio: '/dev/vfio/25',
       qemu_args: ['-device', 'vfio-pci,host=0000:83:00.0'],
+      cdi_device: 'berth.dev/pci=0000:83:00.0',
       libvirt_hostdev_xml:
         '<hostdev mode="subsystem" type="pci" managed="no"><driver name="vfio"/><source>' +
         '<address domain="0x0000" bus="0x83" slot="0x00" function="0x0"/></source></hostdev>',
     });
     expect(active.devices[1]).toMatchObject({ address: '0000:83:00.1', alias: null, companion: true });
+    expect(active.container).toMatchObject({
+      cdi_device: `berth.dev/pci=${serverId}`,
+      cdi_spec: {
+        kind: 'berth.dev/pci',
+        devices: [serverId, '0000:83:00.0', '0000:83:00.1'].map((name) => ({ name })),
+      },
+      cdi_run_args: [`--device=berth.dev/pci=${serverId}`, '--ulimit=memlock=-1:-1'],
+      run_args: [
+        '--device=/dev/vfio/vfio:/dev/vfio/vfio:rw',
+        '--device=/dev/vfio/25:/dev/vfio/25:rw',
+        '--ulimit=memlock=-1:-1',
+        '--env=PCIDEVICE_BERTH_DEV_PCI=0000:83:00.0,0000:83:00.1',
+      ],
+    });
     const owned = await api.http.get(`/v1/devices?server_id=${serverId}`).expect(200);
     expect(owned.body.devices.map((device: { owner: object }) => device.owner)).toMatchObject([
       { server_id: serverId, server_name: 'first', alias: 'gpu' },

@@ -178,7 +178,9 @@ async function addPrograms(root: string, programs: Programs): Promise<void> {
   const shell = existsSync('/bin/dash') ? '/bin/dash' : '/bin/bash';
   const node = realpathSync(process.execPath);
   const kmod = realpathSync(programs.modprobe);
-  for (const file of await withLibraries([programs.busybox, kmod, node, shell])) {
+  // The agent speaks to the distribution's ip; busybox's knows less.
+  const own = [programs.ip, programs.nsenter].map((file) => realpathSync(file));
+  for (const file of await withLibraries([programs.busybox, kmod, node, shell, ...own])) {
     const place = path.join(root, file);
     mkdirSync(path.dirname(place), { recursive: true });
     cpSync(file, place, { dereference: true });
@@ -188,6 +190,7 @@ async function addPrograms(root: string, programs: Programs): Promise<void> {
   };
   link(shell, 'bin/sh');
   for (const name of ['modprobe', 'rmmod', 'lsmod', 'modinfo']) link(kmod, `sbin/${name}`);
+  for (const file of own) link(file, `bin/${path.basename(file)}`);
   link(programs.busybox, 'bin/busybox');
   link(node, 'usr/bin/node');
   const { stdout } = await run(programs.busybox, ['--list']);

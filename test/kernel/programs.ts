@@ -11,6 +11,8 @@ const PACKAGES = {
   mke2fs: 'e2fsprogs',
   xz: 'xz-utils',
   zstd: 'zstd',
+  ip: 'iproute2',
+  nsenter: 'util-linux',
 } as const;
 
 type ProgramName = keyof typeof PACKAGES;

@@ -38,6 +38,7 @@ export interface ShownServer {
     readonly iommu_group: number | null;
     readonly driver: string | null;
     readonly vfio: string | null;
+    readonly netdev: string | null;
     readonly libvirt_hostdev_xml: string | null;
     readonly qemu_args: readonly string[] | null;
   }[];

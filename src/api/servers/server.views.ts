@@ -1,4 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { libvirtHostdev, qemuArguments, vfioGroupFile } from '../../pci/attachment.js';
+import { cdiDeviceName } from '../../pci/container/cdi-spec.js';
 import type { Decision } from '../../placement/decision.js';
 import type { DeviceRequest, PlacementRequest } from '../../placement/request.js';
 import {
@@ -10,7 +12,7 @@ import {
 import type { ServerDeviceRow, ServerRow } from '../../store/servers.store.js';
 import { FlavorView } from '../flavors/flavors.dto.js';
 import { type Audience, DecisionView, decisionView, rejectionView } from '../placements/decision.view.js';
-import { libvirtHostdev, qemuArguments, vfioGroupFile } from '../../pci/attachment.js';
+import { containerView, ContainerView } from './container.view.js';
 import { portViews, PortView } from './port.view.js';
 import { SHOWN_STATUSES } from './servers.dto.js';
 
@@ -59,9 +61,18 @@ export class ServerDeviceView {
   readonly driver: string | null;
   @ApiProperty({ type: String, nullable: true, example: '/dev/vfio/25', description: WHEN_ACTIVE })
   readonly vfio: string | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: 'ens1f0',
+    description: 'The interface that the container takes instead, of a device with `handover: netdev`.',
+  })
+  readonly netdev: string | null;
   @ApiProperty({ type: String, nullable: true, description: WHEN_ACTIVE }) readonly libvirt_hostdev_xml: string | null;
   @ApiProperty({ type: [String], nullable: true, description: WHEN_ACTIVE })
   readonly qemu_args: readonly string[] | null;
+  @ApiProperty({ type: String, nullable: true, example: 'berth.dev/pci=0000:83:00.0', description: WHEN_ACTIVE })
+  readonly cdi_device: string | null;
 }
 
 /** A server in a list. */
@@ -104,6 +115,8 @@ export class ServerSummaryView {
 
 export class ServerView extends ServerSummaryView {
   @ApiProperty({ type: [ServerDeviceView] }) readonly devices: readonly ServerDeviceView[];
+  @ApiProperty({ type: ContainerView, nullable: true, description: 'null until it is ACTIVE, and without devices.' })
+  readonly container: ContainerView | null;
   @ApiProperty({ type: [PortView], description: 'In the order of the request.' }) readonly ports: readonly PortView[];
   @ApiProperty({ type: [ServerEventView], description: 'The latest hundred, oldest first.' })
   readonly events: readonly ServerEventView[];
@@ -165,6 +178,7 @@ export function serverView(
   return {
     ...serverSummaryView(row),
     devices: devices.map((device) => serverDeviceView(device, row)),
+    container: containerView(row, devices),
     ports: portViews(row.request, devices),
     events: events.map(({ event, message, created_at }) => ({ event, message, created_at })),
   };
@@ -200,6 +214,7 @@ function portOf({ devices }: PlacementRequest, { request_index }: ServerDeviceRo
 
 function serverDeviceView(row: ServerDeviceRow, { status, request }: ServerRow): ServerDeviceView {
   const binding = status === 'ACTIVE' ? row.binding : null;
+  const byVfio = binding?.netdev === undefined ? binding : null;
   return {
     device_id: row.device_id,
     address: row.address,
@@ -214,8 +229,10 @@ function serverDeviceView(row: ServerDeviceRow, { status, request }: ServerRow):
     simulated: row.kernel_kind === 'simulated',
     missing_since: row.missing_since,
     driver: binding?.driver ?? null,
-    vfio: binding && vfioGroupFile(binding.iommu_group),
-    libvirt_hostdev_xml: binding && libvirtHostdev(row.address),
-    qemu_args: binding && qemuArguments(row.address),
+    vfio: byVfio && vfioGroupFile(byVfio.iommu_group),
+    netdev: binding?.netdev ?? null,
+    libvirt_hostdev_xml: byVfio && libvirtHostdev(row.address),
+    qemu_args: byVfio && qemuArguments(row.address),
+    cdi_device: binding && cdiDeviceName(row.address),
   };
 }

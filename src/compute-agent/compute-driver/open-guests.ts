@@ -42,7 +42,7 @@ export async function openGuests(settings: AgentSettings, around: Surroundings):
 /** @throws BerthError `settings.invalid` when what it needs is not set */
 function driverOf(settings: AgentSettings): ComputeDriver | null {
   const { computeDriver = 'attach-only', kernel, guests, qemu, libvirt, stateDir, procRoot } = settings;
-  if (computeDriver === 'attach-only') return null;
+  if (computeDriver === 'attach-only' || computeDriver === 'cdi') return null;
   if (kernel !== 'live') {
     throw new BerthError('settings.invalid', 'agent.compute_driver: a recorded host has no devices for guests');
   }

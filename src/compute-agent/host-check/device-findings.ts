@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Address } from '../../pci/address.js';
 import { isBridge, isVirtualFunction, type ReportedDevice } from '../../pci/device.js';
+import { isHandedOverAsNetdev } from '../../pci/binding-mode.js';
 import { isolationUnits, type IsolationUnit } from '../../pci/iommu.js';
 import { protectionText } from '../../pci/protection.js';
 import { PCI_DEVICES } from '../device-reader.js';
@@ -28,13 +29,26 @@ function protectionFindings(devices: readonly ReportedDevice[]): HostFinding[] {
   });
 }
 
+function isNetdev({ offer }: ReportedDevice): boolean {
+  return isHandedOverAsNetdev(offer?.tags ?? {});
+}
+
 function groupFindings(roots: HostRoots, devices: readonly ReportedDevice[]): HostFinding[] {
-  const units = isolationUnits(devices.map((device) => ({ ...device, offered: device.offer !== null })));
+  const units = isolationUnits(
+    devices.map((device) => ({
+      ...device,
+      offered: device.offer !== null,
+      asNetdev: isNetdev(device),
+    })),
+  );
   const endpoints = groupedBy(
     devices.filter((device) => device.iommuGroup !== null && !isBridge(device)),
     ({ iommuGroup }) => iommuGroup as number,
   );
-  return [...new Set(units.values())].flatMap((unit) => {
+  const netdevs = new Set(devices.filter(isNetdev).map(({ address }) => address));
+  // what stays with its driver needs no group
+  const ofVfio = [...units].filter(([address]) => !netdevs.has(address)).map(([, unit]) => unit);
+  return [...new Set(ofVfio)].flatMap((unit) => {
     // one without a group is the fault of the host, which is told once
     if (unit.iommuGroup === null) return [];
     return groupFinding(roots, unit, unit.iommuGroup, endpoints.get(unit.iommuGroup) ?? []);

@@ -1,5 +1,5 @@
 import { BerthError } from '../../errors.js';
-import { DRIVER_NAME } from '../binding-mode.js';
+import { DRIVER_NAME, HANDOVER_KEY, HANDOVERS } from '../binding-mode.js';
 import { readAddressPattern, singleAddress } from './device-spec-address.js';
 import * as fields from './device-spec-fields.js';
 import type { Path, Where } from './device-spec-fields.js';
@@ -51,6 +51,7 @@ const KEYS: ReadonlyMap<string, KeyReader> = new Map<string, KeyReader>([
     (draft, value) => draft.tags.set(name, String(fields.readBoolean(value))),
   ]),
   ['vfio_driver', (draft, value) => draft.tags.set('vfio_driver', readDriverName(value))],
+  [HANDOVER_KEY, (draft, value) => draft.tags.set(HANDOVER_KEY, readHandover(value))],
 ]);
 
 /** Names that the configuration must not use for free tags: keys of entries, and what pools are keyed by. */
@@ -234,10 +235,20 @@ function contradictionOf(entry: Record<string, unknown>, draft: Draft): string |
   if (draft.exclude && draft.overrideProtection) {
     return `${OVERRIDE_KEY}: what is excluded is not offered anyway; remove one of them`;
   }
+  const ofVfio = ['managed', 'vfio_driver'].find((key) => draft.tags.has(key));
+  if (draft.tags.get(HANDOVER_KEY) === 'netdev' && ofVfio !== undefined) {
+    return `${ofVfio}: a device with ${HANDOVER_KEY}: netdev stays with its own driver; remove one of them`;
+  }
   if (draft.overrideProtection && (draft.address === null || singleAddress(draft.address) === null)) {
     return `${OVERRIDE_KEY}: is for one device only; give its whole address in the entry, like "0000:81:00.0"`;
   }
   return null;
+}
+
+function readHandover(value: unknown): string {
+  const text = fields.readText(value).trim().toLowerCase();
+  if (HANDOVERS.some((known) => known === text)) return text;
+  throw new fields.FieldProblem(`"${fields.clip(text)}" is neither vfio nor netdev`);
 }
 
 /** The agent has it loaded and writes it into sysfs. */
