@@ -42,6 +42,7 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
     agent = await machine.startAgent(agentOf(service, offered));
     await service.rest.createFlavor('one-nic', { 'pci_passthrough:alias': 'nic:1' });
     await service.rest.createFlavor('one-nvme', { 'pci_passthrough:alias': 'nvme:1' });
+    await service.rest.createFlavor('three-nics', { 'pci_passthrough:alias': 'nic:3' });
     await service.rest.createFlavor('all', { 'pci_passthrough:alias': 'nic:3,nvme:1,nvme-vf:1' });
   });
 
@@ -157,7 +158,7 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
     expect(await devicesAt(SLOT)).toEqual(bound);
     await machine.write('/run/dying', 'kernel 2');
     expect((await service.rest.send('DELETE', claim)).status).toBe(202);
-    await afterDeath('unbind');
+    await afterDeath('driver_override');
     await eventually(PATIENCE_MS, async () => expect((await service.rest.send('GET', claim)).status).toBe(404));
     expect(await devicesAt(SLOT), await seen()).toEqual(before);
     const journal = JSON.parse(await machine.read(`${STATE_FOLDER}/device-claims/journal.json`)) as object;
@@ -235,10 +236,26 @@ describe('a server with two NUMA nodes, SR-IOV and a slot to plug into', () => {
     400_000,
   );
 
+  it('binds a slot whole though the agent is killed once one function of it is bound', async () => {
+    const before = await devicesAt([NIC, ...SLOT]);
+    // three writes for the NIC, three for the first function
+    await machine.write('/run/dying', 'kernel 6');
+    const id = await service.rest.createServer({ name: 'three', flavor: 'three-nics' });
+    await afterDeath('drivers_probe');
+    const server = await service.rest.whenSettled(id, PATIENCE_MS);
+    expect(server, await seen()).toMatchObject({ status: 'ACTIVE' });
+    const bound = await devicesAt([NIC, ...SLOT]);
+    for (const device of bound) expect(device).toMatchObject({ driver: 'vfio-pci', override: 'vfio-pci' });
+    await service.rest.remove(id, PATIENCE_MS);
+    expect(await devicesAt([NIC, ...SLOT]), await seen()).toEqual(before);
+    await nothingIsLeft();
+  }, 400_000);
+
   const afterDeath = async (last: string): Promise<void> => {
     await eventually(PATIENCE_MS, async () => expect(await agent.isRunning()).toBe(false));
-    expect((await machine.read('/run/died')).split('/').at(-1)).toBe(last);
+    const died = await machine.read('/run/died');
     await agent.start();
+    expect(died.split('/').at(-1)).toBe(last);
   };
 
   /** No claim in the journal, no device node of a group, none marked as in use. */
