@@ -31,8 +31,7 @@ const RESTORE_LIMIT_MS = 90_000;
 const RETRY_AFTER_MS = 600_000;
 
 export interface DeviceClaimKeeperOptions {
-  /** With the journal of the servers' claims: what these have is not touched. */
-  /** Without aftercare: what is given back here was no server's. */
+  /** With the journal of the servers' claims, as what these have is not touched; without aftercare, as nothing here was a server's. */
   readonly binder: BinderHost;
   /** Of device claims only. Its claims are attempts: an attempt that failed is over, and `serverId` is the device claim's id. */
   readonly journal: Journal;

@@ -55,6 +55,11 @@ describe('a device claim', () => {
       { offer: { entry: 0, tags: { managed: 'false' }, resourceClass: null, traits: [] } },
       ...[[], GPU.address, 'not_managed'],
     ] as never,
+    [
+      'what goes to servers as its interface',
+      { offer: { entry: 0, tags: { handover: 'netdev' }, resourceClass: null, traits: [] } },
+      ...[[], GPU.address, 'handover_netdev'],
+    ] as never,
   ])('is refused for %s', (_what, given, others, at, code) => {
     const wanted = { ...GPU, ...given };
     const { refusals } = previewDeviceClaim(wanted, [wanted, ...others.map(device)], false);

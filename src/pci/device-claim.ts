@@ -1,5 +1,5 @@
 import { compareAddresses, type Address } from './address.js';
-import { bindingMode, isVfioDriver } from './binding-mode.js';
+import { bindingMode, isHandedOverAsNetdev, isVfioDriver } from './binding-mode.js';
 import { isBridge, type Offer, type PciDevice, type Protection } from './device.js';
 
 /**
@@ -31,6 +31,7 @@ export const DEVICE_CLAIM_REFUSALS = [
   'has_vfs',
   'vf_with_its_pf',
   'not_managed',
+  'handover_netdev',
 ] as const;
 export type DeviceClaimRefusalCode = (typeof DEVICE_CLAIM_REFUSALS)[number];
 
@@ -103,7 +104,7 @@ function ofDevice(device: ClaimableDevice): DeviceClaimRefusal[] {
 
 /** One that is taken: several things may be in the way. */
 function ofMember(device: ClaimableDevice, takes: readonly ClaimableDevice[]): DeviceClaimRefusal[] {
-  return [claimed(device), inUse(device), ...isProtected(device), hasVfs(device), vfOf(device, takes), byOthers(device)]
+  return [claimed(device), inUse(device), ...isProtected(device), hasVfs(device), vfOf(device, takes), byOthers(device), asNetdev(device)]
     .filter((refusal) => refusal !== null)
     .map((refusal) => ({ ...refusal, address: device.address }));
 }
@@ -151,6 +152,16 @@ function byOthers({ offer, driver }: ClaimableDevice): Reason {
     code: 'not_managed',
     reason: `its whitelist entry leaves the binding to somebody else (managed: no), and ${found}`,
     remedy,
+  };
+}
+
+/** `handover: netdev`: a server gets its interface, which goes with the driver. */
+function asNetdev({ offer }: ClaimableDevice): Reason {
+  if (offer === null || !isHandedOverAsNetdev(offer.tags)) return null;
+  return {
+    code: 'handover_netdev',
+    reason: 'its whitelist entry hands over its interface (handover: netdev), for which it keeps its driver',
+    remedy: 'take handover: netdev from its whitelist entry',
   };
 }
 
