@@ -104,7 +104,15 @@ function ofDevice(device: ClaimableDevice): DeviceClaimRefusal[] {
 
 /** One that is taken: several things may be in the way. */
 function ofMember(device: ClaimableDevice, takes: readonly ClaimableDevice[]): DeviceClaimRefusal[] {
-  return [claimed(device), inUse(device), ...isProtected(device), hasVfs(device), vfOf(device, takes), byOthers(device), asNetdev(device)]
+  return [
+    claimed(device),
+    inUse(device),
+    ...isProtected(device),
+    hasVfs(device),
+    vfOf(device, takes),
+    byOthers(device),
+    asNetdev(device),
+  ]
     .filter((refusal) => refusal !== null)
     .map((refusal) => ({ ...refusal, address: device.address }));
 }
