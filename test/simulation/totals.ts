@@ -21,7 +21,7 @@ export interface Totals {
   milliseconds: number;
 }
 
-const SEEDS = 160;
+const SEEDS = 240;
 
 /**
  * vitest's global setup of the simulation: which seeds are run, and at the end what that came to.
