@@ -1,4 +1,4 @@
-import { access, constants, mkdtemp, rm } from 'node:fs/promises';
+import { access, constants, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SerialNumbers } from '../src/compute-agent/serial-numbers.js';
@@ -30,6 +30,8 @@ export async function measureScan(): Promise<void> {
   const folder = await mkdtemp(join(await inMemory(), 'berth-bench-scan-'));
   try {
     await writeTree(generateHost(largeHost()), folder);
+    await mkdir(join(folder, 'proc/1'), { recursive: true });
+    await writeFile(join(folder, 'proc/1/mountinfo'), '24 1 0:21 / / rw - tmpfs tmpfs rw\n');
     const before = process.memoryUsage().rss;
     const rows = await rowsOf(folder);
     say(`Scan of a generated host of ${FUNCTIONS} functions in ${folder}, medians of ${ROUNDS} rounds.`);
@@ -52,7 +54,7 @@ async function rowsOf(folder: string): Promise<string[][]> {
   const scanned = await scan(folder, known);
   if (scanned.devices.length !== FUNCTIONS || scanned.problems.length > 0) {
     throw new Error(
-      `${scanned.devices.length} functions, ${scanned.problems.length} problems: not the host that was meant`,
+      `${scanned.devices.length} functions, problems ${JSON.stringify(scanned.problems.slice(0, 3))}: not the host that was meant`,
     );
   }
   return [
