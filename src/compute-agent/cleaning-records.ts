@@ -1,10 +1,7 @@
-import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../errors.js';
 import { normalizeAddress, type Address } from '../pci/address.js';
 import type { AgentLog } from './agent-log.js';
-import { writeDurably } from './durable-file.js';
-import { errnoOf } from './sysfs-read.js';
+import { readDurable, writeDurably } from './durable-file.js';
 
 /**
  * What is done with a device after a server had it.
@@ -50,17 +47,10 @@ export class CleaningRecords {
    * @throws the system's error when the directory cannot be read or written
    */
   static async open(stateDir: string, log: AgentLog): Promise<CleaningRecords> {
-    const path = join(stateDir, FILE);
-    try {
-      return new CleaningRecords(stateDir, recordsIn(await readFile(path, 'utf8')));
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return new CleaningRecords(stateDir, new Map());
-      if (errnoOf(error) !== 'unknown') throw error;
-      const aside = `${path}.corrupt-${Date.now()}`;
-      await rename(path, aside);
-      log('error', 'What is known of cleanings was not usable and is set aside', { problem: messageOf(error), aside });
-      return new CleaningRecords(stateDir, new Map());
-    }
+    const warning = 'What is known of cleanings was not usable and is set aside';
+    const absent: ReadonlyMap<Address, CleaningRecord> = new Map();
+    const records = await readDurable(join(stateDir, FILE), { read: recordsIn, absent, warning }, log);
+    return new CleaningRecords(stateDir, records);
   }
 
   all(): CleaningRecord[] {
@@ -103,8 +93,8 @@ function byAddress(record: CleaningRecord): [Address, CleaningRecord] {
 }
 
 /** @throws Error when it is something else */
-function recordsIn(text: string): Map<Address, CleaningRecord> {
-  const { version, records } = JSON.parse(text) as { version?: unknown; records?: unknown };
+function recordsIn(value: unknown): ReadonlyMap<Address, CleaningRecord> {
+  const { version, records } = (value ?? {}) as { version?: unknown; records?: unknown };
   if (version !== 1 || !Array.isArray(records)) throw new Error('it is no list of cleanings');
   return new Map(records.map((record) => byAddress(recordOf(record))));
 }

@@ -1,12 +1,9 @@
-import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../errors.js';
 import type { SetDeviceClaims, WireClaimedDevice, WireDeviceClaim } from '../messages/device-claim-bodies.js';
 import { normalizeAddress } from '../pci/address.js';
 import { isObject } from '../pci/device-spec/device-spec-fields.js';
 import type { AgentLog } from './agent-log.js';
-import { writeDurably } from './durable-file.js';
-import { errnoOf } from './sysfs-read.js';
+import { readDurable, writeDurably } from './durable-file.js';
 
 const FILE = 'device-claims.json';
 
@@ -24,7 +21,12 @@ export class DeviceClaimOrders {
 
   /** A file that cannot be read is set aside: the centre says it again. @throws the system's error */
   static async open(stateDir: string, log: AgentLog): Promise<DeviceClaimOrders> {
-    return new DeviceClaimOrders(stateDir, await load(join(stateDir, FILE), log));
+    const warning = 'The device claims that the centre ordered are not usable and are set aside';
+    const absent: Kept = { revision: 0, claims: [] };
+    return new DeviceClaimOrders(
+      stateDir,
+      await readDurable(join(stateDir, FILE), { read: keptIn, absent, warning }, log),
+    );
   }
 
   all(): readonly WireDeviceClaim[] {
@@ -43,27 +45,6 @@ export class DeviceClaimOrders {
     await writeDurably(this.stateDir, FILE, { version: 1, ...next });
     this.kept = next;
     return true;
-  }
-}
-
-async function load(path: string, log: AgentLog): Promise<Kept> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return { revision: 0, claims: [] };
-    throw error;
-  }
-  try {
-    return keptIn(JSON.parse(text));
-  } catch (error) {
-    const aside = `${path}.corrupt-${Date.now()}`;
-    await rename(path, aside);
-    log('error', 'The device claims that the centre ordered are not usable and are set aside', {
-      problem: messageOf(error),
-      aside,
-    });
-    return { revision: 0, claims: [] };
   }
 }
 

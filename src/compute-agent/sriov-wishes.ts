@@ -1,12 +1,9 @@
-import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../errors.js';
 import type { SetSriov, WireSriovWish } from '../messages/sriov-bodies.js';
 import { normalizeAddress, type Address } from '../pci/address.js';
 import { isObject } from '../pci/device-spec/device-spec-fields.js';
 import type { AgentLog } from './agent-log.js';
-import { writeDurably } from './durable-file.js';
-import { errnoOf } from './sysfs-read.js';
+import { readDurable, writeDurably } from './durable-file.js';
 
 const FILE = 'sriov.json';
 
@@ -24,7 +21,9 @@ export class SriovWishes {
 
   /** A file that cannot be read is set aside: the centre says again what it wishes. @throws the system's error */
   static async open(stateDir: string, log: AgentLog): Promise<SriovWishes> {
-    return new SriovWishes(stateDir, await load(join(stateDir, FILE), log));
+    const warning = 'What the centre wished of VFs is not usable and is set aside';
+    const absent: Kept = { revision: 0, wishes: [] };
+    return new SriovWishes(stateDir, await readDurable(join(stateDir, FILE), { read: keptIn, absent, warning }, log));
   }
 
   of(address: Address): WireSriovWish | null {
@@ -42,24 +41,6 @@ export class SriovWishes {
     await writeDurably(this.stateDir, FILE, { version: 1, ...next });
     this.kept = next;
     return true;
-  }
-}
-
-async function load(path: string, log: AgentLog): Promise<Kept> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return { revision: 0, wishes: [] };
-    throw error;
-  }
-  try {
-    return keptIn(JSON.parse(text));
-  } catch (error) {
-    const aside = `${path}.corrupt-${Date.now()}`;
-    await rename(path, aside);
-    log('error', 'What the centre wished of VFs is not usable and is set aside', { problem: messageOf(error), aside });
-    return { revision: 0, wishes: [] };
   }
 }
 

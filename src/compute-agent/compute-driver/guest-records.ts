@@ -1,12 +1,9 @@
-import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../../errors.js';
 import type { WireBinding } from '../../messages/bodies.js';
 import { normalizeAddress, type Address } from '../../pci/address.js';
 import { isObject } from '../../pci/device-spec/device-spec-fields.js';
 import type { AgentLog } from '../agent-log.js';
-import { writeDurably } from '../durable-file.js';
-import { errnoOf } from '../sysfs-read.js';
+import { readDurable, writeDurably } from '../durable-file.js';
 import type { ComputeDriverName, Guest, GuestNotes } from './compute-driver.js';
 
 const FILE = 'guests.json';
@@ -45,7 +42,9 @@ export class GuestRecords {
 
   /** A file that cannot be read is set aside and shouted about: guests that it knew are not found again. */
   static async open(stateDir: string, log: AgentLog): Promise<GuestRecords> {
-    return new GuestRecords(stateDir, await load(join(stateDir, FILE), log));
+    const warning = 'What was known of guests is not usable and is set aside; those that run are not supervised';
+    const kept = { read: recordsIn, absent: [], warning };
+    return new GuestRecords(stateDir, await readDurable(join(stateDir, FILE), kept, log));
   }
 
   all(): readonly GuestRecord[] {
@@ -80,26 +79,10 @@ export class GuestRecords {
   }
 }
 
-async function load(path: string, log: AgentLog): Promise<readonly GuestRecord[]> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-  try {
-    const { version, guests } = fieldsOf(JSON.parse(text));
-    if (version !== 1 || !Array.isArray(guests)) throw new Error('it is damaged');
-    return guests.map(recordIn);
-  } catch (error) {
-    const aside = `${path}.corrupt-${Date.now()}`;
-    await rename(path, aside);
-    log('error', 'What was known of guests is not usable and is set aside; those that run are not supervised', {
-      ...{ problem: messageOf(error), aside },
-    });
-    return [];
-  }
+function recordsIn(value: unknown): readonly GuestRecord[] {
+  const { version, guests } = fieldsOf(value);
+  if (version !== 1 || !Array.isArray(guests)) throw new Error('it is damaged');
+  return guests.map(recordIn);
 }
 
 /** Ids and addresses become paths and arguments of programs. */
