@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
 import type { ReleasedDevice } from '../messages/bodies.js';
 import {
@@ -26,7 +25,6 @@ import { Passes } from './passes.js';
 import { isBound, modesOf, prepareDevices, releaseDevices, type BinderHost } from './vfio-binder.js';
 import { driverOf, isOnVfio } from './vfio-binder-writes.js';
 
-const RESTORE_LIMIT_MS = 90_000;
 /** A kernel that has refused is asked again after this. */
 const RETRY_AFTER_MS = 600_000;
 
@@ -93,11 +91,7 @@ export class DeviceClaimKeeper {
 
   /** The first pass, before servers' claims are bound again: a companion with its own driver would keep their groups from them. */
   async restore(): Promise<void> {
-    const over = new AbortController();
-    const late = delay(RESTORE_LIMIT_MS, 'late' as const, { signal: over.signal }).catch(() => 'over' as const);
-    const end = await Promise.race([this.keep(), late]);
-    over.abort();
-    if (end !== 'late') return;
+    if (await this.passes.runFirst()) return;
     this.host.log('error', 'Device claims are not as they shall be yet; the agent starts without them', {});
   }
 

@@ -1,3 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** The start of an agent waits no longer for what its kernel does not do. */
+const FIRST_LIMIT_MS = 90_000;
+
 /**
  * Passes over what shall be, one at a time; who asks while one is under way gets one more after it.
  *
@@ -22,6 +27,15 @@ export class Passes {
     if (!this.current) return this.begin();
     this.next ??= this.current.then(() => this.begin());
     return this.next;
+  }
+
+  /** The pass of a start, which goes on by itself when it takes too long. @returns whether it has ended */
+  async runFirst(): Promise<boolean> {
+    const over = new AbortController();
+    const late = delay(FIRST_LIMIT_MS, 'late' as const, { signal: over.signal }).catch(() => 'over' as const);
+    const end = await Promise.race([this.run(), late]);
+    over.abort();
+    return end !== 'late';
   }
 
   /** No more passes; resolves when the one under way has ended. */

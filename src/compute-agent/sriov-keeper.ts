@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
 import {
   SRIOV_MESSAGE_MAX,
@@ -32,7 +32,6 @@ import { vfAddresses } from './vf-guards.js';
 import { vfsOf } from './vfio-binder-sriov.js';
 
 const DEVICES_PER_TURN = 32;
-const RESTORE_LIMIT_MS = 90_000;
 /** A kernel that has refused is asked again after this, where no VF is lost by it. */
 const RETRY_AFTER_MS = 600_000;
 
@@ -100,11 +99,7 @@ export class SriovKeeper {
    * more than one is waited for: an agent that cannot make its VFs starts all the same, and says what is in the way.
    */
   async restore(): Promise<void> {
-    const over = new AbortController();
-    const late = delay(RESTORE_LIMIT_MS, 'late' as const, { signal: over.signal }).catch(() => 'over' as const);
-    const end = await Promise.race([this.keep(), late]);
-    over.abort();
-    if (end !== 'late') return;
+    if (await this.passes.runFirst()) return;
     this.options.binder.log('error', 'VFs are not as they shall be yet; the agent starts without them', {});
   }
 
