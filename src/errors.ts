@@ -11,6 +11,8 @@ export const ERROR_CODES = {
   'request.too_large': 'The request is larger than the limit.',
   'request.not_found': 'There is no such path.',
   'request.method_not_allowed': 'The path exists, but not with this method.',
+  'microversion.invalid': 'The version of an OpenStack face is not well formed.',
+  'microversion.unsupported': 'This version of an OpenStack face is not served.',
   'idempotency.key_reused': 'The idempotency key was used before with another request.',
   'address.invalid': 'The text is not a PCI address.',
   'device_spec.invalid': 'A device_spec (whitelist) entry is not valid.',

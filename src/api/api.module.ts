@@ -33,6 +33,8 @@ import { HttpLimits } from './http-limits.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
+import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
+import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
 import { PlacementsController } from './placements/placements.controller.js';
@@ -111,6 +113,7 @@ export class ApiModule {
         DefragmentationController,
         ReservationsController,
         IdentityController,
+        ComputeVersionsController,
       ],
       providers: [
         AggregatesService,
@@ -137,6 +140,7 @@ export class ApiModule {
         { provide: DryRunPolicy, useValue: new DryRunPolicy(options.scheduler) },
         { provide: APP_PIPE, useClass: RequestValidationPipe },
         { provide: APP_GUARD, useClass: RolesGuard },
+        { provide: APP_GUARD, useClass: MicroversionGuard },
         { provide: APP_GUARD, useClass: StrayQueryGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },
       ],

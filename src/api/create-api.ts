@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { Logger, type DynamicModule, type INestApplication, type LoggerService, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -14,6 +15,8 @@ import { openAuthentication } from './identity/open-authentication.js';
 import { type CallerRequest, isForEverybody } from './identity/caller.js';
 import { KnownPaths } from './known-paths.js';
 import { openApiText } from './openapi.js';
+import { assertOwnPath } from './openstack/compute/url.js';
+import { type FaceRequest, faceUrl, greet } from './openstack/faces.js';
 import { type ProblemReply, sendProblem } from './problem.filter.js';
 
 /** Above every name and key that we take, in percent-encoding. */
@@ -58,9 +61,10 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     bodyLimit: settings.http.bodyBytesMax,
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+    rewriteUrl: (request: IncomingMessage) => faceUrl(request.url ?? '/'),
     frameworkErrors: (error: Error, request: { readonly url: string }, reply: unknown) => {
       const problem = new BerthError('request.invalid', error.message, { cause: error });
-      sendProblem(reply as ProblemReply, problem, request.url);
+      sendProblem(reply as ProblemReply, problem, request);
     },
   });
   let app: NestFastifyApplication | null = null;
@@ -100,10 +104,13 @@ function prepareFastify(app: NestFastifyApplication, authentication: Authenticat
   );
   const paths = new KnownPaths();
   fastify.addHook('onRoute', ({ method, url }) => paths.add(method, url));
-  fastify.addHook('onRequest', async (request) => {
+  fastify.addHook('onRequest', async (request, reply) => {
+    greet(request as FaceRequest, reply);
     if (request.is404) throw paths.refusal(request.method, request.url);
     if (isForEverybody(request)) return;
-    (request as CallerRequest).caller = await authentication.callerOf(request.headers);
+    const caller = await authentication.callerOf(request.headers);
+    (request as CallerRequest).caller = caller;
+    assertOwnPath(caller, request.originalUrl);
   });
   const logger = new Logger('Http');
   fastify.addHook('onResponse', async (request, reply) => {

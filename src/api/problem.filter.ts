@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import { BerthError, ERROR_CODES, type ErrorCode, messageOf } from '../errors.js';
 import { outageOf } from '../store/outage.js';
-import { openStackFault } from './openstack/faults.js';
+import { faceOf, type FaceRequest } from './openstack/faces.js';
 import { type Problem, statusOf } from './problem.js';
 import type { FieldError } from './request-validation.pipe.js';
 
@@ -12,6 +12,9 @@ export interface ProblemReply {
   header(name: string, value: string): ProblemReply;
   send(body: unknown): unknown;
 }
+
+/** What of a request decides how its error is written. */
+type FaultyRequest = Pick<FaceRequest, 'url' | 'requestId'>;
 
 /** What went wrong, before it is written out. */
 interface Fault {
@@ -30,23 +33,22 @@ export class ProblemFilter implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
     const fault = faultOf(error);
     if (fault.status >= 500) this.logger.error({ message: 'request failed', code: fault.code, error: stackOf(error) });
-    const { url } = host.switchToHttp().getRequest<{ readonly url: string }>();
-    sendFault(host.switchToHttp().getResponse<ProblemReply>(), fault, url);
+    sendFault(host.switchToHttp().getResponse<ProblemReply>(), fault, host.switchToHttp().getRequest<FaultyRequest>());
   }
 }
 
 /** For what fails before Nest is asked. */
-export function sendProblem(reply: ProblemReply, error: BerthError, url: string): void {
-  sendFault(reply, faultOf(error), url);
+export function sendProblem(reply: ProblemReply, error: BerthError, request: FaultyRequest): void {
+  sendFault(reply, faultOf(error), request);
 }
 
-function sendFault(reply: ProblemReply, fault: Fault, url: string): void {
+function sendFault(reply: ProblemReply, fault: Fault, { url, requestId }: FaultyRequest): void {
   for (const [name, value] of Object.entries(fault.headers ?? {})) reply.header(name, value);
-  const face = openStackFault(url, fault);
-  const type = face ? 'application/json' : 'application/problem+json; charset=utf-8';
+  const body = faceOf(url)?.fault(fault, requestId ?? '');
+  const type = body ? 'application/json' : 'application/problem+json; charset=utf-8';
   reply.status(fault.status).header('content-type', type);
   // Bytes, because Fastify would not let an object through under this content type.
-  reply.send(Buffer.from(JSON.stringify(face ?? problemOf(fault)), 'utf8'));
+  reply.send(Buffer.from(JSON.stringify(body ?? problemOf(fault)), 'utf8'));
 }
 
 function problemOf(fault: Fault): Problem {

@@ -21,6 +21,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   'request.too_large': 413,
   'request.not_found': 404,
   'request.method_not_allowed': 405,
+  'microversion.unsupported': 406,
   'idempotency.key_reused': 422,
   'alias.unknown': 404,
   'alias.exists': 409,

@@ -7,7 +7,12 @@ const INTERFACES = ['public', 'internal', 'admin'] as const;
 const DOMAIN = { id: 'default', name: 'Default' };
 
 /** What clients find here: type of the service, name, path. */
-const SERVICES = [['identity', 'keystone', '/identity']] as const;
+const SERVICES = [
+  ['identity', 'keystone', '/identity'],
+  ['compute', 'nova', '/compute/v2.1'],
+  ['placement', 'placement', '/placement'],
+  ['image', 'glance', '/image'],
+] as const;
 
 /** Each role with those below it, as Keystone implies them. */
 const IMPLIED = { admin: ['admin', 'member', 'reader'], member: ['member', 'reader'], reader: ['reader'] } as const;
