@@ -33,6 +33,9 @@ import { HttpLimits } from './http-limits.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
+import { InstanceActionsController } from './openstack/compute/instance-actions.controller.js';
+import { ComputeMigrationsController } from './openstack/compute/migrations.controller.js';
+import { ComputeServerActionsController } from './openstack/compute/server-actions.controller.js';
 import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
@@ -54,6 +57,8 @@ import { ServerGroupsController } from './server-groups/server-groups.controller
 import { ServerGroupsService } from './server-groups/server-groups.service.js';
 import { ExplanationController } from './servers/explanation.controller.js';
 import { ExplanationService } from './servers/explanation.service.js';
+import { ServerActionsController } from './servers/server-actions.controller.js';
+import { ServerActionsService } from './servers/server-actions.service.js';
 import { ServerDevicesController } from './servers/server-devices.controller.js';
 import { ServerDevicesService } from './servers/server-devices.service.js';
 import { ServersController } from './servers/servers.controller.js';
@@ -102,6 +107,7 @@ export class ApiModule {
         ServerGroupsController,
         ServersController,
         ServerDevicesController,
+        ServerActionsController,
         ExplanationController,
         PlacementsController,
         NativePlacementsController,
@@ -114,6 +120,9 @@ export class ApiModule {
         ReservationsController,
         IdentityController,
         ComputeVersionsController,
+        ComputeServerActionsController,
+        InstanceActionsController,
+        ComputeMigrationsController,
       ],
       providers: [
         AggregatesService,
@@ -123,6 +132,7 @@ export class ApiModule {
         ServerGroupsService,
         ServersService,
         ServerDevicesService,
+        ServerActionsService,
         ExplanationService,
         PlacementsService,
         NativePlacementsService,

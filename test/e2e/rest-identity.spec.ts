@@ -17,6 +17,9 @@ type User = keyof typeof USERS;
 
 /** What whoever is no administrator may ask, and with which role. */
 const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
+  'get /compute/v2.1/servers/{id}/os-instance-actions': 'reader',
+  'get /compute/v2.1/servers/{id}/os-instance-actions/{request_id}': 'reader',
+  'post /compute/v2.1/servers/{id}/action': 'member',
   'get /identity/v3/auth/tokens': 'reader',
   'delete /identity/v3/auth/tokens': 'reader',
   'get /identity/v3/projects': 'reader',
@@ -50,6 +53,7 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'get /v1/servers/{id}': 'reader',
   'delete /v1/servers/{id}': 'member',
   'get /v1/servers/{id}/decisions': 'reader',
+  'post /v1/servers/{id}/actions/{action}': 'member',
   'post /v1/servers/{id}/devices': 'member',
   'delete /v1/servers/{id}/devices/{device_id}': 'member',
   'get /v1/servers/{id}/explanation': 'reader',

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
 import { Ledger } from '../../store/ledger.js';
 import { queuePosition } from '../../store/queue.store.js';
+import { beginActions, endActions } from '../../store/server-actions.store.js';
 import * as servers from '../../store/servers.store.js';
 import { type Caller, isAdmin, listedProject, mayKnow } from '../identity/caller.js';
 import { HttpLimits } from '../http-limits.js';
@@ -71,7 +72,8 @@ export class ServersService {
    *
    * @throws BerthError `quota.exceeded`, and what {@link resolveRequest} throws
    */
-  create({ projectId }: Caller, body: ServerBody, key: GivenKey | null): Promise<Created> {
+  create(caller: Caller, body: ServerBody, key: GivenKey | null): Promise<Created> {
+    const { projectId } = caller;
     const ids = Array.from({ length: countOf(body) }, () => randomUUID());
     const [first = ''] = ids;
     return this.ledger.transaction((tx) =>
@@ -79,6 +81,7 @@ export class ServersService {
         const { flavor, request } = await resolveRequest(tx, { name: body.name, projectId }, body, this.rules);
         await assertServersWithinQuota(tx, request, { count: body.min_count ?? 1, waits: body.wait ?? false });
         await servers.insertServers(tx, newServers(body, ids, { flavor, request }));
+        await beginActions(tx, ids, { action: 'create', state: 'open' }, caller);
       }),
     );
   }
@@ -97,8 +100,12 @@ export class ServersService {
       const server = await servers.lockServerForDelete(tx, id);
       if (!server) throw unknownServer(id);
       if (server.status === 'DELETED') return true;
+      if (server.isLocked && !isAdmin(caller)) throw new BerthError('server.locked', `Instance ${id} is locked`);
+      if (server.status === 'DELETING' && server.holdsClaim) return false;
+      await endActions(tx, [id], 'error', 'The server was deleted meanwhile.');
+      await beginActions(tx, [id], { action: 'delete', state: 'open' }, caller);
       if (server.holdsClaim) {
-        if (server.status !== 'DELETING') await servers.markDeleting(tx, id);
+        await servers.markDeleting(tx, id);
         return false;
       }
       await servers.markDeleted(tx, id);

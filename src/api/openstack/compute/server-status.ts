@@ -1,10 +1,7 @@
-import type { ServerStatus, TaskState } from '../../../store/entities/workload.entities.js';
+import { type ServerState, serverState, type StateFacts } from '../../servers/server-state.js';
 
 /** How a server is, in the ledger's words. */
-export interface StatusFacts {
-  readonly status: ServerStatus;
-  readonly task_state: TaskState | null;
-}
+export type StatusFacts = StateFacts;
 
 /** How a server is, in Nova's words. */
 export interface NovaStatus {
@@ -18,24 +15,28 @@ export interface NovaStatus {
   readonly powerState: number;
 }
 
-/** Nova's numbers. */
-const POWER = { none: 0, running: 1 } as const;
+/** Nova's word for a server at rest, and its number for the power. */
+const AT_REST: Readonly<Record<ServerState['vmState'], readonly [status: string, power: number]>> = {
+  building: ['BUILD', 0],
+  active: ['ACTIVE', 1],
+  stopped: ['SHUTOFF', 4],
+  paused: ['PAUSED', 3],
+  suspended: ['SUSPENDED', 7],
+  shelved_offloaded: ['SHELVED_OFFLOADED', 4],
+  error: ['ERROR', 0],
+  deleted: ['DELETED', 0],
+};
 
-const BUILDING = { status: 'BUILD', vmState: 'building', powerState: POWER.none } as const;
-const RUNNING = { status: 'ACTIVE', vmState: 'active', powerState: POWER.running } as const;
+/** Tasks that Nova shows as a status of their own. */
+const SHOWN_TASKS: Readonly<Record<string, string>> = {
+  reboot_started: 'REBOOT',
+  reboot_started_hard: 'HARD_REBOOT',
+  rebuilding: 'REBUILD',
+};
 
 /** A server that is being deleted still is what it was, with a task: it is gone when its devices are given back. */
-export function novaStatus({ status, task_state }: StatusFacts): NovaStatus {
-  switch (status) {
-    case 'BUILD':
-      return { ...BUILDING, taskState: task_state === 'preparing' ? 'spawning' : 'scheduling' };
-    case 'ACTIVE':
-      return { ...RUNNING, taskState: null };
-    case 'ERROR':
-      return { status: 'ERROR', vmState: 'error', taskState: null, powerState: POWER.none };
-    case 'DELETING':
-      return { ...RUNNING, taskState: 'deleting' };
-    case 'DELETED':
-      return { status: 'DELETED', vmState: 'deleted', taskState: null, powerState: POWER.none };
-  }
+export function novaStatus(facts: StatusFacts): NovaStatus {
+  const { vmState, task } = serverState(facts);
+  const [status, powerState] = AT_REST[vmState];
+  return { status: SHOWN_TASKS[task ?? ''] ?? status, vmState, taskState: task, powerState };
 }
