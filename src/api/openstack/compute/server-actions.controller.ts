@@ -42,13 +42,13 @@ export class ComputeServerActionsController {
     const entry = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
     if (!entry) throw invalidFields([{ field: '', problem: `There is no such action: ${name.slice(0, 60)}` }]);
     assertRole(caller, name, entry);
-    const value = await this.valueOf(name, given, entry);
+    const value = await this.checked(name, given, entry);
     const id = idInPath(text, 'server.unknown', 'server');
     const { actions, servers } = this;
     await entry.run({ caller, id, minor, actions, servers }, value);
   }
 
-  private async valueOf(name: string, given: unknown, { of, isOptional }: ActionEntry): Promise<object> {
+  private async checked(name: string, given: unknown, { of, isOptional }: ActionEntry): Promise<object> {
     if (of === null || (isOptional && given === null)) return {};
     if (typeof given !== 'object' || given === null || Array.isArray(given)) {
       throw invalidFields([{ field: name, problem: 'has to be an object' }]);
