@@ -34,6 +34,9 @@ import { NativePlacementsController } from './placements/native-placements.contr
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
 import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
+import { ComputeImagesController } from './openstack/compute/images.controller.js';
+import { ImagesController } from './openstack/image/images.controller.js';
+import { ImagesService } from './openstack/image/images.service.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -75,6 +78,10 @@ export interface ApiOptions {
   readonly reload: (() => Promise<ReloadOutcome>) | null;
 }
 
+/** What speaks as services of OpenStack do. */
+const OPENSTACK_CONTROLLERS = [IdentityController, ComputeVersionsController, ComputeImagesController, ImagesController];
+const OPENSTACK_SERVICES = [ImagesService];
+
 /** The REST face. */
 @Module({})
 export class ApiModule {
@@ -112,8 +119,7 @@ export class ApiModule {
         CapacityController,
         DefragmentationController,
         ReservationsController,
-        IdentityController,
-        ComputeVersionsController,
+        ...OPENSTACK_CONTROLLERS,
       ],
       providers: [
         AggregatesService,
@@ -132,6 +138,7 @@ export class ApiModule {
         DefragmentationService,
         QuotasService,
         ReservationsService,
+        ...OPENSTACK_SERVICES,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: Authentication, useValue: options.authentication },
         { provide: PublicUrl, useValue: new PublicUrl(options.http.publicUrl) },

@@ -10,6 +10,7 @@ import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { Quotas1764000002000 } from '../../migrations/1764000002000-quotas.js';
 import { Evacuation1764000004000 } from '../../migrations/1764000004000-evacuation.js';
 import { IdentityTokens1764500000000 } from '../../migrations/1764500000000-identity-tokens.js';
+import { Images1764620000000 } from '../../migrations/1764620000000-images.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
@@ -34,6 +35,7 @@ import { DeviceClaimDeviceEntity, DeviceClaimEntity } from './entities/device-cl
 import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities/evacuation.entities.js';
 import { IdentityTokenEntity } from './entities/identity.entities.js';
+import { ImageEntity } from './entities/image.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
 import { QuotaEntity } from './entities/quota.entities.js';
 import {
@@ -88,6 +90,7 @@ const MIGRATIONS = [
   HostComputeDriver1764300001000,
   DeviceClaims1764400000000,
   IdentityTokens1764500000000,
+  Images1764620000000,
 ] as const;
 
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
@@ -125,6 +128,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       RemovedHostEntity,
       JournalFactsEntity,
       IdentityTokenEntity,
+      ImageEntity,
       JournalEntryEntity,
       AuditPendingEntity,
       AuditEntryEntity,
