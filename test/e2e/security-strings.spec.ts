@@ -119,42 +119,53 @@ describe('hostile texts in every text field of every operation', () => {
     return [...inPath, ...inQuery, ...inBody];
   }
 
+  /** Every text field, as `method`, place, and what fills it. */
+  function allSlots(): (Slot & { readonly method: Method; readonly path: string })[] {
+    return Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).flatMap(([method, operation]) =>
+        slotsOf(path, operation).map((slot) => ({ ...slot, method: method as Method, path })),
+      ),
+    );
+  }
+
   it('are refused or kept as they are, and break nothing', async () => {
     const tables = await countTables(api);
-    const tried = { attempts: 0, refused: 0, taken: 0, slots: 0 };
+    const tried = { refused: 0, taken: 0 };
     const faults: string[] = [];
-    for (const [path, methods] of Object.entries(document.paths)) {
-      for (const [method, operation] of Object.entries(methods)) {
-        for (const { where, fill } of slotsOf(path, operation)) {
-          tried.slots += 1;
-          for (const text of HOSTILE) {
-            const asked = fill(text);
-            const request = api.http[method as Method](asked.path);
-            const answer = await (asked.body === undefined ? request : request.send(asked.body as object));
-            tried.attempts += 1;
-            tried[answer.status < 400 ? 'taken' : 'refused'] += 1;
-            const said = answer.text ?? '';
-            const isOurs = answer.status < 500 || answer.status === 501;
-            if (!isOurs || LEAKS.test(said.replaceAll(text, '')))
-              faults.push(`${method} ${path} (${where}) ${text.slice(0, 30)}: ${answer.status} ${said.slice(0, 200)}`);
-            if (answer.headers['x-injected'] !== undefined)
-              faults.push(`${method} ${path} (${where}): a header was injected`);
-          }
-        }
+    const slots = allSlots();
+    for (const { method, path, where, fill } of slots) {
+      for (const text of HOSTILE) {
+        const asked = fill(text);
+        const request = api.http[method](asked.path);
+        const answer = await (asked.body === undefined ? request : request.send(asked.body as object));
+        tried[answer.status < 400 ? 'taken' : 'refused'] += 1;
+        const fault = faultOf(answer, text);
+        if (fault !== null) faults.push(`${method} ${path} (${where}) ${text.slice(0, 30)}: ${fault}`);
       }
     }
-    console.log(
-      `hostile texts: ${tried.attempts} attempts in ${tried.slots} fields: ${tried.refused} refused, ${tried.taken} taken as text`,
-    );
+    console.log(`hostile texts in ${slots.length} fields: ${tried.refused} refused, ${tried.taken} taken as text`);
     expect(faults).toEqual([]);
     expect(await countTables(api)).toBe(tables);
-    expect(tried.slots).toBeGreaterThan(200);
+    expect(slots.length).toBeGreaterThan(200);
   });
 });
 
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What an answer shows that the text got further than it may; null: nothing. */
+function faultOf({ status, text, headers }: Answer, sent: string): string | null {
+  if (status >= 500 && status !== 501) return `${status} ${text.slice(0, 200)}`;
+  if (LEAKS.test(text.replaceAll(sent, ''))) return `says too much: ${text.slice(0, 200)}`;
+  return headers['x-injected'] === undefined ? null : 'a header was injected';
+}
+
 /** encodeURIComponent has no form for half a surrogate pair. */
 function wellFormed(text: string): string {
-  return text.toWellFormed();
+  return text.replace(/\p{Cs}/gu, '\ufffd');
 }
 
 function withText(body: unknown, [name, ...rest]: readonly string[], text: string): unknown {
