@@ -20,6 +20,7 @@ import { DeviceSpecsService } from './device-specs/device-specs.service.js';
 import { DeviceHoldsController } from './devices/device-holds.controller.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { FlavorsController } from './flavors/flavors.controller.js';
+import { FlavorAccessService } from './flavors/flavor-access.service.js';
 import { FlavorsService } from './flavors/flavors.service.js';
 import { DeviceClaimsController } from './hosts/device-claims.controller.js';
 import { EvacuationController } from './hosts/evacuation.controller.js';
@@ -30,10 +31,11 @@ import { SriovController } from './hosts/sriov.controller.js';
 import { Authentication } from './identity/authentication.js';
 import { RolesGuard } from './identity/roles.guard.js';
 import { HttpLimits } from './http-limits.js';
+import { KeypairsService } from './keypairs/keypairs.service.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
-import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
+import { COMPUTE_CONTROLLERS } from './openstack/compute/controllers.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -113,13 +115,15 @@ export class ApiModule {
         DefragmentationController,
         ReservationsController,
         IdentityController,
-        ComputeVersionsController,
+        ...COMPUTE_CONTROLLERS,
       ],
       providers: [
         AggregatesService,
         AliasesService,
         DeviceSpecsService,
         FlavorsService,
+        FlavorAccessService,
+        KeypairsService,
         ServerGroupsService,
         ServersService,
         ServerDevicesService,

@@ -17,6 +17,15 @@ type User = keyof typeof USERS;
 
 /** What whoever is no administrator may ask, and with which role. */
 const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
+  'get /compute/v2.1/flavors': 'reader',
+  'get /compute/v2.1/flavors/detail': 'reader',
+  'get /compute/v2.1/flavors/{id}': 'reader',
+  'get /compute/v2.1/flavors/{id}/os-extra_specs': 'reader',
+  'get /compute/v2.1/flavors/{id}/os-extra_specs/{key}': 'reader',
+  'get /compute/v2.1/os-keypairs': 'reader',
+  'post /compute/v2.1/os-keypairs': 'member',
+  'get /compute/v2.1/os-keypairs/{name}': 'reader',
+  'delete /compute/v2.1/os-keypairs/{name}': 'member',
   'get /identity/v3/auth/tokens': 'reader',
   'delete /identity/v3/auth/tokens': 'reader',
   'get /identity/v3/projects': 'reader',
