@@ -250,7 +250,7 @@ describe('what is done with servers, as clients of Nova ask for it', () => {
   const actionsOf = async (id: string, user: User, minor: string): Promise<ShownAction[]> =>
     (await as(user, minor).get(`/v2.1/servers/${id}/os-instance-actions`)).body.instanceActions;
 
-  it('it is written down who asked for what, by which request, and what came of it', async () => {
+  it('what was asked is written down: who asked for what, by which request, and what came of it', async () => {
     const id = await running();
     const stop = await act(id, { 'os-stop': null });
     const start = await act(id, { 'os-start': null }, 'root');
