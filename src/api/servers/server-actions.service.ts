@@ -10,6 +10,7 @@ import { beginActions } from '../../store/server-actions.store.js';
 import { lockServerRow, markVmState, unlockServerRow } from '../../store/server-locks.store.js';
 import { shelveServer, unshelveServer } from '../../store/server-shelving.store.js';
 import { type Caller, isAdmin, mayKnow } from '../identity/caller.js';
+import { projectSeen } from '../flavors/flavors.service.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { unknownFlavor } from '../unknown-names.js';
 import { type ServerState, serverState } from './server-state.js';
@@ -155,7 +156,8 @@ export class ServerActionsService {
   /** @throws BerthError `flavor.unknown` before anything else is said of it */
   refuseResize(caller: Caller, id: string, flavor: string): Promise<never> {
     return this.with(caller, id, { action: 'resize', from: ['active', 'stopped'] }, async (tx) => {
-      if (!(await findFlavor(tx, flavor))) throw await unknownFlavor(tx, flavor, 'flavorRef');
+      const wanted = { id: flavor, orName: false, projectId: projectSeen(caller) };
+      if (!(await findFlavor(tx, wanted))) throw await unknownFlavor(tx, wanted, 'flavorRef');
       throw new BerthError('server.not_supported', 'Servers are not resized: create another one, and delete this one');
     });
   }
