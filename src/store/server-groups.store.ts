@@ -25,6 +25,14 @@ const GROUPS = `
          (SELECT count(*)::int FROM servers WHERE group_id = g.id AND status <> 'DELETED') AS member_count
     FROM server_groups g`;
 
+export async function countServerGroups(tx: Tx, projectId: string): Promise<number> {
+  const rows = await tx.query<{ count: number }[]>(
+    `SELECT count(*)::integer AS count FROM server_groups WHERE project_id = $1`,
+    [projectId],
+  );
+  return rows[0]?.count ?? 0;
+}
+
 /** Oldest first, those after the group with the id `after`; of one project, or of all (null). */
 export async function listServerGroups(
   tx: Tx,

@@ -22,6 +22,13 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'get /compute/v2.1/flavors/{id}': 'reader',
   'get /compute/v2.1/flavors/{id}/os-extra_specs': 'reader',
   'get /compute/v2.1/flavors/{id}/os-extra_specs/{key}': 'reader',
+  'get /compute/v2.1/extensions': 'reader',
+  'get /compute/v2.1/extensions/{alias}': 'reader',
+  'get /compute/v2.1/limits': 'reader',
+  'get /compute/v2.1/os-quota-sets/{project}': 'reader',
+  'get /compute/v2.1/os-quota-sets/{project}/defaults': 'reader',
+  'get /compute/v2.1/os-quota-sets/{project}/detail': 'reader',
+  'get /compute/v2.1/os-simple-tenant-usage/{project}': 'reader',
   'get /compute/v2.1/os-keypairs': 'reader',
   'post /compute/v2.1/os-keypairs': 'member',
   'get /compute/v2.1/os-keypairs/{name}': 'reader',
@@ -106,7 +113,7 @@ describe('who may ask what', () => {
       Object.keys(methods).map((method) => ({
         key: `${method} ${path}`,
         method: method as Method,
-        path: path.replace(/\{[^}]+\}/g, '00000000-0000-4000-8000-000000000000'),
+        path: path.replace('{project}', 'red').replace(/\{[^}]+\}/g, '00000000-0000-4000-8000-000000000000'),
       })),
     );
   }

@@ -1,7 +1,14 @@
+import { ComputeExtensionsController } from './extensions.controller.js';
 import { ComputeExtraSpecsController } from './extra-specs.controller.js';
 import { ComputeFlavorAccessController } from './flavor-access.controller.js';
 import { ComputeFlavorsController } from './flavors.controller.js';
 import { ComputeKeypairsController } from './keypairs.controller.js';
+import {
+  ComputeLimitsController,
+  ComputeQuotaClassesController,
+  ComputeQuotasController,
+} from './quotas.controller.js';
+import { ComputeUsageController } from './usage.controller.js';
 import { ComputeVersionsController } from './versions.controller.js';
 
 /** The compute face. */
@@ -11,4 +18,9 @@ export const COMPUTE_CONTROLLERS = [
   ComputeFlavorAccessController,
   ComputeExtraSpecsController,
   ComputeKeypairsController,
+  ComputeQuotasController,
+  ComputeQuotaClassesController,
+  ComputeLimitsController,
+  ComputeUsageController,
+  ComputeExtensionsController,
 ];
