@@ -36,6 +36,8 @@ import { NativePlacementsController } from './placements/native-placements.contr
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
 import { COMPUTE_CONTROLLERS } from './openstack/compute/controllers.js';
+import { ImagesController } from './openstack/image/images.controller.js';
+import { ImagesService } from './openstack/image/images.service.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -77,6 +79,10 @@ export interface ApiOptions {
   readonly reload: (() => Promise<ReloadOutcome>) | null;
 }
 
+/** What speaks as services of OpenStack do. */
+const OPENSTACK_CONTROLLERS = [IdentityController, ...COMPUTE_CONTROLLERS, ImagesController];
+const OPENSTACK_SERVICES = [ImagesService];
+
 /** The REST face. */
 @Module({})
 export class ApiModule {
@@ -114,8 +120,7 @@ export class ApiModule {
         CapacityController,
         DefragmentationController,
         ReservationsController,
-        IdentityController,
-        ...COMPUTE_CONTROLLERS,
+        ...OPENSTACK_CONTROLLERS,
       ],
       providers: [
         AggregatesService,
@@ -136,6 +141,7 @@ export class ApiModule {
         DefragmentationService,
         QuotasService,
         ReservationsService,
+        ...OPENSTACK_SERVICES,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: Authentication, useValue: options.authentication },
         { provide: PublicUrl, useValue: new PublicUrl(options.http.publicUrl) },

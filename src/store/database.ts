@@ -12,6 +12,7 @@ import { Evacuation1764000004000 } from '../../migrations/1764000004000-evacuati
 import { IdentityTokens1764500000000 } from '../../migrations/1764500000000-identity-tokens.js';
 import { FlavorAccess1764600000000 } from '../../migrations/1764600000000-flavor-access.js';
 import { Keypairs1764601000000 } from '../../migrations/1764601000000-keypairs.js';
+import { Images1764620000000 } from '../../migrations/1764620000000-images.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
@@ -38,6 +39,7 @@ import { DeviceClaimDeviceEntity, DeviceClaimEntity } from './entities/device-cl
 import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities/evacuation.entities.js';
 import { IdentityTokenEntity } from './entities/identity.entities.js';
+import { ImageEntity } from './entities/image.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
 import { QuotaEntity } from './entities/quota.entities.js';
 import {
@@ -94,6 +96,7 @@ const MIGRATIONS = [
   IdentityTokens1764500000000,
   FlavorAccess1764600000000,
   Keypairs1764601000000,
+  Images1764620000000,
 ] as const;
 
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
@@ -133,6 +136,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       RemovedHostEntity,
       JournalFactsEntity,
       IdentityTokenEntity,
+      ImageEntity,
       JournalEntryEntity,
       AuditPendingEntity,
       AuditEntryEntity,

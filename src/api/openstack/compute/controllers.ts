@@ -2,6 +2,7 @@ import { ComputeExtensionsController } from './extensions.controller.js';
 import { ComputeExtraSpecsController } from './extra-specs.controller.js';
 import { ComputeFlavorAccessController } from './flavor-access.controller.js';
 import { ComputeFlavorsController } from './flavors.controller.js';
+import { ComputeImagesController } from './images.controller.js';
 import { ComputeKeypairsController } from './keypairs.controller.js';
 import {
   ComputeLimitsController,
@@ -17,6 +18,7 @@ export const COMPUTE_CONTROLLERS = [
   ComputeFlavorsController,
   ComputeFlavorAccessController,
   ComputeExtraSpecsController,
+  ComputeImagesController,
   ComputeKeypairsController,
   ComputeQuotasController,
   ComputeQuotaClassesController,
