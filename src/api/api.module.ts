@@ -23,6 +23,7 @@ import { FlavorsController } from './flavors/flavors.controller.js';
 import { FlavorsService } from './flavors/flavors.service.js';
 import { DeviceClaimsController } from './hosts/device-claims.controller.js';
 import { EvacuationController } from './hosts/evacuation.controller.js';
+import { HostAdminService } from './hosts/host-admin.service.js';
 import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
 import { IommuGroupsController } from './hosts/iommu-groups.controller.js';
@@ -33,6 +34,12 @@ import { HttpLimits } from './http-limits.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
+import { ComputeAggregatesController } from './openstack/compute/aggregates.controller.js';
+import { ComputeZonesController } from './openstack/compute/availability-zones.controller.js';
+import { ComputeHostsController } from './openstack/compute/hosts.controller.js';
+import { HypervisorsController } from './openstack/compute/hypervisors.controller.js';
+import { ComputeServerGroupsController } from './openstack/compute/server-groups.controller.js';
+import { ServicesController } from './openstack/compute/services.controller.js';
 import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
@@ -75,6 +82,16 @@ export interface ApiOptions {
   readonly reload: (() => Promise<ReloadOutcome>) | null;
 }
 
+/** Where servers run, as Nova shows it. */
+const COMPUTE_SITES = [
+  HypervisorsController,
+  ServicesController,
+  ComputeHostsController,
+  ComputeAggregatesController,
+  ComputeZonesController,
+  ComputeServerGroupsController,
+];
+
 /** The REST face. */
 @Module({})
 export class ApiModule {
@@ -114,12 +131,14 @@ export class ApiModule {
         ReservationsController,
         IdentityController,
         ComputeVersionsController,
+        ...COMPUTE_SITES,
       ],
       providers: [
         AggregatesService,
         AliasesService,
         DeviceSpecsService,
         FlavorsService,
+        HostAdminService,
         ServerGroupsService,
         ServersService,
         ServerDevicesService,
