@@ -20,6 +20,7 @@ import { DeviceSpecsService } from './device-specs/device-specs.service.js';
 import { DeviceHoldsController } from './devices/device-holds.controller.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { FlavorsController } from './flavors/flavors.controller.js';
+import { FlavorAccessService } from './flavors/flavor-access.service.js';
 import { FlavorsService } from './flavors/flavors.service.js';
 import { DeviceClaimsController } from './hosts/device-claims.controller.js';
 import { EvacuationController } from './hosts/evacuation.controller.js';
@@ -31,16 +32,13 @@ import { SriovController } from './hosts/sriov.controller.js';
 import { Authentication } from './identity/authentication.js';
 import { RolesGuard } from './identity/roles.guard.js';
 import { HttpLimits } from './http-limits.js';
+import { KeypairsService } from './keypairs/keypairs.service.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
-import { ComputeAggregatesController } from './openstack/compute/aggregates.controller.js';
-import { ComputeZonesController } from './openstack/compute/availability-zones.controller.js';
-import { ComputeHostsController } from './openstack/compute/hosts.controller.js';
-import { HypervisorsController } from './openstack/compute/hypervisors.controller.js';
-import { ComputeServerGroupsController } from './openstack/compute/server-groups.controller.js';
-import { ServicesController } from './openstack/compute/services.controller.js';
-import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
+import { COMPUTE_CONTROLLERS } from './openstack/compute/controllers.js';
+import { ImagesController } from './openstack/image/images.controller.js';
+import { ImagesService } from './openstack/image/images.service.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -82,15 +80,9 @@ export interface ApiOptions {
   readonly reload: (() => Promise<ReloadOutcome>) | null;
 }
 
-/** Where servers run, as Nova shows it. */
-const COMPUTE_SITES = [
-  HypervisorsController,
-  ServicesController,
-  ComputeHostsController,
-  ComputeAggregatesController,
-  ComputeZonesController,
-  ComputeServerGroupsController,
-];
+/** What speaks as services of OpenStack do. */
+const OPENSTACK_CONTROLLERS = [IdentityController, ...COMPUTE_CONTROLLERS, ImagesController];
+const OPENSTACK_SERVICES = [ImagesService];
 
 /** The REST face. */
 @Module({})
@@ -129,9 +121,7 @@ export class ApiModule {
         CapacityController,
         DefragmentationController,
         ReservationsController,
-        IdentityController,
-        ComputeVersionsController,
-        ...COMPUTE_SITES,
+        ...OPENSTACK_CONTROLLERS,
       ],
       providers: [
         AggregatesService,
@@ -139,6 +129,8 @@ export class ApiModule {
         DeviceSpecsService,
         FlavorsService,
         HostAdminService,
+        FlavorAccessService,
+        KeypairsService,
         ServerGroupsService,
         ServersService,
         ServerDevicesService,
@@ -151,6 +143,7 @@ export class ApiModule {
         DefragmentationService,
         QuotasService,
         ReservationsService,
+        ...OPENSTACK_SERVICES,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: Authentication, useValue: options.authentication },
         { provide: PublicUrl, useValue: new PublicUrl(options.http.publicUrl) },

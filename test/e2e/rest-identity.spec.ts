@@ -22,10 +22,24 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'post /compute/v2.1/os-server-groups': 'member',
   'get /compute/v2.1/os-server-groups/{id}': 'reader',
   'delete /compute/v2.1/os-server-groups/{id}': 'member',
+  'get /compute/v2.1/images': 'reader',
+  'get /compute/v2.1/images/detail': 'reader',
+  'get /compute/v2.1/images/{id}': 'reader',
+  'get /compute/v2.1/flavors': 'reader',
+  'get /compute/v2.1/flavors/detail': 'reader',
+  'get /compute/v2.1/flavors/{id}': 'reader',
+  'get /compute/v2.1/flavors/{id}/os-extra_specs': 'reader',
+  'get /compute/v2.1/flavors/{id}/os-extra_specs/{key}': 'reader',
+  'get /compute/v2.1/os-keypairs': 'reader',
+  'post /compute/v2.1/os-keypairs': 'member',
+  'get /compute/v2.1/os-keypairs/{name}': 'reader',
+  'delete /compute/v2.1/os-keypairs/{name}': 'member',
   'get /identity/v3/auth/tokens': 'reader',
   'delete /identity/v3/auth/tokens': 'reader',
   'get /identity/v3/projects': 'reader',
   'get /identity/v3/projects/{id}': 'reader',
+  'get /image/v2/images': 'reader',
+  'get /image/v2/images/{id}': 'reader',
   'get /v1/aliases': 'reader',
   'get /v1/aliases/{name}': 'reader',
   'get /v1/aliases/{name}/versions': 'reader',
@@ -61,7 +75,14 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
 };
 const FOR_EVERYBODY = [
   ...['get /compute', 'get /compute/v2.1'],
-  ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /readyz', 'post /identity/v3/auth/tokens'],
+  ...[
+    'get /healthz',
+    'get /identity',
+    'get /identity/v3',
+    'get /image',
+    'get /readyz',
+    'post /identity/v3/auth/tokens',
+  ],
 ];
 
 describe('who may ask what', () => {

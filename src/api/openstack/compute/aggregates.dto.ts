@@ -38,28 +38,28 @@ export class ComputeAggregateChangeBody {
   @NestedField(() => AggregateChanges) aggregate: AggregateChanges;
 }
 
-class NamedHost {
+class AggregateHostName {
   @NameField() host: string;
 }
 
-class Metadata {
+class AggregateMetadata {
   @TextMapField({ removable: true, description: 'Keys to set; null removes one. Others stay.' })
   metadata: Record<string, string | null>;
 }
 
 /** One of the three. */
 export class AggregateActionBody {
-  @NestedField(() => NamedHost, { optional: true }) add_host?: NamedHost;
-  @NestedField(() => NamedHost, { optional: true }) remove_host?: NamedHost;
-  @NestedField(() => Metadata, { optional: true }) set_metadata?: Metadata;
+  @NestedField(() => AggregateHostName, { optional: true }) add_host?: AggregateHostName;
+  @NestedField(() => AggregateHostName, { optional: true }) remove_host?: AggregateHostName;
+  @NestedField(() => AggregateMetadata, { optional: true }) set_metadata?: AggregateMetadata;
 }
 
-class CachedImage {
+class CachedImageId {
   @IdField() id: string;
 }
 
 export class AggregateImagesBody {
-  @ListField({ of: () => CachedImage, min: 1, max: IMAGES_MAX })
-  @ArrayUnique(({ id }: CachedImage) => id, { message: 'names an image twice' })
-  cache: CachedImage[];
+  @ListField({ of: () => CachedImageId, min: 1, max: IMAGES_MAX })
+  @ArrayUnique(({ id }: CachedImageId) => id, { message: 'names an image twice' })
+  cache: CachedImageId[];
 }

@@ -25,8 +25,9 @@ import {
   uptimeOf,
   UUIDS_SINCE,
 } from './hypervisors.views.js';
+import { refuseUnknown } from './microversion-fields.js';
 import { nextLinks, pagingOf, parameter, type RawQuery } from './paging.js';
-import { assertParameters, flagParameter, isUuid, numberInPath, uuidInPath } from './query-rules.js';
+import { flagParameter, isUuid, numberInPath, uuidInPath } from './query-rules.js';
 import { COMPUTE_PATH } from './url.js';
 
 /** From this minor version on there are pages. */
@@ -88,7 +89,7 @@ export class HypervisorsController {
     @Microversion() minor: number,
     @Query() query: RawQuery,
   ): Promise<object> {
-    if (minor >= UUIDS_SINCE) assertParameters(query, ['with_servers']);
+    if (minor >= UUIDS_SINCE) refuseUnknown(query, ['with_servers']);
     const withServers = minor >= UUIDS_SINCE && flagParameter(query, 'with_servers');
     const host = await this.find(id, minor);
     return { hypervisor: hypervisorDetailView(host, await this.question([host], minor, withServers)) };
@@ -140,7 +141,7 @@ export class HypervisorsController {
 
   private page(path: string, { minor, view }: Omit<Listing, 'withServers'>, query: RawQuery, request: Request) {
     if (minor < UUIDS_SINCE) return this.pageOf(path, { minor, view, withServers: false }, query, request);
-    assertParameters(query, PARAMETERS);
+    refuseUnknown(query, PARAMETERS);
     const listing = { minor, view, withServers: flagParameter(query, 'with_servers') };
     const pattern = parameter(query, 'hypervisor_hostname_pattern');
     if (pattern === undefined) return this.pageOf(path, listing, query, request);

@@ -6,13 +6,6 @@ import { parameter, type RawQuery } from './paging.js';
 
 /** Rules of queries, bodies and paths that depend on the version, and so are not in the classes of bodies. */
 
-/** @throws BerthError `request.invalid` for a parameter that is none of these */
-export function assertParameters(query: RawQuery, known: readonly string[]): void {
-  const strange = Object.keys(query).filter((name) => !known.includes(name));
-  if (strange.length === 0) return;
-  throw invalidFields(strange.map((field) => ({ field: field.slice(0, 100), problem: 'is no parameter here' })));
-}
-
 /**
  * The text of a parameter; empty: it has none.
  *
@@ -31,11 +24,13 @@ export function flagParameter(query: RawQuery, name: string): boolean {
   throw invalidFields([{ field: name, problem: 'has to be true or false' }]);
 }
 
-/** @throws BerthError `request.invalid` when a body has one of the fields, which its version does not know */
+/** @throws BerthError `request.invalid` when a body has one of the fields, which its version does not know any more */
 export function refuseFields(body: object, names: readonly string[], at = ''): void {
   const given = names.filter((name) => (body as Record<string, unknown>)[name] !== undefined);
   if (given.length === 0) return;
-  throw invalidFields(given.map((name) => ({ field: `${at}${name}`, problem: 'is not known in this version' })));
+  throw invalidFields(
+    given.map((name) => ({ field: `${at}${name}`, problem: 'is not known in this version any more' })),
+  );
 }
 
 const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i;

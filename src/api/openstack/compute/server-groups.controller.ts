@@ -10,8 +10,9 @@ import { invalidFields } from '../../request-validation.pipe.js';
 import type { ServerGroupBody } from '../../server-groups/server-groups.dto.js';
 import { ServerGroupsService } from '../../server-groups/server-groups.service.js';
 import { Microversion } from '../microversion.js';
+import { refuseBefore, refuseUnknown } from './microversion-fields.js';
 import { pagingOf, parameter, type RawQuery } from './paging.js';
-import { assertParameters, refuseFields } from './query-rules.js';
+import { refuseFields } from './query-rules.js';
 import { ComputeServerGroupBody } from './server-groups.dto.js';
 import { computeServerGroupView, RULES_SINCE } from './server-groups.views.js';
 import { COMPUTE_PATH } from './url.js';
@@ -43,7 +44,7 @@ export class ComputeServerGroupsController {
     @Microversion() minor: number,
     @Query() query: RawQuery,
   ): Promise<object> {
-    if (minor >= 75) assertParameters(query, ['all_projects', 'limit', 'offset']);
+    if (minor >= 75) refuseUnknown(query, ['all_projects', 'limit', 'offset']);
     const seesAll = query['all_projects'] !== undefined && isAdmin(caller);
     const page = { limit: pagingOf(query).limit, offset: offsetOf(query) };
     const rows = await skipServerGroups(this.ledger.pool, seesAll ? null : caller.projectId, page);
@@ -103,7 +104,8 @@ export class ComputeServerGroupsController {
 /** @throws BerthError `request.invalid` for what the version does not know */
 function groupOf(group: ComputeServerGroupBody['server_group'], minor: number): ServerGroupBody {
   const at = 'server_group.';
-  refuseFields(group, minor >= RULES_SINCE ? ['policies'] : ['policy', 'rules'], at);
+  refuseBefore(minor, group, { policy: RULES_SINCE, rules: RULES_SINCE }, 'server_group');
+  if (minor >= RULES_SINCE) refuseFields(group, ['policies'], at);
   const field = minor >= RULES_SINCE ? 'policy' : 'policies';
   const policy = minor >= RULES_SINCE ? group.policy : group.policies?.[0];
   if (policy === undefined) throw invalidFields([{ field: at + field, problem: 'is missing' }]);

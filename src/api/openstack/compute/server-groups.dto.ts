@@ -7,12 +7,12 @@ type Policy = (typeof POLICIES)[number];
 
 const IS_ONE_OF = { message: `has to be one of ${POLICIES.join(', ')}` };
 
-class GroupRules {
+class ServerGroupRules {
   @IntegerField({ min: 1, max: PER_HOST_MAX, optional: true }) max_server_per_host?: number;
 }
 
 /** Up to 2.63 with `policies`, from 2.64 on with `policy` and `rules`. */
-class GroupFields {
+class ServerGroupFields {
   @NameField() name: string;
 
   @ApiProperty({ type: [String], required: false, minItems: 1, maxItems: 1 })
@@ -28,9 +28,9 @@ class GroupFields {
   @IsIn(POLICIES, IS_ONE_OF)
   policy?: Policy;
 
-  @NestedField(() => GroupRules, { optional: true }) rules?: GroupRules;
+  @NestedField(() => ServerGroupRules, { optional: true }) rules?: ServerGroupRules;
 }
 
 export class ComputeServerGroupBody {
-  @NestedField(() => GroupFields) server_group: GroupFields;
+  @NestedField(() => ServerGroupFields) server_group: ServerGroupFields;
 }

@@ -10,8 +10,9 @@ import { NamePipe } from '../../path-names.js';
 import { invalidFields } from '../../request-validation.pipe.js';
 import { Microversion } from '../microversion.js';
 import { UUIDS_SINCE } from './hypervisors.views.js';
+import { refuseBefore, refuseUnknown } from './microversion-fields.js';
 import type { RawQuery } from './paging.js';
-import { assertParameters, numberInPath, refuseFields, textParameter, uuidInPath } from './query-rules.js';
+import { numberInPath, refuseFields, textParameter, uuidInPath } from './query-rules.js';
 import { ServiceChangeBody } from './services.dto.js';
 import { COMPUTE_BINARY, serviceView } from './services.views.js';
 import { COMPUTE_PATH } from './url.js';
@@ -34,7 +35,7 @@ export class ServicesController {
   @ApiOkResponse()
   @ApiProblems(400)
   async list(@Microversion() minor: number, @Query() query: RawQuery): Promise<object> {
-    if (minor >= 75) assertParameters(query, ['host', 'binary']);
+    if (minor >= 75) refuseUnknown(query, ['host', 'binary']);
     const name = textParameter(query, 'host');
     const binary = textParameter(query, 'binary');
     const isOther = binary !== '' && binary !== COMPUTE_BINARY;
@@ -88,7 +89,7 @@ export class ServicesController {
 
   /** What the body names is to become as the path says. */
   private async act(action: string, minor: number, body: ServiceChangeBody): Promise<object> {
-    refuseFields(body, minor >= FORCED_DOWN_SINCE ? ['status'] : ['status', 'forced_down']);
+    refuseBefore(minor, body, { status: UUIDS_SINCE, forced_down: FORCED_DOWN_SINCE });
     const { host, binary } = body;
     if (host === undefined || binary === undefined) {
       const missing = host === undefined ? 'host' : 'binary';

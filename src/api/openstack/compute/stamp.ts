@@ -1,4 +1,4 @@
-/** A time as Nova writes it where it is of the database: in UTC, and without saying so. */
+/** A time as Nova writes most of them: with microseconds, and no word of UTC. */
 export function stamp(time: Date): string {
   return time.toISOString().replace(/Z$/, '000');
 }
