@@ -63,6 +63,8 @@ describe('aggregates of the compute face', () => {
     for (const aggregate of [...bad, ...badZones]) await post(1, '/os-aggregates', { aggregate }).expect(400);
     await post(1, '/os-aggregates', { name: 'x' }).expect(400);
     await put(1, `/os-aggregates/${id}`, { aggregate: {} }).expect(400);
+    await put(1, `/os-aggregates/${id}`, { aggregate: { name: null } }).expect(400);
+    await put(1, `/os-aggregates/${id}`, { aggregate: null }).expect(400);
     const two = await create('two');
     await put(1, `/os-aggregates/${id}`, { aggregate: { name: 'two' } }).expect(409);
     for (const one of [id, two]) await remove(1, `/os-aggregates/${one}`).expect(200);
@@ -104,6 +106,9 @@ describe('aggregates of the compute face', () => {
     await act(id, { remove_host: { host: 'nobody' } }).expect(404);
     await act(id, { explode: {} }).expect(400);
     await act(id, {}).expect(400);
+    await act(id, { add_host: null }).expect(400);
+    await act(id, { add_host: { host: null } }).expect(400);
+    await act(id, { set_metadata: { metadata: null } }).expect(400);
     await act(id, { add_host: { host: 'host-1' }, remove_host: { host: 'host-1' } }).expect(400);
     await act(0, { add_host: { host: 'host-1' } }).expect(404);
     const other = await create('other zone', 'az2');
@@ -176,6 +181,9 @@ describe('server groups of the compute face', () => {
     [63, { name: 'x', policies: ['anti-affinity'], rules: {} }],
     [64, { name: 'x', policies: ['affinity'] }],
     [64, { name: 'x' }],
+    [64, { name: 'x', policy: null }],
+    [64, { name: null, policy: 'affinity' }],
+    [1, { name: 'x', policies: [null] }],
     [64, { name: 'x', policy: 'affinity', rules: { max_server_per_host: 2 } }],
     [64, { name: 'x', policy: 'anti-affinity', rules: { max_server_per_host: 0 } }],
     [64, { name: 'x', policy: 'anti-affinity', rules: { colour: 'red' } }],

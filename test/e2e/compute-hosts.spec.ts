@@ -187,6 +187,7 @@ describe('hosts as clients of Nova see them', () => {
       await put(53, `/os-services/${one}`, {}).expect(400);
       await put(53, `/os-services/${one}`, { disabled_reason: 'alone' }).expect(400);
       await put(53, `/os-services/${one}`, { status: 'perhaps' }).expect(400);
+      await put(53, `/os-services/${one}`, { status: null, forced_down: null }).expect(400);
       await put(53, `/os-services/${one}`, { host: 'host-1', status: 'enabled' }).expect(400);
       await put(53, '/os-services/enable', { status: 'enabled' }).expect(400);
       await put(53, `/os-services/${randomUUID()}`, { status: 'enabled' }).expect(404);
@@ -224,6 +225,8 @@ describe('hosts as clients of Nova see them', () => {
       await put(11, '/os-services/force-down', named).expect(400);
       await put(1, '/os-services/disable-log-reason', named).expect(400);
       await put(1, '/os-services/enable', { host: 'host-1' }).expect(400);
+      await put(1, '/os-services/disable', { ...named, host: null }).expect(400);
+      await put(11, '/os-services/force-down', { ...named, forced_down: null }).expect(400);
       await put(1, '/os-services/enable', { ...named, binary: 'nova-scheduler' }).expect(400);
       await put(1, '/os-services/enable', { ...named, host: 'nobody' }).expect(404);
       await put(1, '/os-services/explode', named).expect(404);
@@ -286,6 +289,8 @@ describe('hosts as clients of Nova see them', () => {
     expect(await names('?zone=nova')).toEqual([]);
     expect((await put(1, '/os-hosts/host-1', { status: 'enable' }).expect(200)).body.status).toBe('enabled');
     await put(1, '/os-hosts/host-1', {}).expect(400);
+    await put(1, '/os-hosts/host-1', { status: null, maintenance_mode: null }).expect(400);
+    await api.http.patch('/v1/hosts/host-1').send({ forced_down: null }).expect(200);
     await put(1, '/os-hosts/host-1', { status: 'invalid', maintenance_mode: 'enable' }).expect(400);
     await put(1, '/os-hosts/host-1', { maintenance_mode: 'enable' }).expect(501);
     await put(1, '/os-hosts/nobody', { status: 'enable', maintenance_mode: 'enable' }).expect(404);

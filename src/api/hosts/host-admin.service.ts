@@ -71,7 +71,7 @@ function changesOf(wish: HostWish, wasEnabled: boolean): HostChanges {
   return {
     ...(enabled === wasEnabled ? {} : { enabled, disabledReason: null }),
     ...(reason === undefined ? {} : { disabledReason: reason }),
-    ...(wish.forced_down === undefined ? {} : { forcedDown: wish.forced_down }),
+    ...(typeof wish.forced_down === 'boolean' ? { forcedDown: wish.forced_down } : {}),
     ...(wish.traits ? { traits: [...new Set(wish.traits)].sort() } : {}),
     ...(wish.reserved === undefined ? {} : { reserved: wish.reserved }),
     ...(wish.allocation_ratios === undefined ? {} : { allocationRatios: wish.allocation_ratios }),

@@ -52,7 +52,8 @@ function RatioField(): PropertyDecorator {
 /** An object of the body that null sets back. */
 function ResettableField(of: () => new () => object, description: string): PropertyDecorator {
   return applyDecorators(
-    ApiProperty({ type: of, required: false, nullable: true, description }),
+    // named `type`, or it would be taken for the class itself
+    ApiProperty({ type: () => of(), required: false, nullable: true, description }),
     IsOptional(),
     IsObject({ message: 'has to be an object, or null' }),
     ValidateNested(),

@@ -75,7 +75,7 @@ export class ComputeAggregatesController {
     @Body() { aggregate }: ComputeAggregateChangeBody,
   ): Promise<object> {
     const { name, availability_zone: zone } = aggregate;
-    if (name === undefined && zone === undefined) {
+    if ((name ?? null) === null && zone === undefined) {
       throw invalidFields([{ field: 'aggregate', problem: 'say name or availability_zone' }]);
     }
     const row = await this.find(id);

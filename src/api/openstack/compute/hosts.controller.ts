@@ -16,7 +16,7 @@ import { invalidFields } from '../../request-validation.pipe.js';
 import { ServedIn } from '../microversion.js';
 import { ComputeHostChangeBody } from './hosts.dto.js';
 import type { RawQuery } from './paging.js';
-import { textParameter } from './query-rules.js';
+import { textParameter, withoutNulls } from './query-rules.js';
 import { COMPUTE_PATH } from './url.js';
 
 const POWER_ACTIONS = ['startup', 'shutdown', 'reboot'];
@@ -56,18 +56,19 @@ export class ComputeHostsController {
   @ApiOkResponse()
   @ApiProblems(400, 404)
   async change(@Param('host', NamePipe) name: string, @Body() body: ComputeHostChangeBody): Promise<object> {
-    if (body.status === undefined && body.maintenance_mode === undefined) {
+    const { status, maintenance_mode: maintenance } = withoutNulls(body);
+    if (status === undefined && maintenance === undefined) {
       throw invalidFields([{ field: '', problem: 'say status or maintenance_mode' }]);
     }
     const { id } = await this.find(name);
-    if (body.maintenance_mode !== undefined) {
+    if (maintenance !== undefined) {
       throw new BerthError(
         'request.not_implemented',
         'There is no maintenance mode; disable the host and evacuate it.',
       );
     }
-    await this.hosts.change(id, { enabled: body.status === 'enable', disabled_reason: null });
-    return { host: name, status: `${body.status}d` };
+    await this.hosts.change(id, { enabled: status === 'enable', disabled_reason: null });
+    return { host: name, status: `${status}d` };
   }
 
   @Get(':host/:action')

@@ -51,3 +51,8 @@ export function numberInPath(text: string): number | null {
   const number = Number(text);
   return Number.isSafeInteger(number) ? number : 0;
 }
+
+/** A body as if what is null in it were left out. */
+export function withoutNulls<Body extends object>(body: Body): Body {
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null)) as Body;
+}

@@ -12,7 +12,7 @@ import { ServerGroupsService } from '../../server-groups/server-groups.service.j
 import { Microversion } from '../microversion.js';
 import { refuseBefore, refuseUnknown } from './microversion-fields.js';
 import { pagingOf, parameter, type RawQuery } from './paging.js';
-import { refuseFields } from './query-rules.js';
+import { refuseFields, withoutNulls } from './query-rules.js';
 import { ComputeServerGroupBody } from './server-groups.dto.js';
 import { computeServerGroupView, RULES_SINCE } from './server-groups.views.js';
 import { COMPUTE_PATH } from './url.js';
@@ -102,7 +102,8 @@ export class ComputeServerGroupsController {
 }
 
 /** @throws BerthError `request.invalid` for what the version does not know */
-function groupOf(group: ComputeServerGroupBody['server_group'], minor: number): ServerGroupBody {
+function groupOf(body: ComputeServerGroupBody['server_group'], minor: number): ServerGroupBody {
+  const group = withoutNulls(body);
   const at = 'server_group.';
   refuseBefore(minor, group, { policy: RULES_SINCE, rules: RULES_SINCE }, 'server_group');
   if (minor >= RULES_SINCE) refuseFields(group, ['policies'], at);
@@ -112,7 +113,7 @@ function groupOf(group: ComputeServerGroupBody['server_group'], minor: number): 
   if (minor < SOFT_SINCE && policy.startsWith('soft-')) {
     throw invalidFields([{ field: at + field, problem: `${policy} is not known in this version` }]);
   }
-  const most = group.rules?.max_server_per_host;
+  const most = group.rules?.max_server_per_host ?? undefined;
   if (most !== undefined && policy !== 'anti-affinity') {
     throw invalidFields([{ field: `${at}rules`, problem: 'only the policy anti-affinity has rules' }]);
   }

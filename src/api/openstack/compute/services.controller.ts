@@ -12,7 +12,7 @@ import { Microversion } from '../microversion.js';
 import { UUIDS_SINCE } from './hypervisors.views.js';
 import { refuseBefore, refuseUnknown } from './microversion-fields.js';
 import type { RawQuery } from './paging.js';
-import { numberInPath, refuseFields, textParameter, uuidInPath } from './query-rules.js';
+import { numberInPath, refuseFields, textParameter, uuidInPath, withoutNulls } from './query-rules.js';
 import { ServiceChangeBody } from './services.dto.js';
 import { COMPUTE_BINARY, serviceView } from './services.views.js';
 import { COMPUTE_PATH } from './url.js';
@@ -56,7 +56,8 @@ export class ServicesController {
     @Microversion() minor: number,
     @Body() body: ServiceChangeBody,
   ): Promise<object> {
-    return minor >= UUIDS_SINCE ? this.changeById(id, minor, body) : this.act(id, minor, body);
+    const said = withoutNulls(body);
+    return minor >= UUIDS_SINCE ? this.changeById(id, minor, said) : this.act(id, minor, said);
   }
 
   @Delete(':id')
