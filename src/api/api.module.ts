@@ -24,6 +24,7 @@ import { FlavorAccessService } from './flavors/flavor-access.service.js';
 import { FlavorsService } from './flavors/flavors.service.js';
 import { DeviceClaimsController } from './hosts/device-claims.controller.js';
 import { EvacuationController } from './hosts/evacuation.controller.js';
+import { HostAdminService } from './hosts/host-admin.service.js';
 import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
 import { IommuGroupsController } from './hosts/iommu-groups.controller.js';
@@ -127,6 +128,7 @@ export class ApiModule {
         AliasesService,
         DeviceSpecsService,
         FlavorsService,
+        HostAdminService,
         FlavorAccessService,
         KeypairsService,
         ServerGroupsService,

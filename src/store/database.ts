@@ -9,6 +9,7 @@ import { Placements1764000000000 } from '../../migrations/1764000000000-placemen
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { Quotas1764000002000 } from '../../migrations/1764000002000-quotas.js';
 import { Evacuation1764000004000 } from '../../migrations/1764000004000-evacuation.js';
+import { ComputeSites1764640000000 } from '../../migrations/1764640000000-compute-sites.js';
 import { IdentityTokens1764500000000 } from '../../migrations/1764500000000-identity-tokens.js';
 import { FlavorAccess1764600000000 } from '../../migrations/1764600000000-flavor-access.js';
 import { Keypairs1764601000000 } from '../../migrations/1764601000000-keypairs.js';
@@ -97,6 +98,7 @@ const MIGRATIONS = [
   FlavorAccess1764600000000,
   Keypairs1764601000000,
   Images1764620000000,
+  ComputeSites1764640000000,
 ] as const;
 
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */

@@ -17,6 +17,11 @@ type User = keyof typeof USERS;
 
 /** What whoever is no administrator may ask, and with which role. */
 const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
+  'get /compute/v2.1/os-availability-zone': 'reader',
+  'get /compute/v2.1/os-server-groups': 'reader',
+  'post /compute/v2.1/os-server-groups': 'member',
+  'get /compute/v2.1/os-server-groups/{id}': 'reader',
+  'delete /compute/v2.1/os-server-groups/{id}': 'member',
   'get /compute/v2.1/images': 'reader',
   'get /compute/v2.1/images/detail': 'reader',
   'get /compute/v2.1/images/{id}': 'reader',
@@ -164,6 +169,14 @@ describe('who may ask what', () => {
     ).body.id;
     const placed = await as('bob', 'post', '/v1/placements').send({ placements: [{ key: 'k', vcpus: 1 }] });
     const placement = placed.body.placements[0].id as string;
+    await as('dave', 'get', `/compute/v2.1/os-server-groups/${group}`).expect(404);
+    await as('dave', 'delete', `/compute/v2.1/os-server-groups/${group}`).expect(404);
+    await as('rita', 'get', `/compute/v2.1/os-server-groups/${group}`).expect(200);
+    const groups = async (user: User): Promise<object[]> =>
+      (await as(user, 'get', '/compute/v2.1/os-server-groups?all_projects=1').expect(200)).body.server_groups;
+    expect([await groups('dave'), await groups('rita'), await groups('root')].map((all) => all.length)).toEqual([
+      0, 1, 1,
+    ]);
     const own = [`/v1/servers/${server}`, `/v1/server-groups/${group}`, `/v1/placements/${placement}`];
     for (const path of own) {
       await as('rita', 'get', path).expect(200);
