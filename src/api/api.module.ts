@@ -33,6 +33,8 @@ import { HttpLimits } from './http-limits.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
+import { SERVER_CONTROLLERS } from './openstack/compute/server-controllers.js';
+import { ComputeServersService } from './openstack/compute/compute-servers.service.js';
 import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
@@ -114,6 +116,7 @@ export class ApiModule {
         ReservationsController,
         IdentityController,
         ComputeVersionsController,
+        ...SERVER_CONTROLLERS,
       ],
       providers: [
         AggregatesService,
@@ -132,6 +135,7 @@ export class ApiModule {
         DefragmentationService,
         QuotasService,
         ReservationsService,
+        ComputeServersService,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: Authentication, useValue: options.authentication },
         { provide: PublicUrl, useValue: new PublicUrl(options.http.publicUrl) },

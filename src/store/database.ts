@@ -10,6 +10,7 @@ import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { Quotas1764000002000 } from '../../migrations/1764000002000-quotas.js';
 import { Evacuation1764000004000 } from '../../migrations/1764000004000-evacuation.js';
 import { IdentityTokens1764500000000 } from '../../migrations/1764500000000-identity-tokens.js';
+import { ServerDetails1764630000000 } from '../../migrations/1764630000000-server-details.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
@@ -42,6 +43,7 @@ import {
   ReservationEventEntity,
   ReservationWindowEntity,
 } from './entities/reservation.entities.js';
+import { ServerDetailsEntity } from './entities/server-details.entities.js';
 import { SriovWishEntity } from './entities/sriov.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
@@ -88,6 +90,7 @@ const MIGRATIONS = [
   HostComputeDriver1764300001000,
   DeviceClaims1764400000000,
   IdentityTokens1764500000000,
+  ServerDetails1764630000000,
 ] as const;
 
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
@@ -113,6 +116,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       AggregateHostEntity,
       ServerGroupEntity,
       ServerEntity,
+      ServerDetailsEntity,
       ClaimEntity,
       AllocationEntity,
       DecisionEntity,
