@@ -20,6 +20,7 @@ import { DeviceSpecsService } from './device-specs/device-specs.service.js';
 import { DeviceHoldsController } from './devices/device-holds.controller.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { FlavorsController } from './flavors/flavors.controller.js';
+import { FlavorAccessService } from './flavors/flavor-access.service.js';
 import { FlavorsService } from './flavors/flavors.service.js';
 import { DeviceClaimsController } from './hosts/device-claims.controller.js';
 import { EvacuationController } from './hosts/evacuation.controller.js';
@@ -30,12 +31,14 @@ import { SriovController } from './hosts/sriov.controller.js';
 import { Authentication } from './identity/authentication.js';
 import { RolesGuard } from './identity/roles.guard.js';
 import { HttpLimits } from './http-limits.js';
+import { KeypairsService } from './keypairs/keypairs.service.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
-import { SERVER_CONTROLLERS } from './openstack/compute/server-controllers.js';
+import { COMPUTE_CONTROLLERS } from './openstack/compute/controllers.js';
+import { ImagesController } from './openstack/image/images.controller.js';
+import { ImagesService } from './openstack/image/images.service.js';
 import { ComputeServersService } from './openstack/compute/compute-servers.service.js';
-import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -77,6 +80,10 @@ export interface ApiOptions {
   readonly reload: (() => Promise<ReloadOutcome>) | null;
 }
 
+/** What speaks as services of OpenStack do. */
+const OPENSTACK_CONTROLLERS = [IdentityController, ...COMPUTE_CONTROLLERS, ImagesController];
+const OPENSTACK_SERVICES = [ImagesService, ComputeServersService];
+
 /** The REST face. */
 @Module({})
 export class ApiModule {
@@ -114,15 +121,15 @@ export class ApiModule {
         CapacityController,
         DefragmentationController,
         ReservationsController,
-        IdentityController,
-        ComputeVersionsController,
-        ...SERVER_CONTROLLERS,
+        ...OPENSTACK_CONTROLLERS,
       ],
       providers: [
         AggregatesService,
         AliasesService,
         DeviceSpecsService,
         FlavorsService,
+        FlavorAccessService,
+        KeypairsService,
         ServerGroupsService,
         ServersService,
         ServerDevicesService,
@@ -135,7 +142,7 @@ export class ApiModule {
         DefragmentationService,
         QuotasService,
         ReservationsService,
-        ComputeServersService,
+        ...OPENSTACK_SERVICES,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: Authentication, useValue: options.authentication },
         { provide: PublicUrl, useValue: new PublicUrl(options.http.publicUrl) },

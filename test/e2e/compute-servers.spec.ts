@@ -18,6 +18,8 @@ type Method = 'get' | 'post' | 'put' | 'delete';
 
 const NOBODY = '00000000-0000-4000-8000-000000000000';
 const IMAGE = '70a599e0-31e7-49b7-b260-868f441e862b';
+const OTHER_IMAGE = '155d900f-4e14-4e4c-a73d-069cbf4541e6';
+const THIRD_IMAGE = 'e15f7b5d-8b1e-4f0c-b5f0-5a2f6d3c1a77';
 
 interface Shown {
   readonly id: string;
@@ -52,6 +54,7 @@ describe('servers of the compute face', () => {
     await native('post', '/v1/flavors')
       .send({ id: '42', name: 'm1.plain', ...size })
       .expect(201);
+    await prepare();
     await native('post', '/v1/flavors')
       .send({ id: '43', name: 'm1.other', ...size, extra_specs: { 'hw:numa_nodes': '2' } })
       .expect(201);
@@ -61,6 +64,25 @@ describe('servers of the compute face', () => {
     rmSync(folder, { recursive: true });
   });
   beforeEach(() => api.sql('TRUNCATE servers CASCADE'));
+
+  /** The names of images and keys that the stories have. */
+  async function prepare(): Promise<void> {
+    const images = [
+      { id: IMAGE, name: 'cirros', hw_architecture: 'x86_64' },
+      { id: OTHER_IMAGE, name: 'debian', min_ram: 4096 },
+      { id: THIRD_IMAGE, name: 'alpine' },
+    ];
+    for (const image of images) {
+      await api.http
+        .post('/image/v2/images')
+        .auth('root', 'a password')
+        .send({ ...image, visibility: 'public' })
+        .expect(201);
+    }
+    await compute('bob', 'post', '/os-keypairs', '2.1')
+      .send({ keypair: { name: 'k1' } })
+      .expect(200);
+  }
 
   const native = (method: Method, path: string): Test => api.http[method](path).auth('root', 'a password');
   const compute = (user: User, method: Method, path: string, version = '2.93'): Test =>
@@ -195,7 +217,11 @@ describe('servers of the compute face', () => {
         const [row] = await api.sql<{ host: object }>(`SELECT request -> 'host' AS host FROM servers WHERE id = $1`, [
           body.server.id,
         ]);
-        expect(row?.host).toEqual({ sameHost: [other], differentHost: [NOBODY] });
+        expect(row?.host).toEqual({
+          sameHost: [other],
+          differentHost: [NOBODY],
+          imageProperties: { hw_architecture: 'x86_64' },
+        });
       }
     });
 
@@ -228,6 +254,9 @@ describe('servers of the compute face', () => {
       ['server.imageRef', { imageRef: 'http://127.0.0.1/not-an-id' }],
       ['server.imageRef', { imageRef: -1 }],
       ['server.imageRef', { imageRef: undefined }],
+      ['server.imageRef', { imageRef: NOBODY }],
+      ['server.flavorRef', { imageRef: OTHER_IMAGE }],
+      ['server.key_name', { key_name: 'nothing' }],
       ['flavor', { flavorRef: -1 }],
       ['server.flavorRef', { flavorRef: '' }],
       ['server.flavorRef', { flavorRef: { id: 1 } }],
@@ -546,7 +575,7 @@ describe('servers of the compute face', () => {
     beforeEach(async () => {
       const a = await created('bob', { name: 'web-instance-1', tags: ['x', 'y'], metadata: { a: 'b' } });
       const b = await created('bob', { name: 'web-instance-22', flavorRef: '43', tags: ['y'] });
-      const c = await created('bob', { name: 'db.main', imageRef: NOBODY });
+      const c = await created('bob', { name: 'db.main', imageRef: THIRD_IMAGE });
       const d = await created('dave', { name: 'blue' });
       await run(a);
       ids = { a, b, c, d };
@@ -568,7 +597,7 @@ describe('servers of the compute face', () => {
       ['?status=non_existing', [], '2.37'],
       ['?flavor=43', ['web-instance-22']],
       ['?flavor=nothing', []],
-      [`?image=${NOBODY}`, ['db.main']],
+      [`?image=${THIRD_IMAGE}`, ['db.main']],
       ['?image=non_existing_image', []],
       ['?tags=x,y', ['web-instance-1']],
       ['?tags-any=x,y', ['web-instance-22', 'web-instance-1']],

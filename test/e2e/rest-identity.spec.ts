@@ -17,6 +17,18 @@ type User = keyof typeof USERS;
 
 /** What whoever is no administrator may ask, and with which role. */
 const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
+  'get /compute/v2.1/images': 'reader',
+  'get /compute/v2.1/images/detail': 'reader',
+  'get /compute/v2.1/images/{id}': 'reader',
+  'get /compute/v2.1/flavors': 'reader',
+  'get /compute/v2.1/flavors/detail': 'reader',
+  'get /compute/v2.1/flavors/{id}': 'reader',
+  'get /compute/v2.1/flavors/{id}/os-extra_specs': 'reader',
+  'get /compute/v2.1/flavors/{id}/os-extra_specs/{key}': 'reader',
+  'get /compute/v2.1/os-keypairs': 'reader',
+  'post /compute/v2.1/os-keypairs': 'member',
+  'get /compute/v2.1/os-keypairs/{name}': 'reader',
+  'delete /compute/v2.1/os-keypairs/{name}': 'member',
   'get /compute/v2.1/servers': 'reader',
   'post /compute/v2.1/servers': 'member',
   'get /compute/v2.1/servers/detail': 'reader',
@@ -47,6 +59,8 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'delete /identity/v3/auth/tokens': 'reader',
   'get /identity/v3/projects': 'reader',
   'get /identity/v3/projects/{id}': 'reader',
+  'get /image/v2/images': 'reader',
+  'get /image/v2/images/{id}': 'reader',
   'get /v1/aliases': 'reader',
   'get /v1/aliases/{name}': 'reader',
   'get /v1/aliases/{name}/versions': 'reader',
@@ -82,7 +96,14 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
 };
 const FOR_EVERYBODY = [
   ...['get /compute', 'get /compute/v2.1'],
-  ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /readyz', 'post /identity/v3/auth/tokens'],
+  ...[
+    'get /healthz',
+    'get /identity',
+    'get /identity/v3',
+    'get /image',
+    'get /readyz',
+    'post /identity/v3/auth/tokens',
+  ],
 ];
 
 describe('who may ask what', () => {

@@ -13,7 +13,7 @@ import type { View } from '../placements/decision.view.js';
 import { assertServersWithinQuota } from '../quotas/quota-check.js';
 import { RequestRules } from '../request-rules.js';
 import { countOf, createdLink, type CreatedServerView, newServers } from './multi-create.js';
-import { resolveRequest } from './resolve-request.js';
+import { resolveRequest, wisherOf } from './resolve-request.js';
 import { projectServerView, projectSummaryView } from './project-server.views.js';
 import {
   type RecordedDecisionsView,
@@ -81,7 +81,7 @@ export class ServersService {
    * @throws BerthError `quota.exceeded`, and what {@link resolveRequest} throws
    */
   create(
-    { projectId }: Caller,
+    caller: Caller,
     body: ServerBody,
     key: GivenKey | null,
     { host = null, also }: FurtherWishes = {},
@@ -90,7 +90,7 @@ export class ServersService {
     const [first = ''] = ids;
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: SERVERS_PATH, body }, first, async () => {
-        const { flavor, request: asked } = await resolveRequest(tx, { name: body.name, projectId }, body, this.rules);
+        const { flavor, request: asked } = await resolveRequest(tx, wisherOf(caller, body.name), body, this.rules);
         const request = host === null ? asked : { ...asked, host: { ...asked.host, requestedHost: host } };
         await assertServersWithinQuota(tx, request, { count: body.min_count ?? 1, waits: body.wait ?? false });
         const created = newServers(body, ids, { flavor, request });

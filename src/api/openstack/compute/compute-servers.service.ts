@@ -8,6 +8,8 @@ import {
   readComputeServers,
 } from '../../../store/compute-servers.store.js';
 import type { Tx } from '../../../store/database.js';
+import type { ImageEntity } from '../../../store/entities/image.entities.js';
+import type { FlavorSnapshot } from '../../../store/entities/workload.entities.js';
 import { Ledger } from '../../../store/ledger.js';
 import {
   changeServerDetails,
@@ -19,7 +21,9 @@ import {
 import { findServer, lockServer } from '../../../store/servers.store.js';
 import { type Caller, isAdmin, mayKnow } from '../../identity/caller.js';
 import { invalidFields } from '../../request-validation.pipe.js';
+import { KeypairsService } from '../../keypairs/keypairs.service.js';
 import { ServersService } from '../../servers/servers.service.js';
+import { ImagesService } from '../image/images.service.js';
 import { isUuid } from './server-fields.js';
 import type { ServerQuery } from './server-query.js';
 import type { ServerOrderForm } from './server-wishes.js';
@@ -45,22 +49,29 @@ export class ComputeServersService {
   constructor(
     private readonly ledger: Ledger,
     private readonly servers: ServersService,
+    private readonly images: ImagesService,
+    private readonly keypairs: KeypairsService,
   ) {}
 
   /** @returns the first server of the call */
   async create(caller: Caller, { body, host, details, hostname }: ServerOrderForm): Promise<ComputeServerRow> {
     await this.assertPlaces(body.availability_zone ?? null, host);
-    const { id } = await this.servers.create(caller, body, null, {
+    await this.assertKeypair(caller, details.key_name ?? null);
+    const image = await this.imageOf(caller, details.image_id ?? null);
+    const wishes = image === null ? body : { ...body, image_properties: image.properties };
+    const { id } = await this.servers.create(caller, wishes, null, {
       host,
-      also: (tx, created) =>
-        insertServerDetails(
+      also: (tx, created) => {
+        if (image) assertImageFits(image, created[0]?.flavor ?? null);
+        return insertServerDetails(
           tx,
           created.map((server) => ({
             id: server.id,
             hostname: hostname ?? hostnameFor(server.request.serverName, server.id),
           })),
           details,
-        ),
+        );
+      },
     });
     return this.find(caller, id);
   }
@@ -140,6 +151,14 @@ export class ComputeServersService {
     return (await findServer(this.ledger.pool, id))?.numa_cells ?? null;
   }
 
+  private async imageOf(caller: Caller, id: string | null): Promise<ImageEntity | null> {
+    return id === null ? null : inField('server.imageRef', this.images.imageOf(caller, id));
+  }
+
+  private async assertKeypair(caller: Caller, name: string | null): Promise<void> {
+    if (name !== null) await inField('server.key_name', this.keypairs.show(caller, null, name));
+  }
+
   private async assertPlaces(zone: string | null, host: string | null): Promise<void> {
     if (zone === null && host === null) return;
     const unknown = await findUnknownPlaces(this.ledger.pool, { zone, host });
@@ -165,6 +184,27 @@ export class ComputeServersService {
     const [row] = await readComputeServers(tx, [id.toLowerCase()], { withUserData: isAdmin(caller) });
     return row && mayKnow(caller, row.project_id) ? row : null;
   }
+}
+
+/** What a body names and is not there is a fault of the body, not of the path. */
+async function inField<T>(field: string, found: Promise<T>): Promise<T> {
+  try {
+    return await found;
+  } catch (cause) {
+    if (cause instanceof BerthError) throw invalidFields([{ field, problem: cause.message }]);
+    throw cause;
+  }
+}
+
+/** @throws BerthError `request.invalid` when the image asks for more than the flavor has */
+function assertImageFits({ min_ram_mb, min_disk_gb }: ImageEntity, flavor: FlavorSnapshot | null): void {
+  const { ram_mb = 0, disk_gb = 0 } = flavor ?? {};
+  const problems = [
+    ...(ram_mb < min_ram_mb ? [`has ${ram_mb} MB of memory, and the image needs ${min_ram_mb}`] : []),
+    // a flavor without a disk takes the image's
+    ...(disk_gb > 0 && disk_gb < min_disk_gb ? [`has ${disk_gb} GB of disk, and the image needs ${min_disk_gb}`] : []),
+  ];
+  if (problems.length > 0) throw invalidFields(problems.map((problem) => ({ field: 'server.flavorRef', problem })));
 }
 
 /** An id in a path is written out. */

@@ -24,3 +24,15 @@ export function refuseBefore(
     }));
   if (errors.length > 0) throw invalidFields(errors);
 }
+
+/**
+ * Refuses query parameters that are not known, as Nova does from some version on (mostly 2.75).
+ *
+ * @throws BerthError `request.invalid`
+ */
+export function refuseUnknown(query: object, known: readonly string[]): void {
+  const errors = Object.keys(query)
+    .filter((name) => !known.includes(name))
+    .map((field) => ({ field, problem: `is not known here; known are ${known.join(', ')}` }));
+  if (errors.length > 0) throw invalidFields(errors);
+}

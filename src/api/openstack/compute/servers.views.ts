@@ -5,6 +5,7 @@ import type { ComputeServerRow } from '../../../store/compute-servers.store.js';
 import { decisionView } from '../../placements/decision.view.js';
 import { linksOf } from './links.js';
 import { powerStateOf, statusOf } from './server-states.js';
+import { stamp } from './stamp.js';
 
 /** For whom a server is shown, and where. */
 export interface ServerAudience {
@@ -73,8 +74,8 @@ function statePart(row: ComputeServerRow): object {
     'OS-EXT-AZ:availability_zone': row.zone,
     config_drive: row.config_drive ? 'True' : '',
     key_name: row.key_name,
-    'OS-SRV-USG:launched_at': microsecond(row.launched_at),
-    'OS-SRV-USG:terminated_at': microsecond(row.terminated_at),
+    'OS-SRV-USG:launched_at': row.launched_at && stamp(row.launched_at),
+    'OS-SRV-USG:terminated_at': row.terminated_at && stamp(row.terminated_at),
     'OS-EXT-STS:task_state': row.task,
     'OS-EXT-STS:vm_state': row.vm_state,
     'OS-EXT-STS:power_state': powerStateOf(row),
@@ -131,7 +132,8 @@ function flavorView({ flavor, request }: ComputeServerRow, { minor, base }: Serv
   }
   return {
     original_name: flavor?.name ?? '',
-    ...{ vcpus: request.vcpus, ram: request.memoryMb, disk: request.diskGb, ephemeral: 0, swap: 0 },
+    ...{ vcpus: request.vcpus, ram: request.memoryMb, disk: flavor?.disk_gb ?? request.diskGb },
+    ...{ ephemeral: flavor?.ephemeral_gb ?? 0, swap: flavor?.swap_mb ?? 0 },
     extra_specs: flavor?.extra_specs ?? {},
   };
 }
@@ -184,8 +186,4 @@ function rejectionLine({ filter, hosts, hostCount, reasons }: HostRejection): st
 
 function second(time: Date): string {
   return `${time.toISOString().slice(0, 19)}Z`;
-}
-
-function microsecond(time: Date | null): string | null {
-  return time && time.toISOString().replace('Z', '000');
 }
