@@ -9,7 +9,7 @@ export class Keypairs1764601000000 implements MigrationInterface {
       `CREATE TABLE keypairs (
          user_id text NOT NULL,
          name text NOT NULL,
-         id bigint GENERATED ALWAYS AS IDENTITY,
+         id bigserial NOT NULL,
          type text NOT NULL,
          public_key text NOT NULL,
          fingerprint text NOT NULL,

@@ -1,4 +1,4 @@
-import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Generated, PrimaryColumn } from 'typeorm';
 
 export const KEYPAIR_TYPES = ['ssh', 'x509'] as const;
 export type KeypairType = (typeof KEYPAIR_TYPES)[number];
@@ -9,7 +9,7 @@ export type KeypairType = (typeof KEYPAIR_TYPES)[number];
 export class KeypairEntity {
   @PrimaryColumn('text', { primaryKeyConstraintName: 'keypairs_pkey' }) user_id: string;
   @PrimaryColumn('text', { primaryKeyConstraintName: 'keypairs_pkey' }) name: string;
-  @Column('bigint', { generated: 'identity', generatedIdentity: 'ALWAYS' }) id: number;
+  @Column('bigint') @Generated('increment') id: number;
   @Column('text') type: KeypairType;
   @Column('text') public_key: string;
   @Column('text') fingerprint: string;
