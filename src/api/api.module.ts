@@ -39,6 +39,7 @@ import { IdentityController } from './openstack/identity.controller.js';
 import { COMPUTE_CONTROLLERS } from './openstack/compute/controllers.js';
 import { ImagesController } from './openstack/image/images.controller.js';
 import { ImagesService } from './openstack/image/images.service.js';
+import { ComputeServersService } from './openstack/compute/compute-servers.service.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -82,7 +83,7 @@ export interface ApiOptions {
 
 /** What speaks as services of OpenStack do. */
 const OPENSTACK_CONTROLLERS = [IdentityController, ...COMPUTE_CONTROLLERS, ImagesController];
-const OPENSTACK_SERVICES = [ImagesService];
+const OPENSTACK_SERVICES = [ImagesService, ComputeServersService];
 
 /** The REST face. */
 @Module({})

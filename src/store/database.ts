@@ -14,6 +14,7 @@ import { IdentityTokens1764500000000 } from '../../migrations/1764500000000-iden
 import { FlavorAccess1764600000000 } from '../../migrations/1764600000000-flavor-access.js';
 import { Keypairs1764601000000 } from '../../migrations/1764601000000-keypairs.js';
 import { Images1764620000000 } from '../../migrations/1764620000000-images.js';
+import { ServerDetails1764630000000 } from '../../migrations/1764630000000-server-details.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
@@ -49,6 +50,7 @@ import {
   ReservationEventEntity,
   ReservationWindowEntity,
 } from './entities/reservation.entities.js';
+import { ServerDetailsEntity } from './entities/server-details.entities.js';
 import { SriovWishEntity } from './entities/sriov.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
@@ -99,6 +101,7 @@ const MIGRATIONS = [
   Keypairs1764601000000,
   Images1764620000000,
   ComputeSites1764640000000,
+  ServerDetails1764630000000,
 ] as const;
 
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
@@ -126,6 +129,7 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       AggregateHostEntity,
       ServerGroupEntity,
       ServerEntity,
+      ServerDetailsEntity,
       ClaimEntity,
       AllocationEntity,
       DecisionEntity,

@@ -16,6 +16,7 @@ import {
 import { ComputeUsageController } from './usage.controller.js';
 import { ComputeServerGroupsController } from './server-groups.controller.js';
 import { ServicesController } from './services.controller.js';
+import { SERVER_CONTROLLERS } from './server-controllers.js';
 import { ComputeVersionsController } from './versions.controller.js';
 
 /** The compute face. */
@@ -37,4 +38,5 @@ export const COMPUTE_CONTROLLERS = [
   ComputeAggregatesController,
   ComputeZonesController,
   ComputeServerGroupsController,
+  ...SERVER_CONTROLLERS,
 ];
