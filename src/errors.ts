@@ -48,6 +48,8 @@ export const ERROR_CODES = {
   'server.unknown': 'No server has this id.',
   'server.invalid': 'The server request is not valid.',
   'server.invalid_status': 'The server is not in a status that allows this.',
+  'server.locked': 'The server is locked.',
+  'server.not_supported': 'Berth does not do this with servers.',
   'server.device_unknown': 'The server has no such device.',
   'device.wanted': 'Another device that was asked for would go along.',
   'server_group.unknown': 'No server group has this id.',

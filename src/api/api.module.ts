@@ -60,6 +60,8 @@ import { ServerGroupsController } from './server-groups/server-groups.controller
 import { ServerGroupsService } from './server-groups/server-groups.service.js';
 import { ExplanationController } from './servers/explanation.controller.js';
 import { ExplanationService } from './servers/explanation.service.js';
+import { ServerActionsController } from './servers/server-actions.controller.js';
+import { ServerActionsService } from './servers/server-actions.service.js';
 import { ServerDevicesController } from './servers/server-devices.controller.js';
 import { ServerDevicesService } from './servers/server-devices.service.js';
 import { ServersController } from './servers/servers.controller.js';
@@ -80,6 +82,9 @@ export interface ApiOptions {
   /** null: this process has no configuration to read again. */
   readonly reload: (() => Promise<ReloadOutcome>) | null;
 }
+
+const SERVER_CONTROLLERS = [ServersController, ServerDevicesController, ServerActionsController, ExplanationController];
+const SERVER_SERVICES = [ServersService, ServerDevicesService, ServerActionsService, ExplanationService];
 
 /** What speaks as services of OpenStack do. */
 const OPENSTACK_CONTROLLERS = [IdentityController, ...COMPUTE_CONTROLLERS, ImagesController];
@@ -110,9 +115,7 @@ export class ApiModule {
         AggregatesController,
         AvailabilityZonesController,
         ServerGroupsController,
-        ServersController,
-        ServerDevicesController,
-        ExplanationController,
+        ...SERVER_CONTROLLERS,
         PlacementsController,
         NativePlacementsController,
         PreemptionController,
@@ -133,9 +136,7 @@ export class ApiModule {
         FlavorAccessService,
         KeypairsService,
         ServerGroupsService,
-        ServersService,
-        ServerDevicesService,
-        ExplanationService,
+        ...SERVER_SERVICES,
         PlacementsService,
         NativePlacementsService,
         PlacementWishes,

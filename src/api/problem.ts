@@ -45,6 +45,8 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   'keypair.too_many': 403,
   'server.unknown': 404,
   'server.invalid_status': 409,
+  'server.locked': 409,
+  'server.not_supported': 501,
   'server.device_unknown': 404,
   'device.wanted': 409,
   'server_group.unknown': 404,

@@ -15,6 +15,7 @@ import { FlavorAccess1764600000000 } from '../../migrations/1764600000000-flavor
 import { Keypairs1764601000000 } from '../../migrations/1764601000000-keypairs.js';
 import { Images1764620000000 } from '../../migrations/1764620000000-images.js';
 import { ServerDetails1764630000000 } from '../../migrations/1764630000000-server-details.js';
+import { ServerActions1764635000000 } from '../../migrations/1764635000000-server-actions.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
@@ -51,6 +52,7 @@ import {
   ReservationWindowEntity,
 } from './entities/reservation.entities.js';
 import { ServerDetailsEntity } from './entities/server-details.entities.js';
+import { ServerActionEntity, ServerMoveEntity } from './entities/action.entities.js';
 import { SriovWishEntity } from './entities/sriov.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
@@ -100,8 +102,9 @@ const MIGRATIONS = [
   FlavorAccess1764600000000,
   Keypairs1764601000000,
   Images1764620000000,
-  ComputeSites1764640000000,
   ServerDetails1764630000000,
+  ServerActions1764635000000,
+  ComputeSites1764640000000,
 ] as const;
 
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
@@ -135,6 +138,8 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       DecisionEntity,
       DecisionClassEntity,
       ServerEventEntity,
+      ServerActionEntity,
+      ServerMoveEntity,
       OutboxEntity,
       IdempotencyKeyEntity,
       AgentLifeEntity,
