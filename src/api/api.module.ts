@@ -34,6 +34,7 @@ import { NativePlacementsController } from './placements/native-placements.contr
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
 import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
+import { PLACEMENT_FACE } from './openstack/placement/placement-face.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -114,6 +115,7 @@ export class ApiModule {
         ReservationsController,
         IdentityController,
         ComputeVersionsController,
+        ...PLACEMENT_FACE.controllers,
       ],
       providers: [
         AggregatesService,
@@ -132,6 +134,7 @@ export class ApiModule {
         DefragmentationService,
         QuotasService,
         ReservationsService,
+        ...PLACEMENT_FACE.providers,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: Authentication, useValue: options.authentication },
         { provide: PublicUrl, useValue: new PublicUrl(options.http.publicUrl) },

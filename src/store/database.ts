@@ -21,6 +21,7 @@ import { Reservations1764000003000 } from '../../migrations/1764000003000-reserv
 import { SriovWishes1764300000000 } from '../../migrations/1764300000000-sriov-wishes.js';
 import { DeviceClaims1764400000000 } from '../../migrations/1764400000000-device-claims.js';
 import { HostComputeDriver1764300001000 } from '../../migrations/1764300001000-host-compute-driver.js';
+import { PlacementFace1764650000000 } from '../../migrations/1764650000000-placement-face.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -35,6 +36,11 @@ import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/invento
 import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities/evacuation.entities.js';
 import { IdentityTokenEntity } from './entities/identity.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
+import {
+  CustomResourceClassEntity,
+  CustomTraitEntity,
+  PlacementConsumerEntity,
+} from './entities/placement-face.entities.js';
 import { QuotaEntity } from './entities/quota.entities.js';
 import {
   ReservationDeviceEntity,
@@ -88,6 +94,7 @@ const MIGRATIONS = [
   HostComputeDriver1764300001000,
   DeviceClaims1764400000000,
   IdentityTokens1764500000000,
+  PlacementFace1764650000000,
 ] as const;
 
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
@@ -125,6 +132,9 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       RemovedHostEntity,
       JournalFactsEntity,
       IdentityTokenEntity,
+      PlacementConsumerEntity,
+      CustomTraitEntity,
+      CustomResourceClassEntity,
       JournalEntryEntity,
       AuditPendingEntity,
       AuditEntryEntity,

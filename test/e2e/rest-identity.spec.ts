@@ -21,6 +21,7 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'delete /identity/v3/auth/tokens': 'reader',
   'get /identity/v3/projects': 'reader',
   'get /identity/v3/projects/{id}': 'reader',
+  'get /placement/usages': 'reader',
   'get /v1/aliases': 'reader',
   'get /v1/aliases/{name}': 'reader',
   'get /v1/aliases/{name}/versions': 'reader',
@@ -56,7 +57,8 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
 };
 const FOR_EVERYBODY = [
   ...['get /compute', 'get /compute/v2.1'],
-  ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /readyz', 'post /identity/v3/auth/tokens'],
+  ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /placement', 'get /readyz'],
+  ...['post /identity/v3/auth/tokens'],
 ];
 
 describe('who may ask what', () => {
