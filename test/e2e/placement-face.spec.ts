@@ -1,8 +1,9 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
 import bcrypt from 'bcryptjs';
-import { afterAll, beforeAll, describe, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type StoryTeller, readStory, tellStep } from '../support/http-stories.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 
@@ -91,3 +92,70 @@ for (const file of readdirSync(STORIES).sort()) {
     }
   });
 }
+
+describe('the placement face, asked by many at once', () => {
+  let api: RestApi;
+  beforeAll(async () => {
+    api = await startRestApi(inject('databaseUrl'));
+    await api.http
+      .post('/v1/aliases')
+      .send({ name: 'gpu', vendor_id: '10de', product_id: '1bb0', device_type: 'type-PCI' });
+    await insertHost(api, { name: 'other' });
+  });
+  afterAll(() => api?.close());
+
+  const version = { 'openstack-api-version': 'placement 1.28' };
+
+  it('gives out each device once, also beside orchestrators that ask natively', async () => {
+    const devices = Array.from({ length: 8 }, (_unused, index) =>
+      wireDevice({ address: `0000:8${index}:00.0`, iommu_group: 20 + index }),
+    );
+    const { id: host } = await insertHost(api, { name: 'wanted', devices });
+    const { body } = await api.http.get(`/placement/resource_providers?in_tree=${host}`).set({
+      'openstack-api-version': 'placement 1.14',
+    });
+    const providers = (body.resource_providers as { uuid: string }[]).slice(1).map(({ uuid }) => uuid);
+    expect(providers).toHaveLength(8);
+    // each provider is wanted by three
+    const asked = [...providers, ...providers, ...providers].map((uuid) =>
+      api.http
+        .put(`/placement/allocations/${randomUUID()}`)
+        .set(version)
+        .send({
+          allocations: { [uuid]: { resources: { CUSTOM_PCI_10DE_1BB0: 1 } } },
+          ...{ project_id: 'p', user_id: 'u', consumer_generation: null },
+        }),
+    );
+    const native = Array.from({ length: 4 }, (_unused, index) =>
+      api.http.post('/v1/placements').send({ placements: [{ key: `native-${index}`, devices: 'gpu:1' }] }),
+    );
+    const [answers, placed] = await Promise.all([Promise.all(asked), Promise.all(native)]);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204, 409]));
+    const given = answers.filter(({ status }) => status === 204).length;
+    const own = placed.filter((answer) => answer.body.placements[0].outcome === 'placed').length;
+    expect(given + own).toBe(8);
+    const held = await api.sql<{ device_id: string; owners: number }>(
+      `SELECT device_id, count(*)::int AS owners FROM allocations WHERE released_at IS NULL GROUP BY device_id`,
+    );
+    expect(held.map(({ owners }) => owners)).toEqual(Array.from({ length: 8 }, () => 1));
+    const consumers = await api.sql(`SELECT 1 FROM placement_consumers`);
+    expect(consumers).toHaveLength(given);
+  });
+
+  it('has one of those win who make the same consumer', async () => {
+    const [host] = await api.sql<{ id: string }>(`SELECT id FROM hosts WHERE name = 'other'`);
+    const consumer = randomUUID();
+    const wish = {
+      allocations: { [host?.id as string]: { resources: { VCPU: 1 } } },
+      ...{ project_id: 'p', user_id: 'u', consumer_generation: null },
+    };
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => api.http.put(`/placement/allocations/${consumer}`).set(version).send(wish)),
+    );
+    const codes = answers.map(({ status, body }) => body.errors?.[0].code ?? status);
+    expect(codes.filter((code) => code === 204)).toHaveLength(1);
+    expect(codes.filter((code) => code === 'placement.concurrent_update')).toHaveLength(7);
+    const { body } = await api.http.get(`/placement/resource_providers/${host?.id}/usages`);
+    expect(body.usages.VCPU).toBe(1);
+  });
+});

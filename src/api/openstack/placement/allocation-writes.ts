@@ -23,9 +23,6 @@ import { KnownNames } from './known-names.js';
 import { ProviderReader, type Providers } from './providers.js';
 import { dashed, isUuid } from './query.js';
 
-/** How often it is decided anew because a host has changed meanwhile. */
-const ROUNDS_MAX = 6;
-
 /**
  * Gives devices to consumers, and takes them back. What a consumer has is a placement, as those of `/v1/placements` are: decided by the
  * engine, claimed in one transaction, bound by the agent. What servers have is Berth's business, and is left alone.
@@ -42,21 +39,13 @@ export class AllocationWrites {
   /**
    * All of them, or nothing.
    *
-   * @throws BerthError `request.invalid`, `consumer.conflict`, `consumer.read_only`, `inventory.exceeded`, `quota.exceeded`,
-   *   `claim.conflict` when others were faster all the time
+   * @throws BerthError `request.invalid`, `consumer.conflict`, `consumer.read_only`, `inventory.exceeded`, `quota.exceeded`
    */
   async replace(caller: Caller, wishes: readonly ConsumerWish[]): Promise<void> {
-    for (let round = 1; ; round++) {
-      const providers = await this.reader.read();
-      await this.assertKnown(wishes, providers);
-      try {
-        await this.ledger.transaction((tx) => this.replaceOnce(tx, caller, wishes, providers));
-        return;
-      } catch (error) {
-        const isLost = error instanceof BerthError && error.code === 'claim.conflict';
-        if (!isLost || round === ROUNDS_MAX) throw error;
-      }
-    }
+    const providers = await this.reader.read();
+    await this.assertKnown(wishes, providers);
+    const roots = wishes.flatMap(({ wanted }) => [...wanted.keys()].map((uuid) => providers.get(uuid).root));
+    await this.ledger.transaction((tx) => this.replaceIn(tx, caller, wishes, roots));
   }
 
   /** @throws BerthError `consumer.unknown`, `consumer.read_only` */
@@ -83,22 +72,23 @@ export class AllocationWrites {
     await this.names.assertClasses(classes, providers);
   }
 
-  private async replaceOnce(
+  /** Decides on hosts that are locked, and on nothing that others have only decided on: so nobody is faster, and a "no" is true. */
+  private async replaceIn(
     tx: Tx,
     caller: Caller,
     wishes: readonly ConsumerWish[],
-    providers: Providers,
+    roots: readonly string[],
   ): Promise<void> {
     const ids = wishes.map(({ consumer }) => consumer);
     const found = await lockConsumers(tx, ids);
-    const actions = actionsOf(wishes, found, await listHeldBy(tx, ids), providers);
+    const own = found.filter(({ kind }) => kind === 'placement').map(({ server_id }) => server_id);
+    const held = await listHeldBy(tx, ids);
+    const hostIds = [...new Set([...roots, ...held.map(({ host_id }) => host_id)])];
+    await lockForReplacement(tx, own, hostIds);
+    const providers = await this.reader.readLocked(tx, hostIds);
+    const actions = actionsOf(wishes, found, held, providers);
     const planner = new AllocationPlanner(providers, caller, await AllocationPlanner.keptHosts(tx));
     const made = actions.make.map((wish) => planner.plan(wish));
-    await lockForReplacement(
-      tx,
-      actions.giveBack.map(({ placementId }) => placementId),
-      made.flatMap(({ decided: { decision } }) => (decision.outcome === 'placed' ? [decision.hostId] : [])),
-    );
     await this.commit(
       tx,
       made.map(({ decided }) => decided),
@@ -122,10 +112,7 @@ export class AllocationWrites {
     if (first)
       throw new BerthError('quota.exceeded', first.fault?.message ?? 'The project would have more than its quota');
     if (committed.length === decided.length) return;
-    throw new BerthError(
-      'claim.conflict',
-      'Inventory and/or allocations changed while attempting to allocate: others were faster on the same host; read again and retry',
-    );
+    throw new BerthError('internal.error', 'hosts that are locked have changed');
   }
 }
 

@@ -3,7 +3,8 @@ import { BerthError } from '../../../errors.js';
 import type { HostSnapshot } from '../../../placement/snapshot.js';
 import { Ledger } from '../../../store/ledger.js';
 import { listLeavingDevices, readAggregateIds } from '../../../store/placement-face.store.js';
-import { SnapshotCache } from '../../../store/snapshot.store.js';
+import type { Tx } from '../../../store/database.js';
+import { readHosts, SnapshotCache } from '../../../store/snapshot.store.js';
 import { DryRunPolicy } from '../../placements/placements.service.js';
 import { cardsOf, type Provider, type TreeContext, treeOf } from './provider-tree.js';
 import { clip, dashed, isUuid } from './query.js';
@@ -62,5 +63,12 @@ export class ProviderReader {
       readAggregateIds(this.ledger.pool),
     ]);
     return new Providers([...this.snapshots.list()], { policy: this.scheduling.policy, leaving, aggregates });
+  }
+
+  /** Only of these hosts, which the transaction has locked; nothing of what others have decided on and not written. */
+  async readLocked(tx: Tx, hostIds: readonly string[]): Promise<Providers> {
+    const hosts = await readHosts(tx, hostIds);
+    const leaving = await listLeavingDevices(tx);
+    return new Providers(hosts, { policy: this.scheduling.policy, leaving, aggregates: new Map() });
   }
 }
