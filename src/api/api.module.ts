@@ -20,6 +20,7 @@ import { DeviceSpecsService } from './device-specs/device-specs.service.js';
 import { DeviceHoldsController } from './devices/device-holds.controller.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { FlavorsController } from './flavors/flavors.controller.js';
+import { FlavorAccessService } from './flavors/flavor-access.service.js';
 import { FlavorsService } from './flavors/flavors.service.js';
 import { DeviceClaimsController } from './hosts/device-claims.controller.js';
 import { EvacuationController } from './hosts/evacuation.controller.js';
@@ -30,10 +31,13 @@ import { SriovController } from './hosts/sriov.controller.js';
 import { Authentication } from './identity/authentication.js';
 import { RolesGuard } from './identity/roles.guard.js';
 import { HttpLimits } from './http-limits.js';
+import { KeypairsService } from './keypairs/keypairs.service.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
-import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
+import { COMPUTE_CONTROLLERS } from './openstack/compute/controllers.js';
+import { ImagesController } from './openstack/image/images.controller.js';
+import { ImagesService } from './openstack/image/images.service.js';
 import { PLACEMENT_FACE } from './openstack/placement/placement-face.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
@@ -76,6 +80,15 @@ export interface ApiOptions {
   readonly reload: (() => Promise<ReloadOutcome>) | null;
 }
 
+/** What speaks as services of OpenStack do. */
+const OPENSTACK_CONTROLLERS = [
+  IdentityController,
+  ...COMPUTE_CONTROLLERS,
+  ImagesController,
+  ...PLACEMENT_FACE.controllers,
+];
+const OPENSTACK_SERVICES = [ImagesService, ...PLACEMENT_FACE.providers];
+
 /** The REST face. */
 @Module({})
 export class ApiModule {
@@ -113,15 +126,15 @@ export class ApiModule {
         CapacityController,
         DefragmentationController,
         ReservationsController,
-        IdentityController,
-        ComputeVersionsController,
-        ...PLACEMENT_FACE.controllers,
+        ...OPENSTACK_CONTROLLERS,
       ],
       providers: [
         AggregatesService,
         AliasesService,
         DeviceSpecsService,
         FlavorsService,
+        FlavorAccessService,
+        KeypairsService,
         ServerGroupsService,
         ServersService,
         ServerDevicesService,
@@ -134,7 +147,7 @@ export class ApiModule {
         DefragmentationService,
         QuotasService,
         ReservationsService,
-        ...PLACEMENT_FACE.providers,
+        ...OPENSTACK_SERVICES,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: Authentication, useValue: options.authentication },
         { provide: PublicUrl, useValue: new PublicUrl(options.http.publicUrl) },

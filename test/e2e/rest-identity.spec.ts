@@ -17,10 +17,24 @@ type User = keyof typeof USERS;
 
 /** What whoever is no administrator may ask, and with which role. */
 const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
+  'get /compute/v2.1/images': 'reader',
+  'get /compute/v2.1/images/detail': 'reader',
+  'get /compute/v2.1/images/{id}': 'reader',
+  'get /compute/v2.1/flavors': 'reader',
+  'get /compute/v2.1/flavors/detail': 'reader',
+  'get /compute/v2.1/flavors/{id}': 'reader',
+  'get /compute/v2.1/flavors/{id}/os-extra_specs': 'reader',
+  'get /compute/v2.1/flavors/{id}/os-extra_specs/{key}': 'reader',
+  'get /compute/v2.1/os-keypairs': 'reader',
+  'post /compute/v2.1/os-keypairs': 'member',
+  'get /compute/v2.1/os-keypairs/{name}': 'reader',
+  'delete /compute/v2.1/os-keypairs/{name}': 'member',
   'get /identity/v3/auth/tokens': 'reader',
   'delete /identity/v3/auth/tokens': 'reader',
   'get /identity/v3/projects': 'reader',
   'get /identity/v3/projects/{id}': 'reader',
+  'get /image/v2/images': 'reader',
+  'get /image/v2/images/{id}': 'reader',
   'get /placement/usages': 'reader',
   'get /v1/aliases': 'reader',
   'get /v1/aliases/{name}': 'reader',
@@ -57,7 +71,7 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
 };
 const FOR_EVERYBODY = [
   ...['get /compute', 'get /compute/v2.1'],
-  ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /placement', 'get /readyz'],
+  ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /image', 'get /placement', 'get /readyz'],
   ...['post /identity/v3/auth/tokens'],
 ];
 
