@@ -40,6 +40,7 @@ import { COMPUTE_CONTROLLERS } from './openstack/compute/controllers.js';
 import { ImagesController } from './openstack/image/images.controller.js';
 import { ImagesService } from './openstack/image/images.service.js';
 import { ComputeServersService } from './openstack/compute/compute-servers.service.js';
+import { PLACEMENT_FACE } from './openstack/placement/placement-face.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -87,8 +88,13 @@ const SERVER_CONTROLLERS = [ServersController, ServerDevicesController, ServerAc
 const SERVER_SERVICES = [ServersService, ServerDevicesService, ServerActionsService, ExplanationService];
 
 /** What speaks as services of OpenStack do. */
-const OPENSTACK_CONTROLLERS = [IdentityController, ...COMPUTE_CONTROLLERS, ImagesController];
-const OPENSTACK_SERVICES = [ImagesService, ComputeServersService];
+const OPENSTACK_CONTROLLERS = [
+  IdentityController,
+  ...COMPUTE_CONTROLLERS,
+  ImagesController,
+  ...PLACEMENT_FACE.controllers,
+];
+const OPENSTACK_SERVICES = [ImagesService, ComputeServersService, ...PLACEMENT_FACE.providers];
 
 /** The REST face. */
 @Module({})

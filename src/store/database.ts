@@ -27,6 +27,7 @@ import { Reservations1764000003000 } from '../../migrations/1764000003000-reserv
 import { SriovWishes1764300000000 } from '../../migrations/1764300000000-sriov-wishes.js';
 import { DeviceClaims1764400000000 } from '../../migrations/1764400000000-device-claims.js';
 import { HostComputeDriver1764300001000 } from '../../migrations/1764300001000-host-compute-driver.js';
+import { PlacementFace1764650000000 } from '../../migrations/1764650000000-placement-face.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -44,6 +45,11 @@ import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities
 import { IdentityTokenEntity } from './entities/identity.entities.js';
 import { ImageEntity } from './entities/image.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
+import {
+  CustomResourceClassEntity,
+  CustomTraitEntity,
+  PlacementConsumerEntity,
+} from './entities/placement-face.entities.js';
 import { QuotaEntity } from './entities/quota.entities.js';
 import {
   ReservationDeviceEntity,
@@ -105,6 +111,7 @@ const MIGRATIONS = [
   ServerDetails1764630000000,
   ServerActions1764635000000,
   ComputeSites1764640000000,
+  PlacementFace1764650000000,
 ] as const;
 
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
@@ -148,6 +155,9 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       JournalFactsEntity,
       IdentityTokenEntity,
       ImageEntity,
+      PlacementConsumerEntity,
+      CustomTraitEntity,
+      CustomResourceClassEntity,
       JournalEntryEntity,
       AuditPendingEntity,
       AuditEntryEntity,

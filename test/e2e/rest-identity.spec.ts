@@ -76,6 +76,7 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'get /identity/v3/projects/{id}': 'reader',
   'get /image/v2/images': 'reader',
   'get /image/v2/images/{id}': 'reader',
+  'get /placement/usages': 'reader',
   'get /v1/aliases': 'reader',
   'get /v1/aliases/{name}': 'reader',
   'get /v1/aliases/{name}/versions': 'reader',
@@ -112,14 +113,8 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
 };
 const FOR_EVERYBODY = [
   ...['get /compute', 'get /compute/v2.1'],
-  ...[
-    'get /healthz',
-    'get /identity',
-    'get /identity/v3',
-    'get /image',
-    'get /readyz',
-    'post /identity/v3/auth/tokens',
-  ],
+  ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /image', 'get /placement', 'get /readyz'],
+  ...['post /identity/v3/auth/tokens'],
 ];
 
 describe('who may ask what', () => {
