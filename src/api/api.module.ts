@@ -20,6 +20,7 @@ import { DeviceSpecsService } from './device-specs/device-specs.service.js';
 import { DeviceHoldsController } from './devices/device-holds.controller.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { FlavorsController } from './flavors/flavors.controller.js';
+import { FlavorAccessService } from './flavors/flavor-access.service.js';
 import { FlavorsService } from './flavors/flavors.service.js';
 import { DeviceClaimsController } from './hosts/device-claims.controller.js';
 import { EvacuationController } from './hosts/evacuation.controller.js';
@@ -30,11 +31,11 @@ import { SriovController } from './hosts/sriov.controller.js';
 import { Authentication } from './identity/authentication.js';
 import { RolesGuard } from './identity/roles.guard.js';
 import { HttpLimits } from './http-limits.js';
+import { KeypairsService } from './keypairs/keypairs.service.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
-import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
-import { ComputeImagesController } from './openstack/compute/images.controller.js';
+import { COMPUTE_CONTROLLERS } from './openstack/compute/controllers.js';
 import { ImagesController } from './openstack/image/images.controller.js';
 import { ImagesService } from './openstack/image/images.service.js';
 import { MicroversionGuard } from './openstack/microversion.js';
@@ -79,7 +80,7 @@ export interface ApiOptions {
 }
 
 /** What speaks as services of OpenStack do. */
-const OPENSTACK_CONTROLLERS = [IdentityController, ComputeVersionsController, ComputeImagesController, ImagesController];
+const OPENSTACK_CONTROLLERS = [IdentityController, ...COMPUTE_CONTROLLERS, ImagesController];
 const OPENSTACK_SERVICES = [ImagesService];
 
 /** The REST face. */
@@ -126,6 +127,8 @@ export class ApiModule {
         AliasesService,
         DeviceSpecsService,
         FlavorsService,
+        FlavorAccessService,
+        KeypairsService,
         ServerGroupsService,
         ServersService,
         ServerDevicesService,

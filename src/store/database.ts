@@ -10,6 +10,8 @@ import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { Quotas1764000002000 } from '../../migrations/1764000002000-quotas.js';
 import { Evacuation1764000004000 } from '../../migrations/1764000004000-evacuation.js';
 import { IdentityTokens1764500000000 } from '../../migrations/1764500000000-identity-tokens.js';
+import { FlavorAccess1764600000000 } from '../../migrations/1764600000000-flavor-access.js';
+import { Keypairs1764601000000 } from '../../migrations/1764601000000-keypairs.js';
 import { Images1764620000000 } from '../../migrations/1764620000000-images.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
@@ -29,8 +31,10 @@ import {
   AliasOriginEntity,
   AliasVersionEntity,
   FileAliasEntity,
+  FlavorAccessEntity,
   FlavorEntity,
 } from './entities/catalog.entities.js';
+import { KeypairEntity } from './entities/keypair.entities.js';
 import { DeviceClaimDeviceEntity, DeviceClaimEntity } from './entities/device-claim.entities.js';
 import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities/evacuation.entities.js';
@@ -90,6 +94,8 @@ const MIGRATIONS = [
   HostComputeDriver1764300001000,
   DeviceClaims1764400000000,
   IdentityTokens1764500000000,
+  FlavorAccess1764600000000,
+  Keypairs1764601000000,
   Images1764620000000,
 ] as const;
 
@@ -112,6 +118,8 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       AliasOriginEntity,
       FileAliasEntity,
       FlavorEntity,
+      FlavorAccessEntity,
+      KeypairEntity,
       AggregateEntity,
       AggregateHostEntity,
       ServerGroupEntity,

@@ -10,7 +10,7 @@ import {
   type ServerEventEntity,
 } from '../../store/entities/workload.entities.js';
 import type { ServerDeviceRow, ServerRow } from '../../store/servers.store.js';
-import { FlavorView } from '../flavors/flavors.dto.js';
+import { FlavorView, sizeView } from '../flavors/flavors.dto.js';
 import { type Audience, DecisionView, decisionView, rejectionView } from '../placements/decision.view.js';
 import { containerView, ContainerView } from './container.view.js';
 import { portViews, PortView } from './port.view.js';
@@ -149,7 +149,7 @@ export function serverSummaryView(row: ServerRow): ServerSummaryView {
     task_state: row.task_state,
     host: row.host_name,
     simulated: row.kernel_kind === 'simulated',
-    flavor: row.flavor,
+    flavor: row.flavor && sizeView(row.flavor),
     vcpus: row.request.vcpus,
     ram_mb: row.request.memoryMb,
     disk_gb: row.request.diskGb,

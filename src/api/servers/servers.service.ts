@@ -12,7 +12,7 @@ import type { View } from '../placements/decision.view.js';
 import { assertServersWithinQuota } from '../quotas/quota-check.js';
 import { RequestRules } from '../request-rules.js';
 import { countOf, createdLink, type CreatedServerView, newServers } from './multi-create.js';
-import { resolveRequest } from './resolve-request.js';
+import { resolveRequest, wisherOf } from './resolve-request.js';
 import { projectServerView, projectSummaryView } from './project-server.views.js';
 import {
   type RecordedDecisionsView,
@@ -71,12 +71,12 @@ export class ServersService {
    *
    * @throws BerthError `quota.exceeded`, and what {@link resolveRequest} throws
    */
-  create({ projectId }: Caller, body: ServerBody, key: GivenKey | null): Promise<Created> {
+  create(caller: Caller, body: ServerBody, key: GivenKey | null): Promise<Created> {
     const ids = Array.from({ length: countOf(body) }, () => randomUUID());
     const [first = ''] = ids;
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: SERVERS_PATH, body }, first, async () => {
-        const { flavor, request } = await resolveRequest(tx, { name: body.name, projectId }, body, this.rules);
+        const { flavor, request } = await resolveRequest(tx, wisherOf(caller, body.name), body, this.rules);
         await assertServersWithinQuota(tx, request, { count: body.min_count ?? 1, waits: body.wait ?? false });
         await servers.insertServers(tx, newServers(body, ids, { flavor, request }));
       }),

@@ -25,6 +25,9 @@ export interface FlavorSnapshot {
   readonly vcpus: number;
   readonly ram_mb: number;
   readonly disk_gb: number;
+  /** Left out by servers of old: 0. */
+  readonly ephemeral_gb?: number;
+  readonly swap_mb?: number;
   readonly extra_specs: Readonly<Record<string, string>>;
 }
 
