@@ -24,6 +24,7 @@ import { FlavorAccessService } from './flavors/flavor-access.service.js';
 import { FlavorsService } from './flavors/flavors.service.js';
 import { DeviceClaimsController } from './hosts/device-claims.controller.js';
 import { EvacuationController } from './hosts/evacuation.controller.js';
+import { HostAdminService } from './hosts/host-admin.service.js';
 import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
 import { IommuGroupsController } from './hosts/iommu-groups.controller.js';
@@ -38,6 +39,8 @@ import { IdentityController } from './openstack/identity.controller.js';
 import { COMPUTE_CONTROLLERS } from './openstack/compute/controllers.js';
 import { ImagesController } from './openstack/image/images.controller.js';
 import { ImagesService } from './openstack/image/images.service.js';
+import { ComputeServersService } from './openstack/compute/compute-servers.service.js';
+import { PLACEMENT_FACE } from './openstack/placement/placement-face.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -85,8 +88,13 @@ const SERVER_CONTROLLERS = [ServersController, ServerDevicesController, ServerAc
 const SERVER_SERVICES = [ServersService, ServerDevicesService, ServerActionsService, ExplanationService];
 
 /** What speaks as services of OpenStack do. */
-const OPENSTACK_CONTROLLERS = [IdentityController, ...COMPUTE_CONTROLLERS, ImagesController];
-const OPENSTACK_SERVICES = [ImagesService];
+const OPENSTACK_CONTROLLERS = [
+  IdentityController,
+  ...COMPUTE_CONTROLLERS,
+  ImagesController,
+  ...PLACEMENT_FACE.controllers,
+];
+const OPENSTACK_SERVICES = [ImagesService, ComputeServersService, ...PLACEMENT_FACE.providers];
 
 /** The REST face. */
 @Module({})
@@ -130,6 +138,7 @@ export class ApiModule {
         AliasesService,
         DeviceSpecsService,
         FlavorsService,
+        HostAdminService,
         FlavorAccessService,
         KeypairsService,
         ServerGroupsService,

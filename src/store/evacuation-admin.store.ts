@@ -3,7 +3,7 @@ import { transitionBodies, type AuditBody, type AuditedTransition } from './audi
 import { writeAudit } from './audit.store.js';
 import { deleteWhenReleased } from './claim-outcomes.store.js';
 import type { Tx } from './database.js';
-import { changeHost } from './host-admin.store.js';
+import { changeHost, EFFECTIVE_STATUS } from './host-admin.store.js';
 import type { EvacuationState } from './entities/evacuation.entities.js';
 import { beginActions, type Asker } from './server-actions.store.js';
 import { addServerEvents } from './server-events.store.js';
@@ -28,7 +28,8 @@ export async function lockHostToLeave(tx: Tx, nameOrId: string): Promise<HostToL
     [nameOrId],
   );
   const rows = (await tx.query(
-    `SELECT id, name, status, enabled FROM hosts WHERE name = $1 OR id::text = lower($1) FOR UPDATE`,
+    `SELECT h.id, h.name, ${EFFECTIVE_STATUS} AS status, h.enabled FROM hosts h
+      WHERE h.name = $1 OR h.id::text = lower($1) FOR UPDATE`,
     [nameOrId],
   )) as HostToLeave[];
   return rows[0] ?? null;

@@ -6,6 +6,7 @@ import { commitDecisions } from './claims.store.js';
 import type { Tx } from './database.js';
 import type { QueueRules, WaitingServer } from './decided-server.js';
 import { touchHosts } from './device-states.store.js';
+import { EFFECTIVE_STATUS } from './host-admin.store.js';
 import { endActions } from './server-actions.store.js';
 import { addServerEvents } from './server-events.store.js';
 import { endMove } from './server-moves.store.js';
@@ -35,7 +36,7 @@ export interface Leaving {
 /** Who has not left yet, on all hosts: the most important first. */
 export async function readLeaving(tx: Tx, limit: number): Promise<Leaving[]> {
   return tx.query(
-    `SELECT e.host_id AS "hostId", h.name AS "hostName", h.status = 'up' AS "hostUp", h.enabled AS "hostEnabled",
+    `SELECT e.host_id AS "hostId", h.name AS "hostName", ${EFFECTIVE_STATUS} = 'up' AS "hostUp", h.enabled AS "hostEnabled",
             s.id AS "serverId", s.name AS "serverName", s.request, e.waits, e.force, e.problem
        FROM evacuations e JOIN hosts h ON h.id = e.host_id JOIN servers s ON s.id = e.server_id
       WHERE e.state = 'open' ORDER BY e.problem IS NOT NULL, s.priority DESC, s.created_at, s.id LIMIT $1`,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
+import type { Tx } from '../../store/database.js';
 import { Ledger } from '../../store/ledger.js';
 import { queuePosition } from '../../store/queue.store.js';
 import { beginActions, endActions } from '../../store/server-actions.store.js';
@@ -26,6 +27,14 @@ import {
 import type { ServerBody, ServersQuery } from './servers.dto.js';
 
 export const SERVERS_PATH = '/v1/servers';
+
+/** What a face of OpenStack has to say of new servers beside the body. */
+export interface FurtherWishes {
+  /** The only host that will do, by name; null: any. */
+  readonly host?: string | null;
+  /** Is done in the transaction that writes the servers. */
+  readonly also?: (tx: Tx, created: readonly servers.NewServer[]) => Promise<void>;
+}
 
 @Injectable()
 export class ServersService {
@@ -72,15 +81,23 @@ export class ServersService {
    *
    * @throws BerthError `quota.exceeded`, and what {@link resolveRequest} throws
    */
-  create(caller: Caller, body: ServerBody, key: GivenKey | null): Promise<Created> {
+  create(
+    caller: Caller,
+    body: ServerBody,
+    key: GivenKey | null,
+    { host = null, also }: FurtherWishes = {},
+  ): Promise<Created> {
     const ids = Array.from({ length: countOf(body) }, () => randomUUID());
     const [first = ''] = ids;
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: SERVERS_PATH, body }, first, async () => {
-        const { flavor, request } = await resolveRequest(tx, wisherOf(caller, body.name), body, this.rules);
+        const { flavor, request: asked } = await resolveRequest(tx, wisherOf(caller, body.name), body, this.rules);
+        const request = host === null ? asked : { ...asked, host: { ...asked.host, requestedHost: host } };
         await assertServersWithinQuota(tx, request, { count: body.min_count ?? 1, waits: body.wait ?? false });
-        await servers.insertServers(tx, newServers(body, ids, { flavor, request }));
+        const created = newServers(body, ids, { flavor, request });
+        await servers.insertServers(tx, created);
         await beginActions(tx, ids, { action: 'create', state: 'open' }, caller);
+        await also?.(tx, created);
       }),
     );
   }
