@@ -1,10 +1,12 @@
 import { BerthError } from '../../../errors.js';
 import type { AuthRole } from '../../../settings/settings.js';
-import type { Caller } from '../../identity/caller.js';
+import { type Caller, isAdmin } from '../../identity/caller.js';
 import { invalidFields } from '../../request-validation.pipe.js';
 import type { ActionRule, ServerActionsService } from '../../servers/server-actions.service.js';
 import type { ServersService } from '../../servers/servers.service.js';
 import { refuseBefore } from './microversion-fields.js';
+import { RebuildAction } from './server-rebuild.dto.js';
+import type { ServerRebuildService } from './server-rebuild.service.js';
 import * as values from './server-actions.dto.js';
 
 /** An action that is asked for. */
@@ -15,6 +17,9 @@ export interface Acting {
   readonly minor: number;
   readonly actions: ServerActionsService;
   readonly servers: ServersService;
+  readonly rebuilds: ServerRebuildService;
+  /** Where this process is: the beginning of links. */
+  readonly base: string;
 }
 
 export interface ActionEntry {
@@ -50,6 +55,7 @@ export const ACTIONS: Readonly<Record<string, ActionEntry>> = {
   // a shelved server has left its host already
   shelveOffload: { ...refused('shelveOffload', ['shelved'], 'It has left its host already'), needs: 'admin' },
   unshelve: { ...taking(values.UnshelveAction, unshelve), isOptional: true },
+  rebuild: taking(RebuildAction, (on, value) => on.rebuilds.rebuild(on.caller, on.id, on, value)),
   forceDelete: plain((on) => on.servers.remove(on.caller, on.id)),
   restore: refused('restore', ['soft-delete'], 'Deleted servers are gone'),
   'os-resetState': admin(
@@ -115,8 +121,13 @@ function unshelve({ actions, caller, id, minor }: Acting, value: values.Unshelve
     throw invalidFields([{ field: 'unshelve.availability_zone', problem: `may be null from 2.${SINCE.host} on` }]);
   }
   refuseBefore(minor, value, { availability_zone: SINCE.zone, host: SINCE.host }, 'unshelve');
-  if (host === undefined) return actions.unshelve(caller, id, zone === undefined ? {} : { zone });
-  throw invalidFields([{ field: 'unshelve.host', problem: 'is not served; name an availability zone, or none' }]);
+  if (host !== undefined && !isAdmin(caller)) {
+    throw new BerthError('auth.forbidden', 'unshelve.host: only an administrator may choose the host of a server');
+  }
+  return actions.unshelve(caller, id, {
+    ...(zone === undefined ? {} : { zone }),
+    ...(host === undefined ? {} : { host }),
+  });
 }
 
 function evacuate({ actions, caller, id, minor }: Acting, { host, force }: values.EvacuateAction): Promise<void> {
@@ -126,10 +137,7 @@ function evacuate({ actions, caller, id, minor }: Acting, { host, force }: value
   if (force === true) {
     throw invalidFields([{ field: 'evacuate.force', problem: 'the scheduler is always asked; leave it out' }]);
   }
-  if (host !== undefined) {
-    throw invalidFields([{ field: 'evacuate.host', problem: 'is not served; the scheduler chooses the host' }]);
-  }
-  return actions.evacuate(caller, id);
+  return actions.evacuate(caller, id, host ?? null);
 }
 
 function migrate({ actions, caller, id, minor }: Acting, { host }: values.MigrateAction): Promise<never> {
