@@ -40,6 +40,7 @@ import { COMPUTE_CONTROLLERS } from './openstack/compute/controllers.js';
 import { ImagesController } from './openstack/image/images.controller.js';
 import { ImagesService } from './openstack/image/images.service.js';
 import { ComputeServersService } from './openstack/compute/compute-servers.service.js';
+import { PLACEMENT_FACE } from './openstack/placement/placement-face.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -60,6 +61,8 @@ import { ServerGroupsController } from './server-groups/server-groups.controller
 import { ServerGroupsService } from './server-groups/server-groups.service.js';
 import { ExplanationController } from './servers/explanation.controller.js';
 import { ExplanationService } from './servers/explanation.service.js';
+import { ServerActionsController } from './servers/server-actions.controller.js';
+import { ServerActionsService } from './servers/server-actions.service.js';
 import { ServerDevicesController } from './servers/server-devices.controller.js';
 import { ServerDevicesService } from './servers/server-devices.service.js';
 import { ServersController } from './servers/servers.controller.js';
@@ -81,9 +84,17 @@ export interface ApiOptions {
   readonly reload: (() => Promise<ReloadOutcome>) | null;
 }
 
+const SERVER_CONTROLLERS = [ServersController, ServerDevicesController, ServerActionsController, ExplanationController];
+const SERVER_SERVICES = [ServersService, ServerDevicesService, ServerActionsService, ExplanationService];
+
 /** What speaks as services of OpenStack do. */
-const OPENSTACK_CONTROLLERS = [IdentityController, ...COMPUTE_CONTROLLERS, ImagesController];
-const OPENSTACK_SERVICES = [ImagesService, ComputeServersService];
+const OPENSTACK_CONTROLLERS = [
+  IdentityController,
+  ...COMPUTE_CONTROLLERS,
+  ImagesController,
+  ...PLACEMENT_FACE.controllers,
+];
+const OPENSTACK_SERVICES = [ImagesService, ComputeServersService, ...PLACEMENT_FACE.providers];
 
 /** The REST face. */
 @Module({})
@@ -110,9 +121,7 @@ export class ApiModule {
         AggregatesController,
         AvailabilityZonesController,
         ServerGroupsController,
-        ServersController,
-        ServerDevicesController,
-        ExplanationController,
+        ...SERVER_CONTROLLERS,
         PlacementsController,
         NativePlacementsController,
         PreemptionController,
@@ -133,9 +142,7 @@ export class ApiModule {
         FlavorAccessService,
         KeypairsService,
         ServerGroupsService,
-        ServersService,
-        ServerDevicesService,
-        ExplanationService,
+        ...SERVER_SERVICES,
         PlacementsService,
         NativePlacementsService,
         PlacementWishes,

@@ -7,7 +7,9 @@ import type { Tx } from './database.js';
 import type { QueueRules, WaitingServer } from './decided-server.js';
 import { touchHosts } from './device-states.store.js';
 import { EFFECTIVE_STATUS } from './host-admin.store.js';
+import { endActions } from './server-actions.store.js';
 import { addServerEvents } from './server-events.store.js';
+import { endMove } from './server-moves.store.js';
 import { nudgeServer } from './servers.store.js';
 
 /**
@@ -77,6 +79,7 @@ export async function moveServer(
     throw new BerthError('claim.conflict', `Host ${decision.hostName} has changed since the decision`);
   }
   await settle(tx, leaving, 'left', null);
+  await endMove(tx, leaving.serverId, 'done', decision.hostName);
 }
 
 /** Takes the server from its host although there is no room elsewhere: it waits. The server is locked. */
@@ -85,11 +88,16 @@ export async function sendAway(tx: Tx, leaving: Leaving, problem: string): Promi
   await leaveHost(tx, leaving, `No host takes it now (${problem}); it waits for room.`);
   await nudgeServer(tx, leaving.serverId);
   await settle(tx, leaving, 'left', null);
+  await endMove(tx, leaving.serverId, 'done');
 }
 
 /** The server stays for now, or for good when nobody waits; the same problem is told once. */
 export async function keepServer(tx: Tx, leaving: Leaving, problem: string): Promise<void> {
   await settle(tx, leaving, leaving.waits ? 'open' : 'stuck', problem);
+  if (!leaving.waits) {
+    await endMove(tx, leaving.serverId, 'failed');
+    await endActions(tx, [leaving.serverId], 'error', problem);
+  }
   if (problem === leaving.problem) return;
   const message = `It stays on host ${leaving.hostName}: ${problem}`;
   await addServerEvents(tx, [{ serverId: leaving.serverId, event: 'evacuation_stuck', message }]);
@@ -121,7 +129,7 @@ async function leaveHost(tx: Tx, leaving: Leaving, next: string): Promise<void> 
   const { serverId, hostId, hostName } = leaving;
   await tx.query(
     `UPDATE servers SET status = 'BUILD', task_state = 'scheduling', host_id = NULL, fault = NULL, attaching = NULL,
-            waits = true, attempts = 0, excluded_hosts = $2::jsonb, updated_at = now()
+            waits = true, attempts = 0, excluded_hosts = $2::jsonb, action = NULL, updated_at = now()
       WHERE id = $1`,
     [serverId, JSON.stringify(lastingExclusion(leaving))],
   );

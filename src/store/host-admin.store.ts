@@ -24,12 +24,13 @@ export interface LockedHost {
   readonly id: string;
   readonly name: string;
   readonly enabled: boolean;
+  readonly generation: number;
 }
 
 /** By name or id; other writers of the host wait. */
 export async function lockHostForChange(tx: Tx, nameOrId: string): Promise<LockedHost | null> {
   const [host] = await tx.query<LockedHost[]>(
-    `SELECT id, name, enabled FROM hosts WHERE name = $1 OR id::text = lower($1) FOR UPDATE`,
+    `SELECT id, name, enabled, generation FROM hosts WHERE name = $1 OR id::text = lower($1) FOR UPDATE`,
     [nameOrId],
   );
   return host ?? null;

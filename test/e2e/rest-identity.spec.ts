@@ -22,6 +22,9 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'post /compute/v2.1/os-server-groups': 'member',
   'get /compute/v2.1/os-server-groups/{id}': 'reader',
   'delete /compute/v2.1/os-server-groups/{id}': 'member',
+  'get /compute/v2.1/servers/{id}/os-instance-actions': 'reader',
+  'get /compute/v2.1/servers/{id}/os-instance-actions/{request_id}': 'reader',
+  'post /compute/v2.1/servers/{id}/action': 'member',
   'get /compute/v2.1/images': 'reader',
   'get /compute/v2.1/images/detail': 'reader',
   'get /compute/v2.1/images/{id}': 'reader',
@@ -73,6 +76,7 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'get /identity/v3/projects/{id}': 'reader',
   'get /image/v2/images': 'reader',
   'get /image/v2/images/{id}': 'reader',
+  'get /placement/usages': 'reader',
   'get /v1/aliases': 'reader',
   'get /v1/aliases/{name}': 'reader',
   'get /v1/aliases/{name}/versions': 'reader',
@@ -102,20 +106,15 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'get /v1/servers/{id}': 'reader',
   'delete /v1/servers/{id}': 'member',
   'get /v1/servers/{id}/decisions': 'reader',
+  'post /v1/servers/{id}/actions/{action}': 'member',
   'post /v1/servers/{id}/devices': 'member',
   'delete /v1/servers/{id}/devices/{device_id}': 'member',
   'get /v1/servers/{id}/explanation': 'reader',
 };
 const FOR_EVERYBODY = [
   ...['get /compute', 'get /compute/v2.1'],
-  ...[
-    'get /healthz',
-    'get /identity',
-    'get /identity/v3',
-    'get /image',
-    'get /readyz',
-    'post /identity/v3/auth/tokens',
-  ],
+  ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /image', 'get /placement', 'get /readyz'],
+  ...['post /identity/v3/auth/tokens'],
 ];
 
 describe('who may ask what', () => {

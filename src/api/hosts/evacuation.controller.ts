@@ -10,6 +10,7 @@ import {
 import { findHost } from '../../store/inventory-views.store.js';
 import { Ledger } from '../../store/ledger.js';
 import { ApiProblems } from '../answers.js';
+import { type Caller, CurrentCaller } from '../identity/caller.js';
 import { NamePipe } from '../path-names.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { unknownHost } from '../unknown-names.js';
@@ -43,12 +44,16 @@ export class EvacuationController {
   })
   @ApiAcceptedResponse({ type: EvacuationPlanView })
   @ApiProblems(400, 404)
-  evacuate(@Param('host', NamePipe) name: string, @Body() body: EvacuateBody): Promise<EvacuationPlanView> {
+  evacuate(
+    @CurrentCaller() caller: Caller,
+    @Param('host', NamePipe) name: string,
+    @Body() body: EvacuateBody,
+  ): Promise<EvacuationPlanView> {
     return this.ledger.transaction(async (tx) => {
       const host = await lockedToLeave(tx, name);
       const servers = chosen(await readServersThere(tx, host.id), body.server_ids);
       const { reason = null, wait = true, force = false, disable = true } = body;
-      await askToLeave(tx, host, servers, { reason, waits: wait, force, disable });
+      await askToLeave(tx, host, servers, { reason, waits: wait, force, disable }, caller);
       return planView(host.name, servers);
     });
   }

@@ -4,6 +4,7 @@ import { BerthError } from '../../errors.js';
 import type { Tx } from '../../store/database.js';
 import { Ledger } from '../../store/ledger.js';
 import { queuePosition } from '../../store/queue.store.js';
+import { beginActions, endActions } from '../../store/server-actions.store.js';
 import * as servers from '../../store/servers.store.js';
 import { type Caller, isAdmin, listedProject, mayKnow } from '../identity/caller.js';
 import { HttpLimits } from '../http-limits.js';
@@ -95,6 +96,7 @@ export class ServersService {
         await assertServersWithinQuota(tx, request, { count: body.min_count ?? 1, waits: body.wait ?? false });
         const created = newServers(body, ids, { flavor, request });
         await servers.insertServers(tx, created);
+        await beginActions(tx, ids, { action: 'create', state: 'open' }, caller);
         await also?.(tx, created);
       }),
     );
@@ -114,8 +116,12 @@ export class ServersService {
       const server = await servers.lockServerForDelete(tx, id);
       if (!server) throw unknownServer(id);
       if (server.status === 'DELETED') return true;
+      if (server.isLocked && !isAdmin(caller)) throw new BerthError('server.locked', `Instance ${id} is locked`);
+      if (server.status === 'DELETING' && server.holdsClaim) return false;
+      await endActions(tx, [id], 'error', 'The server was deleted meanwhile.');
+      await beginActions(tx, [id], { action: 'delete', state: 'open' }, caller);
       if (server.holdsClaim) {
-        if (server.status !== 'DELETING') await servers.markDeleting(tx, id);
+        await servers.markDeleting(tx, id);
         return false;
       }
       await servers.markDeleted(tx, id);

@@ -7,6 +7,7 @@ import { ComputeFlavorsController } from './flavors.controller.js';
 import { ComputeHostsController } from './hosts.controller.js';
 import { HypervisorsController } from './hypervisors.controller.js';
 import { ComputeImagesController } from './images.controller.js';
+import { InstanceActionsController } from './instance-actions.controller.js';
 import { ComputeKeypairsController } from './keypairs.controller.js';
 import {
   ComputeLimitsController,
@@ -17,6 +18,8 @@ import { ComputeUsageController } from './usage.controller.js';
 import { ComputeServerGroupsController } from './server-groups.controller.js';
 import { ServicesController } from './services.controller.js';
 import { SERVER_CONTROLLERS } from './server-controllers.js';
+import { ComputeMigrationsController } from './migrations.controller.js';
+import { ComputeServerActionsController } from './server-actions.controller.js';
 import { ComputeVersionsController } from './versions.controller.js';
 
 /** The compute face. */
@@ -39,4 +42,7 @@ export const COMPUTE_CONTROLLERS = [
   ComputeZonesController,
   ComputeServerGroupsController,
   ...SERVER_CONTROLLERS,
+  ComputeServerActionsController,
+  InstanceActionsController,
+  ComputeMigrationsController,
 ];
