@@ -6,7 +6,7 @@ export interface Results {
 }
 
 /** `{1} tempest.api.compute.test_versions.TestVersions.test_x[id-…] [0.3s] ... ok` */
-const LINE = /^\{\d+\} (\S.*?)(?:\[[^\]]*\])? \[[\d.]+s\] \.\.\. (ok|FAILED|SKIPPED)/;
+const LINE = /^\{\d+\} (\S.*?)(?:\[[^\]]*\])?(?: \[[\d.]+s\])? \.\.\. (ok|FAILED|SKIPPED)/;
 
 /** @param output of `stestr run` */
 export function readResults(output: string): Results {

@@ -12,20 +12,26 @@ import { type TempestUser, writeConfiguration } from './configuration.js';
 import { logIn, makeFlavors, makeImages } from './resources.js';
 import { judge, readExpected, readResults, type Results } from './results.js';
 
-const USAGE = `npm run test:tempest -- [--target URL --admin name:password:project --user … --user …]
+const USAGE = `npm run test:tempest -- [--target URL --admin name:password:project … --user name:password:project …]
   [--images id,id] [--flavors id,id] [--hosts 2] [--regex '^tempest\\.api\\.compute'] [--concurrency 2] [--passes 260] [--keep]
 
-Without --target it starts Berth. The target's identity service has to be at /identity/v3, and two --user are needed.
+Without --target it starts Berth. The target's identity service has to be at /identity/v3. One --admin and two --user, each with a
+project of its own, are needed for each of the tests that run at once (--concurrency).
 --passes is how many tests have to pass at least; --keep leaves logs and results where they are.
 `;
 const RUNNER = '/usr/bin/stestr';
 const PACKAGES = ['tempest', 'python3-stestr'];
 const EXPECTED = join(import.meta.dirname, 'expected-failures.txt');
 const PASSWORD = 'a password';
+/** A test class takes up to three users for itself, so that each worker needs three. */
 const OWN_USERS: readonly TempestUser[] = [
-  { name: 'admin', password: PASSWORD, project: 'admin', isAdmin: true },
-  { name: 'demo', password: PASSWORD, project: 'demo', isAdmin: false },
-  { name: 'alt', password: PASSWORD, project: 'alt', isAdmin: false },
+  ...['admin', 'other-admin'].map((name) => ({ name, password: PASSWORD, project: name, isAdmin: true })),
+  ...['demo', 'alt', 'other-demo', 'other-alt'].map((name) => ({
+    name,
+    password: PASSWORD,
+    project: name,
+    isAdmin: false,
+  })),
 ];
 
 interface Options {
@@ -36,7 +42,7 @@ interface Options {
   readonly flavors: [string, string] | null;
   readonly hosts: number;
   readonly regex: string;
-  readonly concurrency: string;
+  readonly concurrency: number;
   readonly passes: number;
   readonly keep: boolean;
 }
@@ -69,22 +75,28 @@ export async function main(words: readonly string[]): Promise<number> {
 
 function optionsOf(words: readonly string[]): Options | null {
   const text = { type: 'string' } as const;
+  const several = { ...text, multiple: true } as const;
   try {
     const { values } = parseArgs({
       args: [...words],
       options: {
-        ...{ target: text, admin: text, user: { ...text, multiple: true }, images: text, flavors: text, hosts: text },
+        ...{ target: text, admin: several, user: several, images: text, flavors: text, hosts: text },
         ...{ regex: text, concurrency: text, passes: text, keep: { type: 'boolean' } },
       },
     });
-    const { target = null, admin, user = [] } = values;
-    if ((target === null) !== (admin === undefined) || user.length !== (target === null ? 0 : 2)) return null;
-    const given = admin === undefined ? [] : [userOf(admin, true), ...user.map((one) => userOf(one, false))];
+    const { target = null, admin = [], user = [] } = values;
+    const given = [...admin.map((one) => userOf(one, true)), ...user.map((one) => userOf(one, false))];
+    const users = target === null ? OWN_USERS : given;
+    const concurrency = Number(values.concurrency ?? (target === null ? 2 : admin.length));
+    const [admins, others] = [users.filter(({ isAdmin }) => isAdmin), users.filter(({ isAdmin }) => !isAdmin)];
+    if ((target === null && given.length > 0) || !(concurrency >= 1)) return null;
+    if (admins.length < concurrency || others.length < 2 * concurrency) return null;
     return {
       target: target?.replace(/\/+$/, '') ?? null,
-      users: target === null ? OWN_USERS : given,
+      users,
+      concurrency,
       ...{ images: pairOf(values.images), flavors: pairOf(values.flavors), hosts: Number(values.hosts ?? 2) },
-      ...{ regex: values.regex ?? '^tempest\\.api\\.compute', concurrency: values.concurrency ?? '2' },
+      regex: values.regex ?? '^tempest\\.api\\.compute',
       ...{ passes: Number(values.passes ?? 260), keep: values.keep === true },
     };
   } catch {
@@ -125,7 +137,7 @@ async function runStestr(
   env: Readonly<Record<string, string>>,
   { regex, concurrency }: Pick<Options, 'regex' | 'concurrency'>,
 ): Promise<string> {
-  const child = spawnTied([RUNNER, 'run', '--concurrency', concurrency, regex], {
+  const child = spawnTied([RUNNER, 'run', '--concurrency', String(concurrency), regex], {
     cwd: folder,
     env: { PATH: '/usr/bin:/bin', HOME: folder, LANG: 'C.UTF-8', PYTHON: '/usr/bin/python3', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
