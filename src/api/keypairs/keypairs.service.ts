@@ -1,13 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
 import type { KeypairEntity, KeypairType } from '../../store/entities/keypair.entities.js';
+import type { Tx } from '../../store/database.js';
 import * as keypairs from '../../store/keypairs.store.js';
 import { Ledger } from '../../store/ledger.js';
+import { KEPT_PREFIX, readQuotaLimits } from '../../store/quota-limits.store.js';
+import { UNLIMITED } from '../../store/quotas.store.js';
 import { type Caller, isAdmin } from '../identity/caller.js';
 import { certificateFingerprint, generateSshKey, sshFingerprint } from './ssh-key.js';
 
-/** So many a user has at most. */
-export const KEYPAIRS_MAX = 100;
+/** So many a user has where the quotas say nothing, and so many whatever they say. */
+export const KEYPAIRS_DEFAULT = 100;
+const KEYPAIRS_MAX = 1000;
+/** Under this name quotas keep the limit. */
+export const KEYPAIRS_RESOURCE = `${KEPT_PREFIX}key_pairs`;
 
 export interface WantedKeypair {
   /** null: of whoever asks. */
@@ -53,8 +59,9 @@ export class KeypairsService {
     const { publicKey, privateKey } = await keyOf(wanted);
     const fingerprint = wanted.type === 'ssh' ? sshFingerprint(publicKey) : certificateFingerprint(publicKey);
     return this.ledger.transaction(async (tx) => {
-      if ((await keypairs.countKeypairs(tx, userId)) >= KEYPAIRS_MAX) {
-        throw new BerthError('keypair.too_many', `A user has at most ${KEYPAIRS_MAX} keypairs; delete one first`);
+      const most = await limitOf(tx, caller.projectId);
+      if ((await keypairs.countKeypairs(tx, userId)) >= most) {
+        throw new BerthError('keypair.too_many', `A user has at most ${most} keypairs; delete one first`);
       }
       const { name, type } = wanted;
       const made = { user_id: userId, name, type, public_key: publicKey, fingerprint };
@@ -68,6 +75,12 @@ export class KeypairsService {
   async remove(caller: Caller, of: string | null, name: string): Promise<void> {
     if (!(await keypairs.deleteKeypair(this.ledger.pool, userOf(caller, of), name))) throw unknownKeypair(name);
   }
+}
+
+async function limitOf(tx: Tx, projectId: string): Promise<number> {
+  const { own, defaults } = await readQuotaLimits(tx, projectId);
+  const limit = own.get(KEYPAIRS_RESOURCE) ?? defaults.get(KEYPAIRS_RESOURCE) ?? KEYPAIRS_DEFAULT;
+  return limit === UNLIMITED ? KEYPAIRS_MAX : Math.min(limit, KEYPAIRS_MAX);
 }
 
 async function keyOf({ publicKey, type }: WantedKeypair): Promise<{ publicKey: string; privateKey: string | null }> {
