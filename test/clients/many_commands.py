@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 import sys
 
 from openstackclient import shell
@@ -24,6 +25,8 @@ def run(argv):
     return {"code": code or 0, "stdout": out.getvalue(), "stderr": err.getvalue()}
 
 
-answers = sys.stdout
-for line in sys.stdin:
+commands, answers = sys.stdin, sys.stdout
+# Of a command that reads what is piped into it, nothing is.
+sys.stdin = open(os.devnull)
+for line in commands:
     print(json.dumps(run(json.loads(line)["argv"])), file=answers, flush=True)
