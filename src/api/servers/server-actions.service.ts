@@ -155,7 +155,8 @@ export class ServerActionsService {
   /** @throws BerthError `flavor.unknown` before anything else is said of it */
   refuseResize(caller: Caller, id: string, flavor: string): Promise<never> {
     return this.with(caller, id, { action: 'resize', from: ['active', 'stopped'] }, async (tx) => {
-      if (!(await findFlavor(tx, flavor))) throw await unknownFlavor(tx, flavor, 'flavorRef');
+      const asked = { id: flavor, orName: false, projectId: isAdmin(caller) ? null : caller.projectId };
+      if (!(await findFlavor(tx, asked))) throw await unknownFlavor(tx, asked, 'flavorRef');
       throw new BerthError('server.not_supported', 'Servers are not resized: create another one, and delete this one');
     });
   }

@@ -44,6 +44,7 @@ const STATES = {
   BUILD: 'building',
   ACTIVE: 'active',
   ERROR: 'error',
+  SHELVED: 'shelved_offloaded',
   DELETING: 'active',
   DELETED: 'terminated',
 } as const;
