@@ -5,20 +5,27 @@ import type { ServerDetails } from './server-details.store.js';
 
 /** Servers as the compute face shows and looks for them. */
 
-/** What state a server is in, in Nova's words. */
-export type VmState = 'building' | 'active' | 'error' | 'deleted';
+/** How a server is, in the ledger's words. */
+export type ServerFacts = Pick<ServerEntity, 'status' | 'task_state' | 'vm_state' | 'action'>;
+
+/** Columns of `servers` that are shown. */
+type ShownColumn =
+  | 'id'
+  | 'name'
+  | 'project_id'
+  | 'flavor'
+  | 'request'
+  | 'fault'
+  | 'group_id'
+  | 'gang_id'
+  | 'gang_place'
+  | 'locked_by'
+  | 'locked_reason'
+  | 'created_at'
+  | 'updated_at';
 
 /** A server with all that is shown of it. */
-export interface ComputeServerRow
-  extends
-    Pick<
-      ServerEntity,
-      'id' | 'name' | 'project_id' | 'status' | 'flavor' | 'request' | 'fault' | 'group_id' | 'gang_id'
-    >,
-    Pick<ServerEntity, 'gang_place' | 'created_at' | 'updated_at'>,
-    ServerDetails {
-  readonly vm_state: VmState;
-  readonly task: string | null;
+export interface ComputeServerRow extends ServerFacts, Pick<ServerEntity, ShownColumn>, ServerDetails {
   readonly host_name: string | null;
   readonly host_state: 'up' | 'down' | null;
   readonly host_enabled: boolean | null;
@@ -44,9 +51,6 @@ const MOMENTS = `LEFT JOIN LATERAL (
            max(created_at) FILTER (WHERE event = 'deleted') AS deleted_at
       FROM server_events WHERE server_id = s.id) e ON true`;
 
-const VM_STATE = `CASE s.status WHEN 'BUILD' THEN 'building' WHEN 'ERROR' THEN 'error' WHEN 'DELETED' THEN 'deleted' ELSE 'active' END`;
-const TASK = `CASE s.status WHEN 'DELETING' THEN 'deleting'
-  WHEN 'BUILD' THEN CASE s.task_state WHEN 'preparing' THEN 'spawning' ELSE 'scheduling' END END`;
 const ZONE = `coalesce(z.name, CASE WHEN s.host_id IS NOT NULL THEN '${DEFAULT_ZONE}' END, s.request #>> '{host,availabilityZone}', '')`;
 /** Without devices nothing has to be prepared. */
 const LAUNCHED = `CASE WHEN jsonb_array_length(s.request -> 'devices') = 0 THEN e.placed_at ELSE e.prepared_at END`;
@@ -59,9 +63,6 @@ const TEXTS = {
   name: 's.name',
   project_id: 's.project_id',
   user_id: 'd.user_id',
-  vm_state: VM_STATE,
-  task_state: TASK,
-  power_state: `CASE WHEN (${VM_STATE}) = 'active' THEN '1' ELSE '0' END`,
   host: 'h.name',
   flavor: `s.flavor ->> 'id'`,
   image: 'd.image_id',
@@ -76,6 +77,9 @@ const TEXTS = {
   access_ip_v6: 'd.access_ipv6',
 } as const;
 
+/** Only to sort by: how a server is has its words in `server-state`. */
+const STATES = { vm_state: 's.status || s.vm_state', task_state: `coalesce(s.action, s.task_state, '')` } as const;
+
 const TIMES = {
   created_at: 's.created_at',
   updated_at: 's.updated_at',
@@ -84,7 +88,7 @@ const TIMES = {
 } as const;
 
 export type TextColumn = keyof typeof TEXTS;
-export type SortColumn = TextColumn | keyof typeof TIMES;
+export type SortColumn = TextColumn | keyof typeof STATES | keyof typeof TIMES;
 
 export interface ServerOrder {
   readonly column: SortColumn;
@@ -96,6 +100,9 @@ export type ServerCondition =
   | { readonly kind: 'is'; readonly column: TextColumn; readonly values: readonly string[] }
   | { readonly kind: 'contains'; readonly column: TextColumn; readonly text: string }
   | { readonly kind: 'deleted'; readonly deleted: boolean }
+  | { readonly kind: 'locked'; readonly locked: boolean }
+  /** One of these is so. */
+  | { readonly kind: 'facts'; readonly facts: readonly ServerFacts[] }
   | { readonly kind: 'changed'; readonly direction: 'since' | 'before'; readonly time: Date }
   /** All of the tags, or at least one of them; or, negated, not so. */
   | {
@@ -164,6 +171,7 @@ function sortKeys(order: readonly ServerOrder[]): SortKey[] {
 
 function sortSql(column: SortColumn): string {
   if (column === 'created_at' || column === 'updated_at') return TIMES[column];
+  if (column === 'vm_state' || column === 'task_state') return STATES[column];
   if (column in TIMES) return `coalesce(${TIMES[column as keyof typeof TIMES]}, 'epoch'::timestamptz)`;
   return `coalesce(${TEXTS[column as TextColumn]}, '')`;
 }
@@ -185,6 +193,13 @@ function conditionSql(condition: ServerCondition, put: (value: unknown) => strin
       return `strpos(coalesce(${TEXTS[condition.column]}, ''), ${put(condition.text)}) > 0`;
     case 'deleted':
       return condition.deleted ? `s.status = 'DELETED'` : `s.status <> 'DELETED'`;
+    case 'locked':
+      return condition.locked ? 's.locked_by IS NOT NULL' : 's.locked_by IS NULL';
+    case 'facts': {
+      const rows = condition.facts.map((one) => [one.status, one.task_state ?? '', one.vm_state, one.action ?? '']);
+      const columns = [0, 1, 2, 3].map((at) => `${put(rows.map((row) => row[at]))}::text[]`).join(', ');
+      return `(s.status, coalesce(s.task_state, ''), s.vm_state, coalesce(s.action, '')) IN (SELECT * FROM unnest(${columns}))`;
+    }
     case 'changed':
       return `s.updated_at ${condition.direction === 'since' ? '>=' : '<='} ${put(condition.time)}::timestamptz`;
     case 'tags': {
@@ -209,7 +224,7 @@ export async function readComputeServers(
 ): Promise<ComputeServerRow[]> {
   const rows = await tx.query<ComputeServerRow[]>(
     `SELECT s.id, s.name, s.project_id, s.status, s.flavor, s.request, s.fault, s.group_id, s.gang_id, s.gang_place,
-            s.created_at, s.updated_at, ${VM_STATE} AS vm_state, ${TASK} AS task,
+            s.created_at, s.updated_at, s.task_state, s.vm_state, s.action, s.locked_by, s.locked_reason,
             h.name AS host_name, h.status AS host_state, h.enabled AS host_enabled, ${ZONE} AS zone,
             ${LAUNCHED} AS launched_at, e.deleted_at AS terminated_at,
             d.user_id, d.description, coalesce(d.metadata, '{}') AS metadata, coalesce(d.tags, '{}') AS tags, d.key_name,

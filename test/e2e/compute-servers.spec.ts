@@ -594,6 +594,7 @@ describe('servers of the compute face', () => {
       ['?status=BUILD', ['db.main', 'web-instance-22']],
       ['?status=build&status=active', ['db.main', 'web-instance-22', 'web-instance-1']],
       ['?status=SHUTOFF', []],
+      ['?status=verify_resize', []],
       ['?status=non_existing', [], '2.37'],
       ['?flavor=43', ['web-instance-22']],
       ['?flavor=nothing', []],

@@ -38,7 +38,7 @@ export interface CallerRequest {
 const FOR_EVERYBODY: ReadonlySet<string> = new Set([
   ...['GET /healthz', 'GET /readyz', 'GET /v1/openapi.json'],
   ...['GET /identity', 'GET /identity/v3', 'POST /identity/v3/auth/tokens'],
-  ...['GET /compute', 'GET /compute/v2.1', 'GET /placement', 'GET /image'],
+  ...['GET /compute', 'GET /compute/v2', 'GET /compute/v2.1', 'GET /placement', 'GET /image'],
 ]);
 
 /** Whether nobody is asked who he is. */

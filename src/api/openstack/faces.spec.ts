@@ -26,6 +26,10 @@ describe('faces', () => {
   it.each([
     ['/v2.1', '/compute/v2.1'],
     ['/v2.1/', '/compute/v2.1'],
+    ['/v2/', '/compute/v2'],
+    ['/v2?x=/', '/compute/v2?x=/'],
+    ['/v2/32e0/servers', '/compute/v2.1/servers'],
+    ['/compute/v2/servers?a=b', '/compute/v2.1/servers?a=b'],
     ['/v2.1/servers?name=a/', '/compute/v2.1/servers?name=a/'],
     ['/compute/v2.1/servers/', '/compute/v2.1/servers'],
     ['/v2.1/32e0/servers/detail', '/compute/v2.1/servers/detail'],

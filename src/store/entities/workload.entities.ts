@@ -5,7 +5,8 @@ import { DeviceEntity, HostEntity } from './inventory.entities.js';
 import { ServerGroupEntity } from './site.entities.js';
 
 /** `SHELVED`: it has neither host nor devices, and waits to be asked for again. */
-export type ServerStatus = 'BUILD' | 'ACTIVE' | 'SHELVED' | 'ERROR' | 'DELETING' | 'DELETED';
+export const SERVER_STATUSES = ['BUILD', 'ACTIVE', 'SHELVED', 'ERROR', 'DELETING', 'DELETED'] as const;
+export type ServerStatus = (typeof SERVER_STATUSES)[number];
 /** How the guest of an ACTIVE server is to be. `error`: an administrator says that it is broken; it keeps what it has. */
 export const VM_STATES = ['active', 'stopped', 'paused', 'suspended', 'error'] as const;
 export type VmState = (typeof VM_STATES)[number];

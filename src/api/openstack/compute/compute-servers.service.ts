@@ -22,6 +22,7 @@ import { findServer, lockServer } from '../../../store/servers.store.js';
 import { type Caller, isAdmin, mayKnow } from '../../identity/caller.js';
 import { invalidFields } from '../../request-validation.pipe.js';
 import { KeypairsService } from '../../keypairs/keypairs.service.js';
+import { serverState } from '../../servers/server-state.js';
 import { ServersService } from '../../servers/servers.service.js';
 import { ImagesService } from '../image/images.service.js';
 import { isUuid } from './server-fields.js';
@@ -102,7 +103,7 @@ export class ComputeServersService {
   /** @throws BerthError `server.unknown`, also for another project's, and one that is deleted */
   async find(caller: Caller, id: string): Promise<ComputeServerRow> {
     const row = await this.rowOf(this.ledger.pool, caller, id);
-    if (row && row.vm_state !== 'deleted') return row;
+    if (row && row.status !== 'DELETED') return row;
     throw unknownInstance(id);
   }
 
@@ -121,7 +122,7 @@ export class ComputeServersService {
    * Changes what is made of what was there, which nobody else changes meanwhile.
    *
    * @param doing what is to be done, for whoever reads why it may not be: `update metadata`
-   * @throws BerthError `server.invalid_status` where the server is not ready for that
+   * @throws BerthError `server.locked`; `server.invalid_status` where the server is not ready for that
    */
   async changeSettled(
     caller: Caller,
@@ -134,6 +135,7 @@ export class ComputeServersService {
       await this.lock(tx, known);
       const row = await this.rowOf(tx, caller, known);
       if (!row) throw unknownInstance(id);
+      assertUnlocked(caller, row);
       assertSettled(row, doing);
       const changes = change(row);
       await changeServerDetails(tx, known, changes);
@@ -214,9 +216,17 @@ function unknownInstance(id: string): BerthError {
   return new BerthError('server.unknown', `Instance ${id.slice(0, 60)} could not be found.`);
 }
 
+const SETTLED: ReadonlySet<string> = new Set(['active', 'paused', 'suspended', 'stopped']);
+
 /** As long as a server is being built, failed or goes, Nova changes neither metadata nor tags. */
-function assertSettled({ id, vm_state, task }: ComputeServerRow, doing: string): void {
-  if (vm_state === 'active' && task === null) return;
-  const state = vm_state === 'active' ? `task_state ${task}` : `vm_state ${vm_state}`;
-  throw new BerthError('server.invalid_status', `Cannot '${doing}' instance ${id} while it is in ${state}`);
+function assertSettled(row: ComputeServerRow, doing: string): void {
+  const { vmState, task } = serverState(row);
+  if (SETTLED.has(vmState) && task === null) return;
+  const state = SETTLED.has(vmState) ? `task_state ${task}` : `vm_state ${vmState}`;
+  throw new BerthError('server.invalid_status', `Cannot '${doing}' instance ${row.id} while it is in ${state}`);
+}
+
+/** @throws BerthError `server.locked` */
+function assertUnlocked(caller: Caller, { id, locked_by }: ComputeServerRow): void {
+  if (locked_by !== null && !isAdmin(caller)) throw new BerthError('server.locked', `Instance ${id} is locked`);
 }

@@ -1,18 +1,12 @@
 import { RE2JS } from 're2js';
 import { BerthError, messageOf } from '../../../errors.js';
-import type {
-  ServerCondition,
-  ServerOrder,
-  SortColumn,
-  TextColumn,
-  VmState,
-} from '../../../store/compute-servers.store.js';
+import type { ServerCondition, ServerOrder, SortColumn, TextColumn } from '../../../store/compute-servers.store.js';
 import { PLAIN_TEXT } from '../../fields.js';
 import { type Caller, isAdmin } from '../../identity/caller.js';
 import { invalidFields } from '../../request-validation.pipe.js';
 import { booleanOf } from '../fields.js';
 import { type Paging, pagingOf, parameter, type RawQuery } from './paging.js';
-import { statesOf } from './server-states.js';
+import { factsOf, statusesOf } from './server-states.js';
 
 /** A text of a server that has to match. */
 export interface ServerPattern {
@@ -43,9 +37,6 @@ const FILTERS: Readonly<Record<string, { readonly column: TextColumn; readonly i
   availability_zone: { column: 'availability_zone' },
   key_name: { column: 'key_name' },
   config_drive: { column: 'config_drive' },
-  power_state: { column: 'power_state' },
-  task_state: { column: 'task_state' },
-  vm_state: { column: 'vm_state' },
   user_id: { column: 'user_id' },
   uuid: { column: 'uuid' },
   host: { column: 'host' },
@@ -74,7 +65,22 @@ const OPEN_SINCE: Readonly<Record<string, number>> = {
 /** Those that mean something beside {@link FILTERS}. */
 const OTHERS: ReadonlySet<string> = new Set([
   ...['status', 'all_tenants', 'project_id', 'tenant_id', 'deleted', 'soft_deleted', 'changes-since', 'changes-before'],
-  ...['ip', 'ip6', 'locked', 'tags', 'tags-any', 'not-tags', 'not-tags-any', 'limit', 'marker', 'sort_key', 'sort_dir'],
+  ...[
+    'vm_state',
+    'task_state',
+    'power_state',
+    'ip',
+    'ip6',
+    'locked',
+    'tags',
+    'tags-any',
+    'not-tags',
+    'not-tags-any',
+    'limit',
+    'marker',
+    'sort_key',
+    'sort_dir',
+  ],
 ]);
 
 /** Nova takes them; what they would look at is not kept here. */
@@ -102,9 +108,11 @@ export function serverQuery(caller: Caller, minor: number, query: RawQuery): Ser
   return {
     conditions: [
       ...projectCondition(caller, given),
-      ...stateConditions(given, wantedStates(caller, minor, query)),
+      ...stateConditions(given, wantedStatuses(caller, minor, query)),
+      ...wordConditions(given),
       ...changeConditions(given),
       ...tagConditions(given),
+      ...lockCondition(given),
       ...(isNothing(given) ? [{ kind: 'nothing' } as const] : []),
       ...conditions,
     ],
@@ -156,27 +164,44 @@ function projectCondition(caller: Caller, given: Given): ServerCondition[] {
   return project === undefined ? [] : [{ kind: 'is', column: 'project_id', values: [project] }];
 }
 
-/** The states that the query names by status; null: any. */
-function wantedStates(caller: Caller, minor: number, query: RawQuery): readonly VmState[] | null {
-  const statuses = [query['status'] ?? []].flat();
-  if (statuses.length === 0) return null;
-  const states = statesOf(statuses);
-  if (states === null && minor >= 38) throw refused('status', 'is no status of a server');
-  if (states?.join() === 'deleted' && !isAdmin(caller)) {
+/** The statuses that the query names; null: any. */
+function wantedStatuses(caller: Caller, minor: number, query: RawQuery): ReadonlySet<string> | null {
+  const words = [query['status'] ?? []].flat();
+  if (words.length === 0) return null;
+  const statuses = statusesOf(words);
+  if (statuses === null && minor >= 38) throw refused('status', 'is no status of a server');
+  if (isDeleted(statuses) && !isAdmin(caller)) {
     throw new BerthError('auth.forbidden', 'status: only an administrator may list deleted servers');
   }
-  return states ?? [];
+  return statuses ?? new Set();
+}
+
+function isDeleted(statuses: ReadonlySet<string> | null): boolean {
+  return statuses?.size === 1 && statuses.has('DELETED');
 }
 
 /** Deleted servers are shown to administrators who ask, and to whoever asks what has changed. */
-function stateConditions(given: Given, states: readonly VmState[] | null): ServerCondition[] {
-  if (states?.join() === 'deleted') return [{ kind: 'deleted', deleted: true }];
+function stateConditions(given: Given, statuses: ReadonlySet<string> | null): ServerCondition[] {
+  if (isDeleted(statuses)) return [{ kind: 'deleted', deleted: true }];
   const asked = given.get('deleted');
   const isHistory = given.has('changes-since') || given.has('changes-before');
   return [
-    ...(states === null ? [] : [{ kind: 'is', column: 'vm_state', values: states } as const]),
+    ...(statuses === null ? [] : [{ kind: 'facts', facts: factsOf(({ status }) => statuses.has(status)) } as const]),
     ...(asked === undefined && isHistory ? [] : [{ kind: 'deleted', deleted: booleanOf(asked) === true } as const]),
   ];
+}
+
+/** Nova's own words of how a server is, where a query has them. */
+function wordConditions(given: Given): ServerCondition[] {
+  const [vmState, task, power] = ['vm_state', 'task_state', 'power_state'].map((name) => given.get(name));
+  if (vmState === undefined && task === undefined && power === undefined) return [];
+  const facts = factsOf(
+    (nova) =>
+      (vmState === undefined || nova.vmState === vmState) &&
+      (task === undefined || nova.taskState === task) &&
+      (power === undefined || String(nova.powerState) === power),
+  );
+  return [{ kind: 'facts', facts }];
 }
 
 function changeConditions(given: Given): ServerCondition[] {
@@ -215,12 +240,16 @@ function tagConditions(given: Given): ServerCondition[] {
   });
 }
 
-/** Servers have no addresses, and none is locked. */
+/** Servers have no addresses. */
 function isNothing(given: Given): boolean {
-  const locked = given.get('locked');
-  if (locked !== undefined && typeof booleanOf(locked) !== 'boolean')
-    throw refused('locked', 'has to be true or false');
-  return given.has('ip') || given.has('ip6') || booleanOf(locked) === true;
+  return given.has('ip') || given.has('ip6');
+}
+
+function lockCondition(given: Given): ServerCondition[] {
+  const locked = booleanOf(given.get('locked'));
+  if (locked === undefined) return [];
+  if (typeof locked !== 'boolean') throw refused('locked', 'has to be true or false');
+  return [{ kind: 'locked', locked }];
 }
 
 /** Characters that stand for themselves in a regular expression. */
@@ -260,7 +289,7 @@ const SORT_KEYS: Readonly<Record<string, SortColumn | null>> = {
   ...{ created_at: 'created_at', updated_at: 'updated_at', launched_at: 'launched_at', terminated_at: 'terminated_at' },
   ...{ uuid: 'uuid', display_name: 'name', display_description: 'description', hostname: 'hostname' },
   ...{ project_id: 'project_id', user_id: 'user_id', vm_state: 'vm_state', task_state: 'task_state' },
-  ...{ power_state: 'power_state', host: 'host', node: 'host', instance_type_id: 'flavor', image_ref: 'image' },
+  ...{ power_state: 'vm_state', host: 'host', node: 'host', instance_type_id: 'flavor', image_ref: 'image' },
   ...{ availability_zone: 'availability_zone', launch_index: 'launch_index', key_name: 'key_name' },
   ...{ config_drive: 'config_drive', access_ip_v4: 'access_ip_v4', access_ip_v6: 'access_ip_v6' },
   ...{

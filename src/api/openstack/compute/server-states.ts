@@ -1,48 +1,37 @@
-import type { VmState } from '../../../store/compute-servers.store.js';
+import type { ServerFacts } from '../../../store/compute-servers.store.js';
+import { GUEST_ACTIONS, SERVER_STATUSES, TASK_STATES, VM_STATES } from '../../../store/entities/workload.entities.js';
+import { type NovaStatus, novaStatus } from './server-status.js';
 
-/** Nova's states of servers: what users read as `status`, by `vm_state` and by the task under way. */
-const STATUSES: Readonly<Record<VmState, string>> = {
-  building: 'BUILD',
-  active: 'ACTIVE',
-  error: 'ERROR',
-  deleted: 'DELETED',
-};
-
-/** The others that Nova has; no server is in one of them. */
+/** Statuses that Nova has and no server here is ever in. */
 const OTHER_STATUSES: ReadonlySet<string> = new Set([
-  ...[
-    'REBOOT',
-    'HARD_REBOOT',
-    'PASSWORD',
-    'REBUILD',
-    'MIGRATING',
-    'RESIZE',
-    'SHUTOFF',
-    'VERIFY_RESIZE',
-    'REVERT_RESIZE',
-  ],
-  ...['PAUSED', 'SUSPENDED', 'RESCUE', 'SOFT_DELETED', 'SHELVED', 'SHELVED_OFFLOADED'],
+  ...['PASSWORD', 'MIGRATING', 'RESIZE', 'VERIFY_RESIZE', 'REVERT_RESIZE', 'RESCUE', 'SOFT_DELETED', 'SHELVED'],
 ]);
 
-const RUNNING = 1;
-const NO_STATE = 0;
+/** All that can be said of how a server is, with Nova's words for it. */
+const EVERY: readonly (ServerFacts & { readonly nova: NovaStatus })[] = SERVER_STATUSES.flatMap((status) =>
+  [null, ...TASK_STATES].flatMap((task_state) =>
+    VM_STATES.flatMap((vm_state) =>
+      [null, ...GUEST_ACTIONS].map((action) => {
+        const facts = { status, task_state, vm_state, action };
+        return { ...facts, nova: novaStatus(facts) };
+      }),
+    ),
+  ),
+);
 
-export function statusOf({ vm_state }: { readonly vm_state: VmState }): string {
-  return STATUSES[vm_state];
-}
-
-export function powerStateOf({ vm_state }: { readonly vm_state: VmState }): number {
-  return vm_state === 'active' ? RUNNING : NO_STATE;
+/** How servers may be, in the ledger's words, of which Nova's words hold. */
+export function factsOf(holds: (nova: NovaStatus) => boolean): ServerFacts[] {
+  return EVERY.filter(({ nova }) => holds(nova)).map(({ nova: _nova, ...facts }) => facts);
 }
 
 /**
- * The states of servers that have one of some statuses.
+ * The statuses of some words, as they are written.
  *
- * @param statuses in any case
+ * @param words in any case
  * @returns null when none of them is a status at all
  */
-export function statesOf(statuses: readonly string[]): readonly VmState[] | null {
-  const wanted = new Set(statuses.map((status) => status.toUpperCase()));
-  const states = (Object.keys(STATUSES) as VmState[]).filter((state) => wanted.has(STATUSES[state]));
-  return states.length === 0 && ![...wanted].some((status) => OTHER_STATUSES.has(status)) ? null : states;
+export function statusesOf(words: readonly string[]): ReadonlySet<string> | null {
+  const known = new Set([...EVERY.map(({ nova }) => nova.status), ...OTHER_STATUSES]);
+  const found = words.map((word) => word.toUpperCase()).filter((word) => known.has(word));
+  return found.length === 0 ? null : new Set(found);
 }

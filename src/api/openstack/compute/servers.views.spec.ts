@@ -8,8 +8,26 @@ const BASE = 'http://berth.example:8790';
 
 function aRow(more: Partial<ComputeServerRow> = {}): ComputeServerRow {
   return {
-    ...{ id: ID, name: 'vm3', project_id: 'p1', status: 'ACTIVE', vm_state: 'active', task: null, zone: 'nova' },
-    ...{ flavor: null, request: aRequest([]), fault: null, group_id: null, gang_id: null, gang_place: null },
+    ...{
+      id: ID,
+      name: 'vm3',
+      project_id: 'p1',
+      status: 'ACTIVE',
+      task_state: null,
+      vm_state: 'active',
+      action: null,
+      zone: 'nova',
+    },
+    ...{
+      flavor: null,
+      request: aRequest([]),
+      fault: null,
+      locked_by: null,
+      locked_reason: null,
+      group_id: null,
+      gang_id: null,
+      gang_place: null,
+    },
     ...{ created_at: new Date('2026-11-21T01:26:12.345Z'), updated_at: new Date('2026-11-21T01:27:58Z') },
     ...{ host_name: 'host2', host_state: 'up', host_enabled: true, launched_at: null, terminated_at: null },
     ...{
@@ -62,7 +80,7 @@ describe('a server as Nova shows it', () => {
     ['guest.unheard_of', 'The server could not be placed or prepared.'],
   ])('tells of the fault %s in words that name nothing', (code, message) => {
     const fault = { code, message: 'on secret-host', details: {} };
-    const view = shown({ status: 'ERROR', vm_state: 'error', fault }, 93, false);
+    const view = shown({ status: 'ERROR', fault }, 93, false);
     expect(view.fault).toEqual({ code: 500, created: '2026-11-21T01:27:58Z', message });
     expect(shown({ fault }).fault).toBeUndefined();
   });

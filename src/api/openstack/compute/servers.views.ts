@@ -4,7 +4,7 @@ import type { HostRejection } from '../../../placement/decision.js';
 import type { ComputeServerRow } from '../../../store/compute-servers.store.js';
 import { decisionView } from '../../placements/decision.view.js';
 import { linksOf } from './links.js';
-import { powerStateOf, statusOf } from './server-states.js';
+import { novaStatus } from './server-status.js';
 import { stamp } from './stamp.js';
 
 /** For whom a server is shown, and where. */
@@ -43,8 +43,8 @@ export function serverView(row: ComputeServerRow, audience: ServerAudience, occa
     ...plainPart(row, audience),
     ...(isWhole ? statePart(row) : {}),
     ...(isWhole && audience.isAdmin ? hostPart(row, minor) : {}),
-    ...(minor >= 9 ? { locked: false } : {}),
-    ...(minor >= 73 ? { locked_reason: null } : {}),
+    ...(minor >= 9 ? { locked: row.locked_by !== null } : {}),
+    ...(minor >= 73 ? { locked_reason: row.locked_reason } : {}),
     ...(minor >= 19 ? { description: row.description } : {}),
     ...(minor >= 26 ? { tags: row.tags } : {}),
     ...(minor >= 63 ? { trusted_image_certificates: null } : {}),
@@ -55,7 +55,7 @@ export function serverView(row: ComputeServerRow, audience: ServerAudience, occa
 
 /** What every version and every occasion has. */
 function plainPart(row: ComputeServerRow, audience: ServerAudience): object {
-  const status = statusOf(row);
+  const { status } = novaStatus(row);
   return {
     ...briefView(row, audience.base),
     status,
@@ -70,15 +70,16 @@ function plainPart(row: ComputeServerRow, audience: ServerAudience): object {
 }
 
 function statePart(row: ComputeServerRow): object {
+  const { vmState, taskState, powerState } = novaStatus(row);
   return {
     'OS-EXT-AZ:availability_zone': row.zone,
     config_drive: row.config_drive ? 'True' : '',
     key_name: row.key_name,
     'OS-SRV-USG:launched_at': row.launched_at && stamp(row.launched_at),
     'OS-SRV-USG:terminated_at': row.terminated_at && stamp(row.terminated_at),
-    'OS-EXT-STS:task_state': row.task,
-    'OS-EXT-STS:vm_state': row.vm_state,
-    'OS-EXT-STS:power_state': powerStateOf(row),
+    'OS-EXT-STS:task_state': taskState,
+    'OS-EXT-STS:vm_state': vmState,
+    'OS-EXT-STS:power_state': powerState,
     'os-extended-volumes:volumes_attached': [],
   };
 }
