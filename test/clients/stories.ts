@@ -19,8 +19,8 @@ export interface Step {
 }
 
 const PASSWORD_ONLY = ['password'] as const;
-const NEW = '--os-compute-api-version 2.93';
 const PLACEMENT = '--os-placement-api-version 1.39';
+/** The last that the client of Debian 12 knows. */
 const NOVA = '--os-compute-api-version 2.92';
 
 /** Flavors, as the charms guide makes them, and what else is done with them. */
@@ -40,7 +40,7 @@ const FLAVORS: readonly Step[] = [
   {
     command: 'flavor create --ram 64 --vcpus 1 --disk 1 --id {a}-f2 {a}.twice',
     exit: 1,
-    shows: /{a}-f2 already exists/,
+    shows: /409.*{a}-f2/,
   },
   { command: 'flavor create --ram 64 --vcpus 1 --disk 1 {a}.small', exit: 1, shows: /409|already exists/ },
   {
@@ -62,10 +62,10 @@ const FLAVORS: readonly Step[] = [
 ];
 
 const KEYPAIRS: readonly Step[] = [
-  { command: 'keypair create --public-key {key} {a}.key', shows: { name: '{a}.key', type: 'ssh' } },
-  { command: 'keypair list', shows: [{ Name: '{a}.key' }] },
-  { command: 'keypair show {a}.key', shows: { name: '{a}.key' } },
-  { command: 'keypair show --public-key {a}.key', shows: /^ssh-ed25519 AAAA/ },
+  { command: 'keypair create --public-key {key} {a}-key', shows: { name: '{a}-key', type: 'ssh' } },
+  { command: 'keypair list', shows: [{ Name: '{a}-key' }] },
+  { command: 'keypair show {a}-key', shows: { name: '{a}-key' } },
+  { command: 'keypair show --public-key {a}-key', shows: /^ssh-ed25519 AAAA/ },
   { command: 'keypair show nosuch', exit: 1, shows: /nosuch/ },
 ];
 
@@ -88,12 +88,12 @@ const IMAGES: readonly Step[] = [
 const SERVER_GROUPS: readonly Step[] = [
   {
     command: 'server group create --policy anti-affinity {a}.apart',
-    ...{ shows: { name: '{a}.apart', policy: 'anti-affinity', members: '' }, keep: { group: 'id' } },
+    ...{ shows: { name: '{a}.apart', policy: 'anti-affinity', members: [] }, keep: { group: 'id' } },
   },
   { command: 'server group list', shows: [{ ID: '{group}', Name: '{a}.apart', Policy: 'anti-affinity' }] },
   { command: 'server group show {a}.apart', shows: { id: '{group}', rules: {} } },
   {
-    command: `${NEW} server group create --policy anti-affinity --rule max_server_per_host=2 {a}.pairs`,
+    command: `${NOVA} server group create --policy anti-affinity --rule max_server_per_host=2 {a}.pairs`,
     shows: { rules: { max_server_per_host: 2 } },
   },
   { command: 'server group delete {a}.pairs', shows: /^$/ },
@@ -102,8 +102,8 @@ const SERVER_GROUPS: readonly Step[] = [
 /** The charms guide's server, without its network: Berth has none. */
 const SERVERS: readonly Step[] = [
   {
-    command: `${NOVA} server create --key-name {a}.key --image {image} --nic none --flavor {a}.m1.gpu --wait {a}.gpu-enabled-vm`,
-    ...{ shows: { name: '{a}.gpu-enabled-vm', status: 'ACTIVE', key_name: '{a}.key' }, keep: { server: 'id' } },
+    command: `${NOVA} server create --key-name {a}-key --image {image} --nic none --flavor {a}.m1.gpu --wait {a}.gpu-enabled-vm`,
+    ...{ shows: { name: '{a}.gpu-enabled-vm', status: 'ACTIVE', key_name: '{a}-key' }, keep: { server: 'id' } },
   },
   {
     command: 'server show {a}.gpu-enabled-vm',
@@ -111,10 +111,10 @@ const SERVERS: readonly Step[] = [
   },
   {
     command: `${NOVA} server show {server}`,
-    shows: { name: '{a}.gpu-enabled-vm', 'OS-EXT-STS:power_state': 'Running' },
+    shows: { name: '{a}.gpu-enabled-vm', 'OS-EXT-STS:power_state': 1 },
   },
   { command: 'server list', shows: [{ ID: '{server}', Status: 'ACTIVE', Flavor: '{a}.m1.gpu' }] },
-  { command: 'server list --long --no-name-lookup', shows: [{ ID: '{server}', 'Power State': 'Running' }] },
+  { command: 'server list --long --no-name-lookup', shows: [{ ID: '{server}', 'Power State': 1 }] },
   { command: `${NOVA} server list --name {a}.gpu`, shows: [{ Name: '{a}.gpu-enabled-vm' }] },
   { command: `${NOVA} server list --status ERROR`, shows: /^\[\]/ },
   { command: 'server set --property rack=7 {a}.gpu-enabled-vm', shows: /^$/ },
@@ -130,7 +130,7 @@ const SERVERS: readonly Step[] = [
     command: `${NOVA} server create --flavor {a}.small --image {image} --nic none --min 2 --max 2 --hint group={group} --wait {a}.twin`,
     shows: { name: '{a}.twin-1' },
   },
-  { command: 'server group show {group}', shows: /"members": "[0-9a-f-]{36}, [0-9a-f-]{36}"/ },
+  { command: 'server group show {group}', shows: /"members": \[\s+"[0-9a-f-]{36}",\s+"[0-9a-f-]{36}"/ },
   { command: `${NOVA} server delete --wait {a}.twin-1 {a}.twin-2`, shows: /^$/ },
   {
     command: 'flavor create --ram 64 --vcpus 1 --disk 1 --property pci_passthrough:alias=gpu:3 {a}.big',
@@ -138,7 +138,7 @@ const SERVERS: readonly Step[] = [
   },
   {
     command: `${NOVA} server create --flavor {a}.big --image {image} --nic none --wait {a}.toobig`,
-    ...{ exit: 1, shows: /Error creating server: {a}\.toobig/ },
+    shows: /Error creating server/,
   },
   { command: `${NOVA} server show {a}.toobig`, shows: { status: 'ERROR', fault: { code: 500 } } },
   { command: `${NOVA} server delete --wait {a}.toobig`, shows: /^$/ },
@@ -148,7 +148,7 @@ const SERVERS: readonly Step[] = [
 
 const HOSTS: readonly Step[] = [
   { command: 'hypervisor list', shows: [{ 'Hypervisor Hostname': 'compute-1', State: 'up' }] },
-  { command: `${NEW} hypervisor list --long`, shows: [{ 'Hypervisor Hostname': 'compute-2' }] },
+  { command: `${NOVA} hypervisor list --long`, shows: [{ 'Hypervisor Hostname': 'compute-2' }] },
   { command: 'hypervisor list --matching compute-1', shows: [{ 'Hypervisor Hostname': 'compute-1' }] },
   { command: 'hypervisor show compute-1', shows: { hypervisor_hostname: 'compute-1', state: 'up', vcpus: 32 } },
   { command: 'hypervisor stats show', shows: { count: 2, vcpus: 64 } },
@@ -158,7 +158,7 @@ const HOSTS: readonly Step[] = [
     command: 'compute service list --service nova-compute --long',
     shows: [{ Host: 'compute-2', Status: 'disabled', 'Disabled Reason': 'maintenance' }],
   },
-  { command: `${NEW} compute service set --enable compute-2 nova-compute`, shows: /^$/ },
+  { command: `${NOVA} compute service set --enable compute-2 nova-compute`, shows: /^$/ },
   { command: 'compute service list --host compute-2', shows: [{ Status: 'enabled' }] },
   { command: 'aggregate create --zone {a}.zone {a}.rack', shows: { name: '{a}.rack', availability_zone: '{a}.zone' } },
   { command: 'aggregate set --property pinned=true {a}.rack', shows: /^$/ },
@@ -225,7 +225,7 @@ const END: readonly Step[] = [
   { command: 'server delete --wait {a}.renamed', shows: /^$/ },
   { command: 'server show {server}', exit: 1, shows: /No server with a name or ID/ },
   { command: 'server group delete {a}.apart', shows: /^$/ },
-  { command: 'keypair delete {a}.key', shows: /^$/ },
+  { command: 'keypair delete {a}-key', shows: /^$/ },
   { command: 'flavor delete {a}.m1.gpu {a}.small {a}.big', shows: /^$/ },
   { command: 'flavor show {a}.m1.gpu', exit: 1, shows: /No Flavor found/ },
   { command: 'image delete {image}', shows: /^$/ },
