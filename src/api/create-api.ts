@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { Logger, type DynamicModule, type INestApplication, type LoggerService, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -106,8 +107,9 @@ function prepareFastify(app: NestFastifyApplication, authentication: Authenticat
   fastify.addContentTypeParser(IMAGE_PATCH_TYPE, { parseAs: 'string' }, async (_request: unknown, text: string) => ({
     steps: parseJson(text),
   }));
-  // Not read: what an image has in it is refused, whatever its size.
-  fastify.addContentTypeParser('application/octet-stream', async () => undefined);
+  fastify.addContentTypeParser('application/octet-stream', async (_request: unknown, payload: Readable) => ({
+    is_empty: await isEmpty(payload),
+  }));
   const paths = new KnownPaths();
   fastify.addHook('onRoute', ({ method, url }) => paths.add(method, url));
   fastify.addHook('onRequest', async (request, reply) => {
@@ -132,6 +134,15 @@ function prepareFastify(app: NestFastifyApplication, authentication: Authenticat
   fastify.get('/v1/openapi.json', async (_request, reply) => {
     text ??= openApiText(app);
     return reply.header('content-type', 'application/json; charset=utf-8').send(text);
+  });
+}
+
+/** Whether nothing comes. What comes is thrown away as it comes: data are not kept anywhere. */
+function isEmpty(payload: Readable): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    payload.once('data', () => resolve(false));
+    payload.once('end', () => resolve(true));
+    payload.once('error', reject);
   });
 }
 
