@@ -16,6 +16,7 @@ export async function startComputeAgent(configuration: LiveConfiguration): Promi
   const agents = ComputeAgentModule.register([settings.agent], bus, agentSource(configuration));
   const app = await createRole([bus, agents], {
     role: 'agent',
+    http: settings.http,
     logger,
     checks: async (running) => ({
       ...brokerCheck(running),

@@ -24,6 +24,23 @@ export interface HttpSettings {
   readonly port: number;
   readonly bodyBytesMax: number;
   readonly pageSizeMax: number;
+  /** Addresses and networks of proxies whose word about the client's address is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly tls: HttpTlsSettings;
+  readonly rate: HttpRateSettings;
+}
+
+/** PEM files; both or none. */
+export interface HttpTlsSettings {
+  readonly certFile: string | null;
+  readonly keyFile: string | null;
+}
+
+/** Each in a minute; 0: as many as come. */
+export interface HttpRateSettings {
+  readonly requestsPerCaller: number;
+  readonly requestsPerAddress: number;
+  readonly failedLoginsPerAddress: number;
 }
 
 export type AuthRole = 'reader' | 'member' | 'admin';

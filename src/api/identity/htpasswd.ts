@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
-import bcrypt from 'bcryptjs';
 import { BerthError, messageOf } from '../../errors.js';
+import { PasswordChecker } from './password-checker.js';
 
 const FILE_BYTES_MAX = 1024 * 1024;
 const USERS_MAX = 10_000;
@@ -47,6 +47,7 @@ function problemOf(user: string, hash: string, known: ReadonlyMap<string, string
 
 /** A file of users, read again when it has changed. */
 export class HtpasswdFile {
+  private readonly checker = new PasswordChecker();
   private users: ReadonlyMap<string, string> = new Map();
   private stamp = '';
   private reading: Promise<void> | null = null;
@@ -73,7 +74,7 @@ export class HtpasswdFile {
     await this.refresh();
     const hash = this.users.get(user);
     const isShort = Buffer.byteLength(password) <= PASSWORD_BYTES_MAX;
-    const matches = await bcrypt.compare(isShort ? password : '', hash ?? this.someHash());
+    const matches = await this.checker.matches(isShort ? password : '', hash ?? this.someHash());
     return matches && hash !== undefined && isShort;
   }
 
