@@ -8,6 +8,7 @@ import type { Check, Checks } from '../health/health.module.js';
 import { HEADERS_WITHOUT_HOOKS, httpAdapter, PARAMETER_LENGTH_MAX, secureAnswers } from '../http/http-server.js';
 import type { ReloadOutcome } from '../settings/live-configuration.js';
 import type { HttpSettings, Settings } from '../settings/settings.js';
+import { databaseAddress } from '../store/database-address.js';
 import { Ledger } from '../store/ledger.js';
 import { StoreModule } from '../store/store.module.js';
 import { ApiModule } from './api.module.js';
@@ -53,7 +54,7 @@ export interface ApiStart {
  * @throws BerthError `settings.invalid` without a database URL, or when nobody could be told from anybody; TypeORM's error when the database stays out of reach
  */
 export async function createApi(settings: ApiSettings, start: ApiStart = {}): Promise<NestFastifyApplication> {
-  const { url, poolMax } = settings.database;
+  const url = databaseAddress(settings.database);
   if (url === null) throw new BerthError('settings.invalid', 'database.url: is missing; the API needs a database');
   const adapter = httpAdapter(settings.http, {
     rewriteUrl: (request: IncomingMessage) => faceUrl(request.url ?? '/'),
@@ -72,7 +73,7 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     ...(await app?.get(Ledger, { strict: false }).check()),
     ...(app && start.checks?.(app)),
   });
-  const store = start.store ?? StoreModule.register({ url, poolMax, connect: start.connect !== false });
+  const store = start.store ?? StoreModule.register({ url, poolMax: settings.database.poolMax, connect: start.connect !== false });
   const module = ApiModule.register({
     store,
     batches: start.batches ?? BatchesModule.register(settings.scheduler, store),

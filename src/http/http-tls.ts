@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { createSecureContext, Server } from 'node:tls';
 import { BerthError, messageOf } from '../errors.js';
+import { certificatePair, readPem } from '../settings/pem-file.js';
 import type { HttpTlsSettings } from '../settings/settings.js';
 
 /** Older ones have known weaknesses. */
@@ -21,16 +21,16 @@ export interface ServerTls {
  *
  * @throws BerthError `settings.invalid` when a file is missing, cannot be read, or the two do not belong together
  */
-export function readServerTls({ certFile, keyFile }: HttpTlsSettings): ServerTls | null {
-  if (certFile === null && keyFile === null) return null;
-  if (certFile === null) throw invalid('http.tls.cert_file: is missing; http.tls.key_file is given');
-  if (keyFile === null) throw invalid('http.tls.key_file: is missing; http.tls.cert_file is given');
-  const cert = readPem('http.tls.cert_file', certFile);
-  const key = readPem('http.tls.key_file', keyFile);
+export function readServerTls(settings: HttpTlsSettings): ServerTls | null {
+  const pair = certificatePair('http.tls', settings);
+  if (pair === null) return null;
+  const cert = readPem('http.tls.cert_file', pair.certFile);
+  const key = readPem('http.tls.key_file', pair.keyFile);
   try {
     createSecureContext({ cert, key, minVersion: OLDEST_VERSION });
   } catch (cause) {
-    throw invalid(`http.tls: ${certFile} and ${keyFile} cannot be used together: ${messageOf(cause)}`, cause);
+    const problem = `http.tls: ${pair.certFile} and ${pair.keyFile} cannot be used together: ${messageOf(cause)}`;
+    throw new BerthError('settings.invalid', problem, { cause });
   }
   return { cert, key, minVersion: OLDEST_VERSION, handshakeTimeout: HANDSHAKE_MS_MAX };
 }
@@ -45,16 +45,4 @@ export function renewCertificate(server: unknown, settings: HttpTlsSettings): vo
   if (!(server instanceof Server)) return;
   const tls = readServerTls(settings);
   if (tls) server.setSecureContext(tls);
-}
-
-function readPem(setting: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw invalid(`${setting}: ${messageOf(cause)}`, cause);
-  }
-}
-
-function invalid(problem: string, cause?: unknown): BerthError {
-  return new BerthError('settings.invalid', problem, { cause });
 }

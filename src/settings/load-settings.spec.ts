@@ -11,9 +11,13 @@ import type { Settings } from './settings.js';
 const FOLDER = mkdtempSync(join(tmpdir(), 'berth-settings-'));
 afterAll(() => rmSync(FOLDER, { recursive: true }));
 
+const NO_FILES = { caFile: null, certFile: null, keyFile: null };
 const DEFAULTS: Settings = {
-  database: { url: null, poolMax: 10 },
-  bus: { url: null, messageBytesMax: 8_388_608, deliveryLimit: 5 },
+  database: { url: null, poolMax: 10, tls: { mode: null, ...NO_FILES } },
+  bus: {
+    ...{ url: null, messageBytesMax: 8_388_608, deliveryLimit: 5 },
+    ...{ tls: NO_FILES, auth: 'plain', agentUsers: 'shared' },
+  },
   http: {
     ...{ publicUrl: null, host: '127.0.0.1', port: 8790, bodyBytesMax: 1_048_576, pageSizeMax: 1000 },
     trustedProxies: [],

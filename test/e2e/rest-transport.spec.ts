@@ -10,7 +10,6 @@ import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { BerthProcess } from '../support/berth-process.js';
 import { TestAuthority } from '../support/certificates.js';
 import { createTestDatabase } from '../support/postgres.js';
-import { migrate } from '../../src/store/database.js';
 import { BODY_BYTES_MAX, type RestApi, startRestApi } from '../support/rest-api.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'berth-transport-'));
@@ -196,7 +195,6 @@ describe('TLS', () => {
     tls = { cert: join(folder, 'berth.pem'), key: join(folder, 'berth.key') };
     await renew('first');
     database = await createTestDatabase(inject('databaseUrl'));
-    await migrate(database.url);
     const env = {
       ...{ DATABASE_URL: database.url, BERTH_HTTP_PORT: '0', BERTH_AUTH_STRATEGY: 'http_basic' },
       ...{ BERTH_AUTH_USERS_FILE: usersFile, BERTH_AUTH_ROLES: 'root=admin' },
