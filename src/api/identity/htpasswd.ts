@@ -24,9 +24,10 @@ export function parseHtpasswd(text: string, where: string): ReadonlyMap<string, 
   for (const [index, line] of text.split('\n').entries()) {
     const content = line.trim();
     if (content === '' || content.startsWith('#')) continue;
-    const [user = '', hash = '', ...others] = content.split(':');
-    const problem = others.length > 0 ? 'has more than user:hash' : problemOf(user, hash, users);
-    if (problem === null) users.set(user, hash);
+    const [user = '', hash, ...others] = content.split(':');
+    // a line without a colon may be a password, and is not repeated
+    const problem = hash === undefined || others.length > 0 ? 'is not user:hash' : problemOf(user, hash, users);
+    if (problem === null) users.set(user, hash ?? '');
     else problems.push(`${where}:${index + 1}: ${problem}`);
   }
   if (users.size > USERS_MAX) problems.push(`${where}: ${users.size} users; at most ${USERS_MAX}`);
