@@ -73,7 +73,8 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     ...(await app?.get(Ledger, { strict: false }).check()),
     ...(app && start.checks?.(app)),
   });
-  const store = start.store ?? StoreModule.register({ url, poolMax: settings.database.poolMax, connect: start.connect !== false });
+  const store =
+    start.store ?? StoreModule.register({ url, poolMax: settings.database.poolMax, connect: start.connect !== false });
   const module = ApiModule.register({
     store,
     batches: start.batches ?? BatchesModule.register(settings.scheduler, store),
