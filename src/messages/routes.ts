@@ -6,10 +6,10 @@
  *   scheduler ◄── berth.reports     agent.report                            (agents; large)
  *   schedulers ◄─ berth.heartbeats  agent.heartbeat                         (agents; broadcast: every scheduler hears every one)
  *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.outcomes (several), agent.journal,
- *                                   agent.holds, devices.cleaned, guest.ended   (agents)
+ *                                   agent.holds, devices.cleaned, guest.ended, guest.acted   (agents)
  *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, agent.commands (several), report.request,
  *                                   agent.reload, journal.request, cleaning.request, sriov.set,
- *                                   device_claims.set  (relay)
+ *                                   device_claims.set, guest.act  (relay)
  *
  * Where each agent has a user of the broker of its own, agents send everything to one topic exchange, under keys that end in their
  * host's name, and the broker lets none of them use another's (`docs/decisions/0023`):

@@ -13,6 +13,7 @@ export function spokenFor(message: Envelope): readonly string[] {
     case 'devices.released':
     case 'devices.cleaned':
     case 'guest.ended':
+    case 'guest.acted':
       return [message.body.host];
     case 'agent.outcomes':
       return [...new Set(message.body.outcomes.flatMap(hostsOf))];
@@ -25,6 +26,7 @@ export function spokenFor(message: Envelope): readonly string[] {
     case 'agent.reload':
     case 'journal.request':
     case 'cleaning.request':
+    case 'guest.act':
     case 'sriov.set':
     case 'device_claims.set':
       return [];
