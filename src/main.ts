@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
 import { Command } from 'commander';
+import type { BrokerUserOptions } from './bus/broker-user-command.js';
 import { addCapacityCommand } from './cli/capacity.command.js';
 import { addDefragmentCommand } from './cli/defragment.command.js';
 import { addDeviceSpecsCommand } from './cli/device-specs.command.js';
@@ -27,6 +28,7 @@ import type { LiveConfiguration } from './settings/live-configuration.js';
 import type { Role } from './settings/live-settings.js';
 import { loadSettings, type SettingsSources } from './settings/load-settings.js';
 import type { Settings } from './settings/settings.js';
+import { databaseAddress } from './store/database-address.js';
 import { outageOf } from './store/outage.js';
 
 // Each command loads what it needs when it is called: all of Berth takes longer to load than most commands to run.
@@ -108,6 +110,20 @@ withConfig(
     process.stdout.write(`Forgot ${origin}. Aliases deleted: ${told(removed)}; changed: ${told(changed)}.\n`);
   }),
 );
+
+program
+  .command('broker-user <host>')
+  .description("print what makes a host's own user of RabbitMQ, for bus.agent_users per_host")
+  .option('--password-file <file>', 'its password is the first line; a file that is not there is made')
+  .option('--external', 'it logs in by a certificate that has its name')
+  .option('--vhost <name>', 'where the queues are', '/')
+  .option('--definitions', 'JSON for rabbitmqctl import_definitions, instead of lines for a shell')
+  .action((host: string, options: BrokerUserOptions) =>
+    run(async () => {
+      const { brokerUserText } = await import('./bus/broker-user-command.js');
+      process.stdout.write(brokerUserText(host, options));
+    }),
+  );
 
 withConfig(program.command('replay').description('decide again what was decided, and compare'))
   .option('--from <time>', 'not before; else as far back as the journal goes')
@@ -234,7 +250,7 @@ async function liveConfiguration(role: Role, options: RoleOptions): Promise<Live
 }
 
 function databaseUrl(options: RoleOptions): string {
-  const { url } = load(options).database;
+  const url = databaseAddress(load(options).database);
   if (url === null) throw new BerthError('settings.invalid', 'database.url: set DATABASE_URL');
   return url;
 }
