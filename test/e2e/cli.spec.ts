@@ -95,6 +95,19 @@ describe('berth, as a person at a terminal has it', () => {
     await run('server', 'delete', 'too-big');
   });
 
+  it('says on a terminal how it stands while it waits, and ends with 1 when that was too long', async () => {
+    const words = ['server', 'create', 'patient', '--vcpus', '1', '--ram', '64', '--devices', 'gpu:64'];
+    const line = [process.execPath, PROGRAM, ...words, '--queue', '--wait', '--timeout', '2'].join(' ');
+    const env = { PATH: process.env['PATH'] ?? '', BERTH_URL: fleet.api.url };
+    const onTerminal = promisify(execFile)('script', ['-qec', line, '/dev/null'], { env });
+    const { code, stdout } = (await onTerminal.catch((error: unknown) => error)) as { code: number; stdout: string };
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/\r\u001b\[2Kpatient: BUILD, \w+ \(\d s\)/);
+    expect(stdout).toMatch(/\r\u001b\[2K\+-+\+/); // and the line is gone before the table comes
+    expect(stdout).toContain('berth: patient is BUILD');
+    await run('server', 'delete', 'patient', '--wait');
+  });
+
   it('finds things by name or id, and tells what it cannot', async () => {
     const demand = ['--vcpus', '1', '--ram', '64'];
     const [first] = [
@@ -195,7 +208,7 @@ describe('berth, as a person at a terminal has it', () => {
       [['fragmentation', 'show'], 'gpu: 0 of'],
       [['iommu', 'group', 'list', 'gpu-1'], 'gpu-1'],
       [['host', 'topology', 'show', 'gpu-1'], 'gpu-1: '],
-      [['sriov', 'list', 'gpu-1'], 'Total VFS'],
+      [['sriov', 'list', 'gpu-1'], 'Total VFs'],
       [['quota', 'show'], 'servers'],
       [['reservation', 'list'], 'Starts At'],
       [['audit', 'status'], 'anchor'],

@@ -389,7 +389,7 @@ describe('berth capacity, what-if and defragment plan', () => {
     expect(await run(['defragment', 'plan', '--devices', 'gpu:5'])).toMatchObject({ code: 1, stderr: '' });
     const alias = await run(['capacity', 'list', '--alias', 'gpo']);
     expect(alias).toMatchObject({ code: 1, stdout: '' });
-    expect(alias.stderr).toContain('berth: request.invalid: alias: there is no alias "gpo"; did you mean "gpu"?');
+    expect(alias.stderr).toContain('berth: alias.unknown: alias: there is no alias "gpo"; did you mean "gpu"?');
     const list = await run(['what-if', '-'], '[1]');
     expect(list).toMatchObject({ code: 2, stderr: expect.stringContaining('has to be an object') as string });
     const yaml = await run(['what-if', '-'], 'a: [');

@@ -1,4 +1,5 @@
 import type { Option } from 'commander';
+import { OUTPUT_HEADING } from '../verbs/options.js';
 import { argText, type Node, nodesOf } from './command-tree.js';
 
 const HEAD = `# Commands
@@ -9,7 +10,7 @@ Nouns and verbs are those of the openstack client: \`berth server list\`. A noun
 for, an id will do, and the other way round; a name that several things have is refused, with their ids.
 
 **Output.** Lists and things are tables; \`-f json\`, \`yaml\`, \`value\` and \`csv\` are for programs and have the words of the REST face. \`-c\` chooses columns, whatever their case.
-Some commands print a text for people instead; with \`-f json\` they print the whole answer of the REST face. Lists are read to their end, page after page, unless \`--limit\` is given.
+Lists have \`--long\` for all columns, \`--sort-column\`, \`--sort-descending\`, and \`--limit\`: without it they are read to their end, page after page. Some commands print a text for people instead; with \`-f json\` they print the whole answer of the REST face.
 
 **Exit codes.** 0; 1: refused or failed (on standard error: what, and each field that is wrong); 2: written wrongly. Commands that answer a question have codes of their own; their help tells.
 
@@ -50,7 +51,13 @@ function sectionOf(noun: Node): string {
 
 function commandText({ path, args, about, options }: Node): string {
   const line = ['berth', ...path, ...args.map(argText)].join(' ');
-  return [`- \`${line}\`: ${about}`, ...options.map((option) => `  ${optionLine(option)}`)].join('\n');
+  const own = options.filter(({ helpGroupHeading }) => helpGroupHeading !== OUTPUT_HEADING);
+  const columns = options.find(({ long }) => long === '--column')?.description.replace(/^.*: /, '');
+  return [
+    `- \`${line}\`: ${about}`,
+    ...own.map((option) => `  ${optionLine(option)}`),
+    ...(columns === undefined ? [] : [`  - columns: ${columns}`]),
+  ].join('\n');
 }
 
 function optionLine({

@@ -52,6 +52,11 @@ const FIELDS: readonly Column<Device>[] = [
   ...(['drift', 'change_pending', 'missing_since', 'simulated', 'updated_at'] as const),
 ];
 
+const STATUSES: readonly Device['status'][] = [
+  ...(['available', 'claimed', 'allocated', 'unclaimable', 'unavailable', 'reserved', 'cleaning', 'failed'] as const),
+  ...(['quarantined', 'removed'] as const),
+];
+
 const HELP = `
 A device is said by its id, or as HOST/ADDRESS: gpu-1/0000:83:00.0.`;
 
@@ -62,7 +67,7 @@ export function addDevice(noun: Noun): void {
       command
         .option('--host <host>', 'only of this host')
         .option('--alias <name>', 'only what matches this alias')
-        .option('--status <status>', 'e.g. available, allocated, quarantined')
+        .addOption(new Option('--status <status>', 'only those that are').choices(STATUSES))
         .option('--server <server>', 'only those that this server has')
         .option('--vendor-id <id>', 'four hex digits')
         .option('--product-id <id>', 'four hex digits')

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Schemas } from '../client/rest-client.js';
 import { RestRefusal } from '../client/rest-refusal.js';
 import type { Column } from '../output/columns.js';
@@ -50,13 +50,15 @@ const FIELDS: readonly Column<Server>[] = [
   { name: 'servers', text: ({ servers = [] }) => servers.map(({ name, id }) => `${name} (${id})`).join('\n') },
 ];
 
+const STATUSES = ['BUILD', 'ACTIVE', 'ERROR', 'DELETING'];
+
 /** `berth server`. */
 export function addServer(noun: Noun): void {
   addCreate(noun);
   listVerb(noun, 'list', 'servers, newest first', {
     options: (command) =>
       command
-        .option('--status <status>', 'BUILD, ACTIVE, ERROR or DELETING')
+        .addOption(new Option('--status <status>', 'only those that are').choices(STATUSES))
         .option('--host <host>', 'only on this host')
         .option('--name <name>', 'only of this name')
         .option('--project <id>', 'only of this project'),

@@ -34,13 +34,14 @@ export function plainText(value: Cell): string {
   return text.replace(/\r?\n/g, ' ').replace(CONTROLS, '�');
 }
 
-const CAPITALS = ['id', 'ram', 'mb', 'gb', 'numa', 'iommu', 'vf', 'vfs', 'pf', 'ids'];
+const WRITTEN: Readonly<Record<string, string>> = {
+  ...{ id: 'ID', ram: 'RAM', mb: 'MB', gb: 'GB', numa: 'NUMA', iommu: 'IOMMU', vfs: 'VFs', vcpus: 'VCPUs' },
+};
 
 /** `numa_node` is headed `NUMA Node`. */
 export function titleOf(name: string): string {
   return name
     .split('_')
-    .map((word) => (CAPITALS.includes(word) ? word.toUpperCase() : word.charAt(0).toUpperCase() + word.slice(1)))
-    .join(' ')
-    .replace('Vcpus', 'VCPUs');
+    .map((word) => WRITTEN[word] ?? word.charAt(0).toUpperCase() + word.slice(1))
+    .join(' ');
 }

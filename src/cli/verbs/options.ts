@@ -20,7 +20,8 @@ export interface GivenWait {
   readonly timeout: number;
 }
 
-const OUTPUT = 'Output options:';
+/** Of options that every verb of a kind has. */
+export const OUTPUT_HEADING = 'Output options:';
 
 export function withOutput(command: Command, columns: readonly string[]): Command {
   return command
@@ -29,17 +30,19 @@ export function withOutput(command: Command, columns: readonly string[]): Comman
       new Option('-c, --column <name>', `only this; may be repeated: ${columns.join(', ')}`)
         .argParser(several)
         .default([], 'all')
-        .helpGroup(OUTPUT),
+        .helpGroup(OUTPUT_HEADING),
     );
 }
 
 export function withList(command: Command, columns: readonly string[], hasLong: boolean): Command {
   withOutput(command, columns);
-  if (hasLong) command.addOption(new Option('--long', 'all columns').helpGroup(OUTPUT));
+  if (hasLong) command.addOption(new Option('--long', 'all columns').helpGroup(OUTPUT_HEADING));
   return command
-    .addOption(new Option('--sort-column <name>', 'sorted by it').helpGroup(OUTPUT))
-    .addOption(new Option('--sort-descending', 'the greatest first').default(false).helpGroup(OUTPUT))
-    .addOption(new Option('--limit <n>', 'at most so many; all when left out').argParser(positive).helpGroup(OUTPUT));
+    .addOption(new Option('--sort-column <name>', 'sorted by it').helpGroup(OUTPUT_HEADING))
+    .addOption(new Option('--sort-descending', 'the greatest first').default(false).helpGroup(OUTPUT_HEADING))
+    .addOption(
+      new Option('--limit <n>', 'at most so many; all when left out').argParser(positive).helpGroup(OUTPUT_HEADING),
+    );
 }
 
 /** Of a verb that prints a text for people, or the whole answer. */
@@ -54,7 +57,7 @@ export function withWait(command: Command, until: string, seconds = 120): Comman
 }
 
 function formats(names: string[], usual: string): Option {
-  return new Option('-f, --format <format>', 'how to print it').choices(names).default(usual).helpGroup(OUTPUT);
+  return new Option('-f, --format <format>', 'how to print it').choices(names).default(usual).helpGroup(OUTPUT_HEADING);
 }
 
 /** An option that may be repeated. */

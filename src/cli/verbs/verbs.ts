@@ -176,6 +176,10 @@ function partsOf<G, A extends readonly unknown[]>(words: readonly unknown[]): { 
 
 /** @param failure the exit code when there is no answer */
 async function perform(work: () => Promise<number>, failure: number = FAILED): Promise<void> {
+  process.stdout.once('error', ({ code }: NodeJS.ErrnoException) => {
+    // Whoever reads has seen enough: `berth server list | head`.
+    if (code === 'EPIPE') process.exit(DONE);
+  });
   try {
     process.exitCode = await work();
   } catch (error) {
