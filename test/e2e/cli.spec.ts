@@ -205,7 +205,7 @@ describe('berth, as a person at a terminal has it', () => {
       [['pool', 'list'], 'gpu-1'],
       [['queue', 'list'], 'Position'],
       [['capacity', 'list'], 'gpu'],
-      [['fragmentation', 'show'], 'gpu: 0 of'],
+      [['fragmentation', 'show'], 'idle devices are of no use'],
       [['iommu', 'group', 'list', 'gpu-1'], 'gpu-1'],
       [['host', 'topology', 'show', 'gpu-1'], 'gpu-1: '],
       [['sriov', 'list', 'gpu-1'], 'Total VFs'],

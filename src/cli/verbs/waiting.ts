@@ -37,7 +37,7 @@ class StatusLine {
 
   show(text: string): void {
     const seconds = Math.round((Date.now() - this.since) / 1000);
-    const width = (this.stream?.columns ?? 80) - 1;
+    const width = (this.stream?.columns || 80) - 1;
     this.stream?.write(`\r\u001b[2K${`${text} (${seconds} s)`.slice(0, width)}`);
   }
 
