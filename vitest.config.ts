@@ -53,6 +53,18 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          name: 'keystone',
+          sequence: { groupOrder: 6 },
+          include: ['test/keystone/*.spec.ts'],
+          globalSetup: ['test/support/postgres-alone.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 900_000,
+          maxWorkers: 1,
+        },
+      },
+      {
+        test: {
+          ...shared,
           name: 'kernel',
           sequence: { groupOrder: 4 },
           include: ['test/kernel/*.spec.ts'],

@@ -849,6 +849,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/servers/{id}/actions/{action}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["actOnServer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/servers/{id}/decisions": {
         parameters: {
             query?: never;
@@ -1144,6 +1160,11 @@ export interface components {
             updated_at: string;
             version: number;
         };
+        AllocationRatiosBody: {
+            cpu: number;
+            disk: number;
+            ram: number;
+        };
         AllocationRatiosView: {
             cpu: number;
             disk: number;
@@ -1230,13 +1251,17 @@ export interface components {
         CatalogFlavorView: {
             /** Format: date-time */
             created_at: string;
+            description: string | null;
             disk_gb: number;
+            ephemeral_gb: number;
             extra_specs: {
                 [key: string]: string;
             };
             id: string;
+            is_public: boolean;
             name: string;
             ram_mb: number;
+            swap_mb: number;
             vcpus: number;
         };
         ChangeBody: {
@@ -1384,6 +1409,8 @@ export interface components {
             name: string;
         };
         CreatedServerView: {
+            /** @enum {string|null} */
+            action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "unshelve" | null;
             attempts: number;
             availability_zone: string | null;
             container: components["schemas"]["ContainerView"] | null;
@@ -1399,6 +1426,8 @@ export interface components {
             host: string | null;
             /** Format: uuid */
             id: string;
+            locked: boolean;
+            locked_reason: string | null;
             name: string;
             numa_cells: number[] | null;
             ports: components["schemas"]["PortView"][];
@@ -1415,12 +1444,14 @@ export interface components {
             servers?: components["schemas"]["CreatedLinkView"][];
             simulated: boolean;
             /** @enum {string} */
-            status: "BUILD" | "ACTIVE" | "ERROR" | "DELETING" | "DELETED";
+            status: "BUILD" | "ACTIVE" | "SHELVED" | "ERROR" | "DELETING" | "DELETED";
             /** @enum {string|null} */
             task_state: "scheduling" | "preparing" | "releasing" | "waiting" | "attaching" | "detaching" | null;
             /** Format: date-time */
             updated_at: string;
             vcpus: number;
+            /** @enum {string} */
+            vm_state: "active" | "stopped" | "paused" | "suspended" | "error";
             wait: boolean;
             /** Format: date-time */
             waiting_since: string | null;
@@ -1749,8 +1780,10 @@ export interface components {
             message: string;
         };
         FlavorBody: {
+            description?: string;
             disk?: number;
             disk_gb?: number;
+            ephemeral_gb?: number;
             /**
              * @example {
              *       "hw:pci_numa_affinity_policy": "required",
@@ -1761,10 +1794,12 @@ export interface components {
                 [key: string]: string;
             };
             id?: string;
+            is_public?: boolean;
             /** @example m1.gpu */
             name: string;
             ram?: number;
             ram_mb?: number;
+            swap_mb?: number;
             vcpus: number;
         };
         FlavorPageView: {
@@ -1773,12 +1808,14 @@ export interface components {
         };
         FlavorView: {
             disk_gb: number;
+            ephemeral_gb: number;
             extra_specs: {
                 [key: string]: string;
             };
             id: string;
             name: string;
             ram_mb: number;
+            swap_mb: number;
             vcpus: number;
         };
         FragmentationView: {
@@ -1845,10 +1882,11 @@ export interface components {
             name: string;
         };
         HostChangeBody: {
-            allocation_ratios?: components["schemas"] | null;
+            allocation_ratios?: components["schemas"]["AllocationRatiosBody"] | null;
             disabled_reason?: string;
             enabled?: boolean;
-            reserved?: components["schemas"] | null;
+            forced_down?: boolean;
+            reserved?: components["schemas"]["ReservedBody"] | null;
             traits?: string[];
         };
         HostCountView: {
@@ -1936,6 +1974,8 @@ export interface components {
             aggregates: string[];
             allocation_ratios: components["schemas"]["AllocationRatiosView"] | null;
             availability_zone: string;
+            /** Format: date-time */
+            booted_at: string | null;
             capabilities: components["schemas"]["CapabilitiesView"] | null;
             capacity: components["schemas"]["ResourcesView"];
             /** @example qemu */
@@ -1947,10 +1987,12 @@ export interface components {
             disabled_reason: string | null;
             enabled: boolean;
             failed_builds: number;
+            forced_down: boolean;
             generation: number;
             /** Format: uuid */
             id: string;
             iommu: components["schemas"]["IommuView"] | null;
+            ip_address: string | null;
             kernel: string | null;
             /** @enum {string} */
             kernel_kind: "live" | "simulated";
@@ -2496,6 +2538,11 @@ export interface components {
             /** @enum {string} */
             status: "planned" | "kept" | "active" | "ended";
         };
+        ReservedBody: {
+            disk_gb: number;
+            memory_mb: number;
+            vcpus: number;
+        };
         ReservedDeviceView: {
             /** @example 0000:83:00.0 */
             address: string | null;
@@ -2517,6 +2564,10 @@ export interface components {
             /** Format: uuid */
             group?: string;
             same_host?: unknown | unknown[];
+        };
+        ServerActionBody: {
+            availability_zone?: string;
+            reason?: string;
         };
         ServerBody: {
             availability_zone?: string;
@@ -2613,6 +2664,7 @@ export interface components {
             /** @enum {string} */
             policy: "affinity" | "anti-affinity" | "soft-affinity" | "soft-anti-affinity";
             project_id: string;
+            user_id: string;
         };
         ServerGroupView: {
             /** Format: date-time */
@@ -2626,12 +2678,15 @@ export interface components {
             /** @enum {string} */
             policy: "affinity" | "anti-affinity" | "soft-affinity" | "soft-anti-affinity";
             project_id: string;
+            user_id: string;
         };
         ServerPageView: {
             next: string | null;
             servers: components["schemas"]["ServerSummaryView"][];
         };
         ServerSummaryView: {
+            /** @enum {string|null} */
+            action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "unshelve" | null;
             attempts: number;
             availability_zone: string | null;
             /** Format: date-time */
@@ -2644,6 +2699,8 @@ export interface components {
             host: string | null;
             /** Format: uuid */
             id: string;
+            locked: boolean;
+            locked_reason: string | null;
             name: string;
             numa_cells: number[] | null;
             preemptible: boolean;
@@ -2657,17 +2714,21 @@ export interface components {
             server_group: string | null;
             simulated: boolean;
             /** @enum {string} */
-            status: "BUILD" | "ACTIVE" | "ERROR" | "DELETING" | "DELETED";
+            status: "BUILD" | "ACTIVE" | "SHELVED" | "ERROR" | "DELETING" | "DELETED";
             /** @enum {string|null} */
             task_state: "scheduling" | "preparing" | "releasing" | "waiting" | "attaching" | "detaching" | null;
             /** Format: date-time */
             updated_at: string;
             vcpus: number;
+            /** @enum {string} */
+            vm_state: "active" | "stopped" | "paused" | "suspended" | "error";
             wait: boolean;
             /** Format: date-time */
             waiting_since: string | null;
         };
         ServerView: {
+            /** @enum {string|null} */
+            action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "unshelve" | null;
             attempts: number;
             availability_zone: string | null;
             container: components["schemas"]["ContainerView"] | null;
@@ -2683,6 +2744,8 @@ export interface components {
             host: string | null;
             /** Format: uuid */
             id: string;
+            locked: boolean;
+            locked_reason: string | null;
             name: string;
             numa_cells: number[] | null;
             ports: components["schemas"]["PortView"][];
@@ -2698,12 +2761,14 @@ export interface components {
             server_group: string | null;
             simulated: boolean;
             /** @enum {string} */
-            status: "BUILD" | "ACTIVE" | "ERROR" | "DELETING" | "DELETED";
+            status: "BUILD" | "ACTIVE" | "SHELVED" | "ERROR" | "DELETING" | "DELETED";
             /** @enum {string|null} */
             task_state: "scheduling" | "preparing" | "releasing" | "waiting" | "attaching" | "detaching" | null;
             /** Format: date-time */
             updated_at: string;
             vcpus: number;
+            /** @enum {string} */
+            vm_state: "active" | "stopped" | "paused" | "suspended" | "error";
             wait: boolean;
             /** Format: date-time */
             waiting_since: string | null;
@@ -4603,7 +4668,7 @@ export interface operations {
                 marker?: string;
                 name?: string;
                 project_id?: string;
-                status?: "BUILD" | "ACTIVE" | "ERROR" | "DELETING";
+                status?: "BUILD" | "ACTIVE" | "SHELVED" | "ERROR" | "DELETING";
             };
             header?: never;
             path?: never;
@@ -4689,6 +4754,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    actOnServer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "lock" | "unlock" | "shelve" | "unshelve" | "evacuate";
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServerActionBody"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerView"];
+                };
             };
         };
     };

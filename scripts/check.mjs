@@ -8,6 +8,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { runLanes } from './test-lanes.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const WITH_SERVICES = process.argv.includes('--all');
@@ -31,8 +32,14 @@ const STEPS = [
 ];
 
 const failed = await runSteps();
-const tests = await runTests();
+const tests = await runLanes(stages(), ROOT);
 process.exitCode = failed.length > 0 || tests !== 0 ? 1 : 0;
+
+/** What finds most and costs least comes first, and with both cores; the long ones side by side. */
+function stages() {
+  if (!WITH_SERVICES) return [[['unit']]];
+  return [[['unit', 'integration']], [['e2e', 'simulation', 'keystone'], ...(WITH_KERNELS ? [['kernel']] : [])]];
+}
 
 /** Runs the steps two at a time and reports them in their order. */
 async function runSteps() {
@@ -82,24 +89,6 @@ async function compareDocuments() {
   if (built.code !== 0) return { code: built.code, output: built.stdout + built.stderr };
   const { code, stdout, stderr } = await runCommand([process.execPath, 'scripts/documents.mjs', '--check']);
   return { code, output: stdout + stderr };
-}
-
-/** All test projects in one run of vitest, so that there is one count; its last line is the closing one. */
-function runTests() {
-  const projects = WITH_SERVICES ? ['unit', 'integration', 'e2e', 'simulation'] : ['unit'];
-  if (WITH_KERNELS) projects.push('kernel');
-  const words = ['run', ...projects.flatMap((project) => ['--project', project])];
-  const reporters = ['--reporter=default', '--reporter=./test/support/closing-line.reporter.ts'];
-  const [program, ...rest] = [...bin('vitest/vitest.mjs'), ...words, ...reporters];
-  console.log(`        tests: ${projects.join(', ')}`);
-  return new Promise((resolve) => {
-    const child = spawn(program, rest, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
-    // Ctrl-C reaches vitest by itself; a signal to us alone is passed on, so that it stops the services.
-    for (const signal of ['SIGTERM', 'SIGHUP']) process.once(signal, () => child.kill(signal));
-    process.once('SIGINT', () => undefined);
-    child.once('error', () => resolve(1));
-    child.once('exit', (code) => resolve(code ?? 1));
-  });
 }
 
 function runCommand([program, ...words]) {

@@ -20,9 +20,11 @@ import { DeviceSpecsService } from './device-specs/device-specs.service.js';
 import { DeviceHoldsController } from './devices/device-holds.controller.js';
 import { DevicesController } from './devices/devices.controller.js';
 import { FlavorsController } from './flavors/flavors.controller.js';
+import { FlavorAccessService } from './flavors/flavor-access.service.js';
 import { FlavorsService } from './flavors/flavors.service.js';
 import { DeviceClaimsController } from './hosts/device-claims.controller.js';
 import { EvacuationController } from './hosts/evacuation.controller.js';
+import { HostAdminService } from './hosts/host-admin.service.js';
 import { HostTopologyController } from './hosts/host-topology.controller.js';
 import { HostsController } from './hosts/hosts.controller.js';
 import { IommuGroupsController } from './hosts/iommu-groups.controller.js';
@@ -30,10 +32,15 @@ import { SriovController } from './hosts/sriov.controller.js';
 import { Authentication } from './identity/authentication.js';
 import { RolesGuard } from './identity/roles.guard.js';
 import { HttpLimits } from './http-limits.js';
+import { KeypairsService } from './keypairs/keypairs.service.js';
 import { NativePlacementsController } from './placements/native-placements.controller.js';
 import { NativePlacementsService } from './placements/native-placements.service.js';
 import { IdentityController } from './openstack/identity.controller.js';
-import { ComputeVersionsController } from './openstack/compute/versions.controller.js';
+import { COMPUTE_CONTROLLERS } from './openstack/compute/controllers.js';
+import { ImagesController } from './openstack/image/images.controller.js';
+import { ImagesService } from './openstack/image/images.service.js';
+import { ComputeServersService } from './openstack/compute/compute-servers.service.js';
+import { PLACEMENT_FACE } from './openstack/placement/placement-face.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -54,6 +61,8 @@ import { ServerGroupsController } from './server-groups/server-groups.controller
 import { ServerGroupsService } from './server-groups/server-groups.service.js';
 import { ExplanationController } from './servers/explanation.controller.js';
 import { ExplanationService } from './servers/explanation.service.js';
+import { ServerActionsController } from './servers/server-actions.controller.js';
+import { ServerActionsService } from './servers/server-actions.service.js';
 import { ServerDevicesController } from './servers/server-devices.controller.js';
 import { ServerDevicesService } from './servers/server-devices.service.js';
 import { ServersController } from './servers/servers.controller.js';
@@ -74,6 +83,18 @@ export interface ApiOptions {
   /** null: this process has no configuration to read again. */
   readonly reload: (() => Promise<ReloadOutcome>) | null;
 }
+
+const SERVER_CONTROLLERS = [ServersController, ServerDevicesController, ServerActionsController, ExplanationController];
+const SERVER_SERVICES = [ServersService, ServerDevicesService, ServerActionsService, ExplanationService];
+
+/** What speaks as services of OpenStack do. */
+const OPENSTACK_CONTROLLERS = [
+  IdentityController,
+  ...COMPUTE_CONTROLLERS,
+  ImagesController,
+  ...PLACEMENT_FACE.controllers,
+];
+const OPENSTACK_SERVICES = [ImagesService, ComputeServersService, ...PLACEMENT_FACE.providers];
 
 /** The REST face. */
 @Module({})
@@ -100,9 +121,7 @@ export class ApiModule {
         AggregatesController,
         AvailabilityZonesController,
         ServerGroupsController,
-        ServersController,
-        ServerDevicesController,
-        ExplanationController,
+        ...SERVER_CONTROLLERS,
         PlacementsController,
         NativePlacementsController,
         PreemptionController,
@@ -112,18 +131,18 @@ export class ApiModule {
         CapacityController,
         DefragmentationController,
         ReservationsController,
-        IdentityController,
-        ComputeVersionsController,
+        ...OPENSTACK_CONTROLLERS,
       ],
       providers: [
         AggregatesService,
         AliasesService,
         DeviceSpecsService,
         FlavorsService,
+        HostAdminService,
+        FlavorAccessService,
+        KeypairsService,
         ServerGroupsService,
-        ServersService,
-        ServerDevicesService,
-        ExplanationService,
+        ...SERVER_SERVICES,
         PlacementsService,
         NativePlacementsService,
         PlacementWishes,
@@ -132,6 +151,7 @@ export class ApiModule {
         DefragmentationService,
         QuotasService,
         ReservationsService,
+        ...OPENSTACK_SERVICES,
         { provide: AliasFiles, useValue: new AliasFiles(options.reload) },
         { provide: Authentication, useValue: options.authentication },
         { provide: PublicUrl, useValue: new PublicUrl(options.http.publicUrl) },

@@ -17,6 +17,7 @@ import { KnownPaths } from './known-paths.js';
 import { openApiText } from './openapi.js';
 import { assertOwnPath } from './openstack/compute/url.js';
 import { type FaceRequest, faceUrl, greet } from './openstack/faces.js';
+import { IMAGE_PATCH_TYPE } from './openstack/image/images.dto.js';
 import { type ProblemReply, sendProblem } from './problem.filter.js';
 
 /** Above every name and key that we take, in percent-encoding. */
@@ -102,6 +103,11 @@ function prepareFastify(app: NestFastifyApplication, authentication: Authenticat
   fastify.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: unknown, text: string) =>
     parseJson(text),
   );
+  fastify.addContentTypeParser(IMAGE_PATCH_TYPE, { parseAs: 'string' }, async (_request: unknown, text: string) => ({
+    steps: parseJson(text),
+  }));
+  // Not read: what an image has in it is refused, whatever its size.
+  fastify.addContentTypeParser('application/octet-stream', async () => undefined);
   const paths = new KnownPaths();
   fastify.addHook('onRoute', ({ method, url }) => paths.add(method, url));
   fastify.addHook('onRequest', async (request, reply) => {

@@ -14,7 +14,7 @@ export interface ProblemReply {
 }
 
 /** What of a request decides how its error is written. */
-type FaultyRequest = Pick<FaceRequest, 'url' | 'requestId'>;
+type FaultyRequest = Pick<FaceRequest, 'url' | 'requestId' | 'microversion'>;
 
 /** What went wrong, before it is written out. */
 interface Fault {
@@ -42,9 +42,9 @@ export function sendProblem(reply: ProblemReply, error: BerthError, request: Fau
   sendFault(reply, faultOf(error), request);
 }
 
-function sendFault(reply: ProblemReply, fault: Fault, { url, requestId }: FaultyRequest): void {
+function sendFault(reply: ProblemReply, fault: Fault, { url, requestId, microversion }: FaultyRequest): void {
   for (const [name, value] of Object.entries(fault.headers ?? {})) reply.header(name, value);
-  const body = faceOf(url)?.fault(fault, requestId ?? '');
+  const body = faceOf(url)?.fault(fault, requestId ?? '', microversion);
   const type = body ? 'application/json' : 'application/problem+json; charset=utf-8';
   reply.status(fault.status).header('content-type', type);
   // Bytes, because Fastify would not let an object through under this content type.

@@ -3,7 +3,7 @@ import type { AliasDefinition } from '../pci/alias/alias.js';
 import { suggestion } from '../pci/suggest.js';
 import { aliasNames } from '../store/catalog.store.js';
 import type { Tx } from '../store/database.js';
-import { flavorNames } from '../store/flavors.store.js';
+import { flavorNames, type FlavorRef } from '../store/flavors.store.js';
 import { hostNames } from '../store/inventory-views.store.js';
 
 /**
@@ -24,12 +24,16 @@ export async function assertAliasesKnown(
 }
 
 /**
- * The error of a flavor that is not there.
+ * The error of a flavor that is not there, or not for that project.
  *
  * @param field where the request names it; null: in the path
  */
-export async function unknownFlavor(tx: Tx, name: string, field: string | null): Promise<BerthError> {
-  const problem = `there is no flavor "${name}"${suggestion(name, await flavorNames(tx))}`;
+export async function unknownFlavor(
+  tx: Tx,
+  { id: name, projectId }: Pick<FlavorRef, 'id' | 'projectId'>,
+  field: string | null,
+): Promise<BerthError> {
+  const problem = `there is no flavor "${name}"${suggestion(name, await flavorNames(tx, projectId))}`;
   if (field === null) return new BerthError('flavor.unknown', problem);
   return new BerthError('flavor.unknown', `${field}: ${problem}`, { details: { errors: [{ field, problem }] } });
 }

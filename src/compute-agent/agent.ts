@@ -125,7 +125,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const reporter = await reporterOf(settings, { host, epoch, scan, bus, log });
   const commands: CommandConsumer = new CommandConsumer({
     readOnly: settings.readOnly,
-    ...{ host, epoch, bus, binder, queue, sriov, care, deviceClaims: claims },
+    ...{ host, epoch, bus, binder, queue, sriov, care, deviceClaims: claims, guests },
     reload: options.reload ?? null,
     reportFully: () => reporter.reportFully(),
     lookAgain: () => {

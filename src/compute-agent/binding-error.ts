@@ -19,7 +19,8 @@ export type BindingStep =
   | 'guest_start'
   | 'guest_stop'
   | 'guest_attach'
-  | 'guest_detach';
+  | 'guest_detach'
+  | 'guest_act';
 
 /** Where binding or giving back one device ended, and what to do about it. */
 export class BindingError extends BerthError {

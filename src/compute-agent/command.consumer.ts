@@ -4,10 +4,12 @@ import type { SetDeviceClaims } from '../messages/device-claim-bodies.js';
 import type { AgentCommand, PrepareDevices, ReleaseDevices, RequestJournal } from '../messages/bodies.js';
 import { envelope, type Envelope } from '../messages/envelope.js';
 import { QUEUES } from '../messages/routes.js';
+import { type ActOnGuest, GUEST_MESSAGE_MAX } from '../messages/server-bodies.js';
 import type { SetSriov } from '../messages/sriov-bodies.js';
 import type { Aftercare } from './aftercare.js';
 import { BindingError } from './binding-error.js';
 import { BlockedWork } from './blocked-work.js';
+import type { Guests } from './compute-driver/guests.js';
 import type { DeviceClaimKeeper } from './device-claim-keeper.js';
 import type { ClaimRecord } from './journal-state.js';
 import { KeyedQueue } from './keyed-queue.js';
@@ -31,6 +33,8 @@ export interface CommandContext {
   readonly sriov?: Pick<SriovKeeper, 'take'> | null;
   /** null: this agent keeps no devices bound ahead of use. */
   readonly deviceClaims?: Pick<DeviceClaimKeeper, 'take'> | null;
+  /** null: this agent runs no guests. */
+  readonly guests?: Pick<Guests, 'act'> | null;
   /** Shared with whoever else works on devices; left out: one of its own. */
   readonly queue?: KeyedQueue;
   /** Drivers have changed: look again soon. */
@@ -124,6 +128,15 @@ export class CommandConsumer {
         return this.setVfs(message.body);
       case 'device_claims.set':
         return this.setDeviceClaims(message.body);
+      case 'guest.act':
+        // A guest may take its time to end, and other commands must not wait for it; what a crash loses is asked again.
+        void this.actOnGuest(message.body).catch((error: unknown) =>
+          this.context.binder.log('error', 'A guest could not be acted on', {
+            ...message.body,
+            problem: messageOf(error),
+          }),
+        );
+        return;
       default:
         this.context.binder.log('warn', 'A message that is no command was dropped', { type: message.type });
     }
@@ -138,6 +151,14 @@ export class CommandConsumer {
   private async setDeviceClaims(order: SetDeviceClaims): Promise<void> {
     await this.context.deviceClaims?.take(order);
     await this.context.reportFully();
+  }
+
+  private async actOnGuest(order: ActOnGuest): Promise<void> {
+    const { host, epoch, bus, guests } = this.context;
+    const problem = (await guests?.act(order)) ?? null;
+    const { server_id, order: number } = order;
+    const acted = { host, epoch, server_id, order: number, problem: problem?.slice(0, GUEST_MESSAGE_MAX) ?? null };
+    await bus.publish(QUEUES.outcomes, envelope('guest.acted', acted));
   }
 
   /** All of them are carried out, whatever becomes of the others; when one has to come again, they all do. */

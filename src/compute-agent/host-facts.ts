@@ -11,6 +11,7 @@ const CELLS_MAX = 256;
 const CPUS_MAX = 65_536;
 const CPUINFO_BYTES_MAX = 4 * 1024 * 1024;
 const MEMINFO_BYTES_MAX = 64 * 1024;
+const STAT_BYTES_MAX = 4 * 1024 * 1024;
 const GIB = 1024 ** 3;
 
 export type FactsSettings = Pick<
@@ -18,7 +19,10 @@ export type FactsSettings = Pick<
   'sysfsRoot' | 'procRoot' | 'stateDir' | 'kernel' | 'readOnly' | 'resources'
 > &
   /** Whoever leaves these out reports none. */
-  Partial<Pick<AgentSettings, 'reserved' | 'hypervisor' | 'computeDriver'>>;
+  Partial<Pick<AgentSettings, 'reserved' | 'hypervisor' | 'computeDriver'>> & {
+    /** The local end of the agent's connection to the message broker; null or left out: not known. */
+    readonly brokerAddress?: string | null;
+  };
 
 export interface FactsReading {
   readonly facts: WireHostFacts;
@@ -33,6 +37,8 @@ export async function readHostFacts(settings: FactsSettings): Promise<FactsReadi
   const problems: string[] = [];
   const cells = numaCells(settings.sysfsRoot, problems);
   const { vcpus, memoryMb, diskGb } = settings.resources;
+  const ipAddress = ipAddressOf(settings);
+  const booted = bootedAt(settings.procRoot);
   const facts: WireHostFacts = {
     vcpus: vcpus ?? (sum(cells.map((cell) => cell.cpus)) || cpusWithoutNuma(settings)),
     memory_mb: memoryMb ?? (sum(cells.map((cell) => cell.memory_mb)) || memoryWithoutNuma(settings)),
@@ -46,6 +52,8 @@ export async function readHostFacts(settings: FactsSettings): Promise<FactsReadi
     iommu: readIommu(settings.sysfsRoot),
     ...(settings.reserved ? { reserved: reservedOf(settings.reserved) } : {}),
     ...(startsGuests(settings) ? { compute_driver: settings.computeDriver } : {}),
+    ...(ipAddress === null ? {} : { ip_address: ipAddress }),
+    ...(booted === null ? {} : { booted_at: booted }),
   };
   if (facts.vcpus === 0) problems.push('the number of CPUs is not known; set agent.resources.vcpus');
   if (facts.memory_mb === 0) problems.push('the size of the memory is not known; set agent.resources.memory_mb');
@@ -136,6 +144,17 @@ async function diskOf({ kernel, stateDir }: FactsSettings, problems: string[]): 
     problems.push(`the disk of ${stateDir} cannot be measured: ${(error as Error).message}`);
     return 0;
   }
+}
+
+/** How the host is reached where the broker is. The host of a recorded tree is nowhere. */
+function ipAddressOf({ kernel, brokerAddress = null }: FactsSettings): string | null {
+  return kernel === 'simulated' ? null : (brokerAddress?.replace(/^::ffff:(?=[\d.]+$)/, '') ?? null);
+}
+
+/** When the kernel says that it booted, in ISO 8601; null: it does not say. */
+function bootedAt(procRoot: string): string | null {
+  const seconds = /^btime (\d{1,11})$/m.exec(textOf(join(procRoot, 'stat'), STAT_BYTES_MAX) ?? '')?.[1];
+  return seconds === undefined ? null : new Date(Number(seconds) * 1000).toISOString();
 }
 
 /** The running kernel: `6.1.0-18-amd64`. */

@@ -156,6 +156,22 @@ describe('facts of the host', () => {
     expect(facts.disk_gb).toBeGreaterThan(0);
   });
 
+  it('says when the host booted, and of a live one where it is in the network of the broker', async () => {
+    const host = await onDisk(eightGpuHost('g'));
+    const told = await scan(host, { kernel: 'live', brokerAddress: '::ffff:192.0.2.7' });
+    expect(told.facts).toMatchObject({ booted_at: '2025-01-01T00:00:00.000Z', ip_address: '192.0.2.7' });
+    expect((await scan(host, { kernel: 'live', brokerAddress: '2001:db8::7' })).facts.ip_address).toBe('2001:db8::7');
+    expect((await scan(host, { brokerAddress: '192.0.2.7' })).facts).not.toHaveProperty('ip_address');
+    for (const text of ['cpu 1 2 3\n', 'btime soon\n', 'xbtime 5\n']) {
+      await writeFile(join(host.proc, 'stat'), text);
+      const { facts } = await scan(host, { kernel: 'live' });
+      expect(Object.keys(facts)).not.toEqual(expect.arrayContaining(['booted_at']));
+      expect(facts).not.toHaveProperty('ip_address');
+    }
+    await writeFile(join(host.proc, 'stat'), 'cpu 1 2 3\nintr 9 9 9\nbtime 1764547200\nprocesses 7\n');
+    expect((await scan(host)).facts.booted_at).toBe('2025-12-01T00:00:00.000Z');
+  });
+
   it('survives a host that tells nothing, and says so', async () => {
     const host = await onDisk('small');
     await rm(join(host.sysfs, 'devices/system'), { recursive: true });

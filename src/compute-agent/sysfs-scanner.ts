@@ -36,8 +36,6 @@ const NOT_OFFERED_LENGTH_MAX = 500;
 
 export interface ScanSettings extends FactsSettings {
   readonly deviceSpecs: readonly DeviceSpec[];
-  /** The local end of the agent's connection to the message broker; null or left out: not known. */
-  readonly brokerAddress?: string | null;
 }
 
 export interface ScanProblem {

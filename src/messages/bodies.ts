@@ -6,6 +6,7 @@ import {
   IsBoolean,
   IsIn,
   IsInt,
+  IsIP,
   IsISO8601,
   IsObject,
   IsOptional,
@@ -120,6 +121,10 @@ export class WireHostFacts {
   device_claims?: WireDeviceClaimState[];
   /** Who starts guests here; left out: not the agent. */
   @IsOptional() @IsString() @MaxLength(64) compute_driver?: string;
+  /** Of the host in the network of the broker; left out: not known. */
+  @IsOptional() @IsIP() ip_address?: string;
+  /** ISO 8601; left out: not known. */
+  @IsOptional() @IsISO8601({ strict: true }) @MaxLength(40) booted_at?: string;
 }
 
 export class WirePool {

@@ -99,6 +99,8 @@ describe('envelope', () => {
       [{ ...seen, more: 1 }, 'agent.report: more'],
       [{ ...seen, pools: [{ key: {}, count: -1 }] }, 'agent.report: pools.0.count'],
       [{ ...seen, devices: [{ ...DEVICE, revision: 5 }] }, 'agent.report: devices.0.revision'],
+      [{ ...seen, facts: { ...seen.facts, ip_address: 'localhost' } }, 'agent.report: facts.ip_address'],
+      [{ ...seen, facts: { ...seen.facts, booted_at: 'yesterday' } }, 'agent.report: facts.booted_at'],
     ] as const) {
       expect(read(wrong)).toThrow(told);
     }

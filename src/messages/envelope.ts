@@ -24,7 +24,7 @@ import {
 } from './bodies.js';
 import { DevicesCleaned, RequestCleaning } from './device-bodies.js';
 import { SetDeviceClaims } from './device-claim-bodies.js';
-import { GuestEnded } from './server-bodies.js';
+import { ActOnGuest, GuestActed, GuestEnded } from './server-bodies.js';
 import { SetSriov } from './sriov-bodies.js';
 import { QUICK_LOOKS } from './quick-look.js';
 import { jsonHash, RecentHashes } from './recent-hashes.js';
@@ -55,6 +55,8 @@ const BODIES = {
   'devices.cleaned': DevicesCleaned,
   'cleaning.request': RequestCleaning,
   'guest.ended': GuestEnded,
+  'guest.act': ActOnGuest,
+  'guest.acted': GuestActed,
   'agent.commands': AgentCommands,
   'agent.outcomes': AgentOutcomes,
 } as const;

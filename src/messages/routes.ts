@@ -6,10 +6,10 @@
  *   scheduler ◄── berth.reports     agent.report                            (agents; large)
  *   schedulers ◄─ berth.heartbeats  agent.heartbeat                         (agents; broadcast: every scheduler hears every one)
  *   scheduler ◄── berth.outcomes    devices.prepared, .prepare_failed, .released, agent.outcomes (several), agent.journal,
- *                                   agent.holds, devices.cleaned, guest.ended   (agents)
+ *                                   agent.holds, devices.cleaned, guest.ended, guest.acted   (agents)
  *   agent     ◄── berth.agent.HOST  devices.prepare, devices.release, agent.commands (several), report.request,
  *                                   agent.reload, journal.request, cleaning.request, sriov.set,
- *                                   device_claims.set  (relay)
+ *                                   device_claims.set, guest.act  (relay)
  */
 export const QUEUES = {
   requests: 'berth.requests',

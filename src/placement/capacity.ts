@@ -217,6 +217,7 @@ const BLIND_FILTERS: ReadonlySet<string> = new Set([
   'NUMATopologyFilter',
   'PciPassthroughFilter',
   'TraitsFilter',
+  'RequestedHostFilter',
   'AvailabilityZoneFilter',
   'ComputeCapabilitiesFilter',
   'ImagePropertiesFilter',

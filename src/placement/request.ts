@@ -80,6 +80,8 @@ export interface ServerGroupWish {
 
 /** What a server asks of its host beside room and devices; what is left out is not asked. */
 export interface HostWishes {
+  /** The name of the only host that will do. */
+  readonly requestedHost?: string;
   readonly availabilityZone?: string;
   /** Ids of servers (Nova's hints `same_host` and `different_host`). */
   readonly sameHost?: readonly string[];

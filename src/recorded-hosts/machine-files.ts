@@ -82,6 +82,9 @@ function nodeMemory(index: number, total: number): string {
   return values.map(([key, kib]) => `Node ${index} ${`${key}:`.padEnd(15)} ${String(kib).padStart(8)} kB\n`).join('');
 }
 
+/** Seconds since 1970: New Year's Day of 2025. */
+const BOOTED_AT = 1_735_689_600;
+
 /** `proc`: what an agent reads of the host itself. */
 export function writeProc(
   tree: TreeBuilder,
@@ -101,6 +104,7 @@ export function writeProc(
     ([key, kib]) => `${`${key}:`.padEnd(15)} ${String(kib).padStart(8)} kB\n`,
   );
   tree.file('proc/meminfo', `${memoryLines.join('')}HugePages_Total:       0\nHugepagesize:       2048 kB\n`);
+  tree.attribute('proc/stat', `btime ${BOOTED_AT}`);
   tree.attribute('proc/version', 'Linux version 6.1.0-generated-amd64 (berth) #1 SMP PREEMPT_DYNAMIC');
   tree.attribute(
     'proc/cmdline',

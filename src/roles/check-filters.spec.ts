@@ -33,7 +33,7 @@ describe("the charm's line of filters", () => {
     const settings = load(name, text, env);
     expect(checkFilters(settings)).toEqual([]);
     const chain = filterChain(settings.scheduler.filters).map((filter) => filter.name);
-    expect(chain).toEqual([...CHARMS_LINE.split(','), 'TraitsFilter']);
+    expect(chain).toEqual(['RequestedHostFilter', ...CHARMS_LINE.split(','), 'TraitsFilter']);
   });
 });
 
@@ -41,7 +41,7 @@ describe('names of filters and weighers', () => {
   it('of the default settings are known', () => {
     const { settings } = loadSettings({ files: [], env: {} });
     expect(checkFilters(settings)).toEqual([]);
-    expect(filterChain(settings.scheduler.filters)).toHaveLength(settings.scheduler.filters.length + 2);
+    expect(filterChain(settings.scheduler.filters)).toHaveLength(settings.scheduler.filters.length + 3);
   });
 
   it('that are wrong are named, with what was meant', () => {

@@ -9,7 +9,7 @@ import type {
   ReleasedDevice,
 } from '../messages/bodies.js';
 import type { DevicesCleaned } from '../messages/device-bodies.js';
-import type { GuestEnded } from '../messages/server-bodies.js';
+import type { GuestActed, GuestEnded } from '../messages/server-bodies.js';
 import { messageOf } from '../errors.js';
 import { envelope } from '../messages/envelope.js';
 import { agentQueue } from '../messages/routes.js';
@@ -32,6 +32,7 @@ import {
 } from '../store/claim-outcomes.store.js';
 import { readPresentEpochs } from '../store/agent-lives.store.js';
 import type { Tx } from '../store/database.js';
+import { takeGuestAnswer } from '../store/guest-orders.store.js';
 import { addGuestEnd } from '../store/guests.store.js';
 import { addServerEvents } from '../store/server-events.store.js';
 import type { Fault } from '../store/entities/workload.entities.js';
@@ -68,6 +69,13 @@ export class ClaimsService {
   guestEnded(end: GuestEnded): Promise<void> {
     const message = `Host ${end.host}: the guest has ended by itself at ${end.since}: ${end.message}`;
     return this.ledger.transaction((tx) => addGuestEnd(tx, { ...end, message }));
+  }
+
+  /** An agent has done something with a guest, or could not. */
+  async guestActed(outcome: GuestActed): Promise<void> {
+    const { problem, ...line } = outcome;
+    if (problem !== null) this.log.warn({ ...line, message: 'a guest could not be acted on', problem });
+    await this.ledger.transaction((tx) => takeGuestAnswer(tx, outcome));
   }
 
   /** Most outcomes are as awaited, and these are written in one transaction. @returns for each what went wrong, or null */

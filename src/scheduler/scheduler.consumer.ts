@@ -79,6 +79,8 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
         return this.claims.holds(message.body);
       case 'guest.ended':
         return this.claims.guestEnded(message.body);
+      case 'guest.acted':
+        return this.claims.guestActed(message.body);
       case 'devices.prepare':
       case 'devices.release':
       case 'agent.commands':
@@ -88,6 +90,7 @@ export class SchedulerConsumer implements OnApplicationBootstrap, BeforeApplicat
       case 'cleaning.request':
       case 'sriov.set':
       case 'device_claims.set':
+      case 'guest.act':
         throw new Error(`${message.type} is for agents`);
       case 'agent.heartbeat':
         throw new Error(`${message.type} is heard by the leases`);

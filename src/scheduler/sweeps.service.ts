@@ -4,6 +4,7 @@ import type { SchedulerSettings } from '../settings/settings.js';
 import { readExpiredClaims, takeSlowClaims } from '../store/claim-outcomes.store.js';
 import { askForCleanings } from '../store/cleaning.store.js';
 import { giveUpDeviceClaims, remindDeviceClaims } from '../store/device-claims.store.js';
+import { giveUpOrder, readUnanswered, remindOrders } from '../store/guest-orders.store.js';
 import { purgeJournal } from '../store/journal.store.js';
 import { Ledger } from '../store/ledger.js';
 import { giveUpWish, readOverdueWishes, remindWishes } from '../store/sriov-wishes.store.js';
@@ -17,6 +18,8 @@ const PER_SWEEP_MAX = 500;
 const HOUR_MS = 3_600_000;
 /** How many times the time of a claim an agent has for making VFs, which may take a minute for one PF. */
 const WISH_TIMEOUTS = 10;
+/** The same for guests, which may take their time to shut down. */
+const ORDER_TIMEOUTS = 5;
 
 /**
  * Repairs what lost messages left undone. Each sweep does what the message would have done, is idempotent, and is safe
@@ -47,6 +50,7 @@ export class SweepsService extends TimedSweep {
     await this.attempt('cleanings', () => this.askForCleanings());
     await this.attempt('wishes about VFs', () => this.remindWishes());
     await this.attempt('device claims', () => this.remindDeviceClaims());
+    await this.attempt('orders to guests', () => this.remindOrders());
     await this.attempt('unfinished servers', () => this.nudgeServers());
     await this.attempt('waiting servers', () => this.scheduling.lookAtQueue());
     await this.attempt('evacuations', () => this.scheduling.evacuateHosts(PER_SWEEP_MAX));
@@ -115,6 +119,19 @@ export class SweepsService extends TimedSweep {
       giveUpDeviceClaims(tx, WISH_TIMEOUTS * claimTimeoutMs, PER_SWEEP_MAX),
     );
     for (const claim of late) this.log.warn({ message: 'a device claim was not answered', ...claim });
+  }
+
+  /** What nobody answers ends as failed: the server must not be kept from everything else for ever. */
+  private async remindOrders(): Promise<void> {
+    if (this.hearingSince === null) return;
+    const { claimTimeoutMs } = this.settings;
+    const afterMs = Math.round(claimTimeoutMs / 2);
+    const count = await this.ledger.transaction((tx) => remindOrders(tx, afterMs, PER_SWEEP_MAX));
+    if (count > 0) this.log.warn({ message: 'orders to guests without an answer are sent again', count });
+    for (const order of await readUnanswered(this.ledger.pool, ORDER_TIMEOUTS * claimTimeoutMs, PER_SWEEP_MAX)) {
+      await this.ledger.transaction((tx) => giveUpOrder(tx, order));
+      this.log.warn({ message: 'an order to a guest was not answered', ...order });
+    }
   }
 
   private async nudgeServers(): Promise<void> {

@@ -121,7 +121,7 @@ export const SETTINGS: readonly SettingDefinition[] = [
       'NUMATopologyFilter',
       'PciPassthroughFilter',
     ],
-    'Filters in the order in which they are asked; RetryFilter, TraitsFilter and PciPassthroughFilter always are.',
+    'Filters in the order in which they are asked; RetryFilter, RequestedHostFilter, TraitsFilter and PciPassthroughFilter always are.',
   ),
   setting(
     'scheduler.weigher_multipliers',

@@ -2,6 +2,7 @@ import { DEFAULT_ZONE } from '../placement/host-defaults.js';
 import type { NamePage } from './catalog.store.js';
 import type { Tx } from './database.js';
 import { touchHosts } from './device-states.store.js';
+import { EFFECTIVE_STATUS } from './host-admin.store.js';
 import type { AggregateEntity } from './entities/site.entities.js';
 
 /** An aggregate with its hosts. */
@@ -16,12 +17,14 @@ export type AggregateFields = Pick<AggregateEntity, 'name' | 'availability_zone'
 const HOSTS_SHOWN_MAX = 1000;
 const NAMES_MAX = 1000;
 
-const AGGREGATES = `
-  SELECT a.id, a.name, a.availability_zone, a.metadata, a.generation, a.created_at, a.updated_at,
+const aggregatesWith = (hostsMax: number): string => `
+  SELECT a.id, a.number, a.name, a.availability_zone, a.metadata, a.generation, a.created_at, a.updated_at,
          (SELECT count(*)::int FROM aggregate_hosts WHERE aggregate_id = a.id) AS host_count,
          ARRAY(SELECT h.name FROM aggregate_hosts m JOIN hosts h ON h.id = m.host_id WHERE m.aggregate_id = a.id
-                ORDER BY h.name LIMIT ${HOSTS_SHOWN_MAX}) AS hosts
+                ORDER BY h.name LIMIT ${hostsMax}) AS hosts
     FROM aggregates a`;
+
+const AGGREGATES = aggregatesWith(HOSTS_SHOWN_MAX);
 
 export async function listAggregates(tx: Tx, page: NamePage): Promise<AggregateRow[]> {
   return tx.query(`${AGGREGATES} WHERE ($1::text IS NULL OR a.name > $1) ORDER BY a.name LIMIT $2`, [
@@ -36,6 +39,21 @@ export async function findAggregate(tx: Tx, nameOrId: string): Promise<Aggregate
     [nameOrId],
   );
   return rows[0] ?? null;
+}
+
+/** So many aggregates, and hosts of each, are in one answer that has no pages. */
+const NUMBERED_MAX = 20_000;
+
+/** With all their hosts, in the order of their numbers; all of them, or the one that is named. */
+export async function listNumberedAggregates(
+  tx: Tx,
+  { id = null, number = null }: { readonly id?: string | null; readonly number?: number | null } = {},
+): Promise<AggregateRow[]> {
+  return tx.query(
+    `${aggregatesWith(NUMBERED_MAX)} WHERE ($1::uuid IS NULL OR a.id = $1) AND ($2::bigint IS NULL OR a.number = $2)
+     ORDER BY a.number LIMIT ${NUMBERED_MAX}`,
+    [id, number],
+  );
 }
 
 /** As {@link findAggregate}; other writers of it wait. */
@@ -183,7 +201,7 @@ export async function listZones(tx: Tx, page: NamePage): Promise<ZoneRow[]> {
     `SELECT zone AS name, count(*)::int AS host_count,
             (count(*) FILTER (WHERE enabled AND status = 'up'))::int AS hosts_up,
             (array_agg(name ORDER BY name))[1:${HOSTS_SHOWN_MAX}] AS hosts
-       FROM (SELECT h.name, h.enabled, h.status,
+       FROM (SELECT h.name, h.enabled, ${EFFECTIVE_STATUS} AS status,
                     coalesce((SELECT min(a.availability_zone) FROM aggregate_hosts m
                                 JOIN aggregates a ON a.id = m.aggregate_id WHERE m.host_id = h.id), $1) AS zone
                FROM hosts h) placed

@@ -19,7 +19,7 @@ export const CLAIM_CHECKS: readonly SqlCheck[] = [
   {
     code: 'check.claim_unwanted',
     sql: `SELECT ${OF_CLAIM}, ${STATUSES} AS detail ${CLAIMS}
-      WHERE ${LIVE} AND (s.status IN ('DELETED', 'ERROR') OR s.status = 'BUILD' AND s.task_state IN ('scheduling', 'waiting'))`,
+      WHERE ${LIVE} AND (s.status IN ('DELETED', 'ERROR', 'SHELVED') OR s.status = 'BUILD' AND s.task_state IN ('scheduling', 'waiting'))`,
     ...BY,
   },
   {

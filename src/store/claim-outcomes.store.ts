@@ -12,6 +12,7 @@ import type {
   ClaimKind,
   ClaimStatus,
   Fault,
+  GuestAction,
   ServerKind,
   ServerStatus,
   TaskState,
@@ -19,6 +20,7 @@ import type {
 import { addToOutbox } from './outbox.store.js';
 import { endDetach } from './detach.store.js';
 import { readBareGuests } from './guests.store.js';
+import { endActions } from './server-actions.store.js';
 import { addServerEvents } from './server-events.store.js';
 
 /**
@@ -45,6 +47,7 @@ export interface LockedClaim {
   readonly serverStatus: ServerStatus;
   readonly taskState: TaskState | null;
   readonly attempts: number;
+  readonly action: GuestAction | null;
 }
 
 /** Locks a claim with its server and host, in that order; null when there is no such claim. */
@@ -60,14 +63,14 @@ export async function lockClaim(tx: Tx, claimId: string): Promise<LockedClaim | 
 export async function lockClaims(tx: Tx, claimIds: readonly string[]): Promise<LockedClaim[]> {
   return tx.query(
     `WITH s AS MATERIALIZED (
-       SELECT id, kind, status, task_state, attempts FROM servers
+       SELECT id, kind, status, task_state, attempts, action FROM servers
         WHERE id IN (SELECT server_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR NO KEY UPDATE
      ), h AS MATERIALIZED (
        SELECT id, name FROM hosts
         WHERE (SELECT count(*) FROM s) >= 0 AND id IN (SELECT host_id FROM claims WHERE id = ANY($1)) ORDER BY id FOR UPDATE
      )
      SELECT c.id, c.server_id AS "serverId", c.host_id AS "hostId", h.name AS "hostName", c.status, c.kind,
-            s.kind AS "serverKind", s.status AS "serverStatus", s.task_state AS "taskState", s.attempts
+            s.kind AS "serverKind", s.status AS "serverStatus", s.task_state AS "taskState", s.attempts, s.action
        FROM claims c JOIN s ON s.id = c.server_id JOIN h ON h.id = c.host_id
       WHERE (SELECT count(*) FROM h) >= 0 AND c.id = ANY($1) ORDER BY c.id FOR UPDATE OF c`,
     [claimIds],
@@ -121,7 +124,11 @@ async function writeConfirmed(tx: Tx, confirmed: readonly Confirmed[], held: rea
        UPDATE claims c SET status = 'allocated', expires_at = NULL, updated_at = now(), epoch = coalesce(e.epoch, c.epoch)
          FROM unnest($1::uuid[], $2::bigint[]) AS e(id, epoch) WHERE c.id = e.id
      ), active AS (
-       UPDATE servers SET status = 'ACTIVE', task_state = NULL, fault = NULL, updated_at = now() WHERE id = ANY($3)
+       UPDATE servers SET status = 'ACTIVE', task_state = NULL, fault = NULL, action = CASE action WHEN 'unshelve' THEN NULL ELSE action END,
+              updated_at = now() WHERE id = ANY($3)
+     ), ended AS (
+       UPDATE server_actions SET finished_at = clock_timestamp(), result = 'success'
+        WHERE server_id = ANY($3) AND finished_at IS NULL AND asked_at IS NULL
      )
      UPDATE hosts SET revision = revision + 1, generation = generation + (failed_builds > 0)::int,
             facts_generation = CASE WHEN failed_builds > 0 THEN generation + 1 ELSE facts_generation END, failed_builds = 0,
@@ -266,6 +273,11 @@ export async function deleteWhenReleased(tx: Tx, serverIds: readonly string[]): 
       RETURNING id, kind`,
     [serverIds],
   )) as [{ id: string; kind: ServerKind }[], number];
+  await endActions(
+    tx,
+    deleted.filter(({ kind }) => kind === 'server').map(({ id }) => id),
+    'success',
+  );
   await addServerEvents(
     tx,
     deleted
@@ -285,16 +297,17 @@ export async function tryElsewhere(tx: Tx, claim: LockedClaim, fault: Fault, att
   const again = claim.serverKind === 'server' && claim.attempts < attemptsMax;
   await tx.query(
     `UPDATE servers SET status = $2, task_state = $3, host_id = NULL, fault = $4::jsonb, updated_at = now(),
-            excluded_hosts = excluded_hosts || $5::jsonb
+            excluded_hosts = excluded_hosts || $5::jsonb, action = CASE $2 WHEN 'BUILD' THEN action END
       WHERE id = $1`,
     [
       claim.serverId,
-      again ? 'BUILD' : 'ERROR',
+      again ? 'BUILD' : claim.action === 'unshelve' ? 'SHELVED' : 'ERROR',
       again ? 'scheduling' : null,
       JSON.stringify(fault),
       JSON.stringify([{ hostId: claim.hostId, reason: fault.message }]),
     ],
   );
+  if (!again) await endActions(tx, [claim.serverId], 'error', fault.message);
   const next = again ? 'Trying another host.' : `Given up after ${claim.attempts} attempts.`;
   await addServerEvents(tx, [
     { serverId: claim.serverId, event: 'failed', message: `Host ${claim.hostName}: ${fault.message} ${next}` },

@@ -21,6 +21,7 @@ import { insertPlacements } from './placements.store.js';
 import { rankOf } from './queue.store.js';
 import { withinQuotas } from './quota-decisions.store.js';
 import { writeRejected } from './rejections.store.js';
+import { endActions } from './server-actions.store.js';
 import { addServerEvents, type ServerEvent } from './server-events.store.js';
 import { lockGroupsAndCheck, type GroupPlacement } from './server-groups.store.js';
 
@@ -317,10 +318,13 @@ async function settleServers(tx: Tx, placed: readonly PlacedServer[]): Promise<v
     `UPDATE servers s SET host_id = c.host_id, attempts = attempts + 1, updated_at = now(), fault = NULL,
             queue_rank = NULL, nominated_host_id = NULL,
             status = CASE WHEN c.devices > 0 THEN 'BUILD' ELSE 'ACTIVE' END,
-            task_state = CASE WHEN c.devices > 0 THEN 'preparing' END
+            task_state = CASE WHEN c.devices > 0 THEN 'preparing' END,
+            vm_state = 'active', action = CASE WHEN c.devices > 0 THEN action END
        FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS c(id, host_id, devices) WHERE s.id = c.id`,
     [ids(placed), placed.map(hostId), placed.map(({ decision }) => decision.devices.length)],
   );
+  const ready = placed.filter(({ decision }) => decision.devices.length === 0);
+  await endActions(tx, ids(ready), 'success');
 }
 
 /** @returns the number of each claim */

@@ -9,7 +9,13 @@ import { Placements1764000000000 } from '../../migrations/1764000000000-placemen
 import { Queue1763800002000 } from '../../migrations/1763800002000-queue.js';
 import { Quotas1764000002000 } from '../../migrations/1764000002000-quotas.js';
 import { Evacuation1764000004000 } from '../../migrations/1764000004000-evacuation.js';
+import { ComputeSites1764640000000 } from '../../migrations/1764640000000-compute-sites.js';
 import { IdentityTokens1764500000000 } from '../../migrations/1764500000000-identity-tokens.js';
+import { FlavorAccess1764600000000 } from '../../migrations/1764600000000-flavor-access.js';
+import { Keypairs1764601000000 } from '../../migrations/1764601000000-keypairs.js';
+import { Images1764620000000 } from '../../migrations/1764620000000-images.js';
+import { ServerDetails1764630000000 } from '../../migrations/1764630000000-server-details.js';
+import { ServerActions1764635000000 } from '../../migrations/1764635000000-server-actions.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import { Audit1764000001000 } from '../../migrations/1764000001000-audit.js';
 import { AgentJournals1764000005000 } from '../../migrations/1764000005000-agent-journals.js';
@@ -21,6 +27,7 @@ import { Reservations1764000003000 } from '../../migrations/1764000003000-reserv
 import { SriovWishes1764300000000 } from '../../migrations/1764300000000-sriov-wishes.js';
 import { DeviceClaims1764400000000 } from '../../migrations/1764400000000-device-claims.js';
 import { HostComputeDriver1764300001000 } from '../../migrations/1764300001000-host-compute-driver.js';
+import { PlacementFace1764650000000 } from '../../migrations/1764650000000-placement-face.js';
 import { BerthError, messageOf } from '../errors.js';
 import { AuditAnchorEntity, AuditEntryEntity, AuditPendingEntity } from './entities/audit.entities.js';
 import {
@@ -28,13 +35,21 @@ import {
   AliasOriginEntity,
   AliasVersionEntity,
   FileAliasEntity,
+  FlavorAccessEntity,
   FlavorEntity,
 } from './entities/catalog.entities.js';
+import { KeypairEntity } from './entities/keypair.entities.js';
 import { DeviceClaimDeviceEntity, DeviceClaimEntity } from './entities/device-claim.entities.js';
 import { AgentJournalEntity, DeviceEntity, HostEntity } from './entities/inventory.entities.js';
 import { AgentLifeEntity, EvacuationEntity, RemovedHostEntity } from './entities/evacuation.entities.js';
 import { IdentityTokenEntity } from './entities/identity.entities.js';
+import { ImageEntity } from './entities/image.entities.js';
 import { JournalEntryEntity, JournalFactsEntity } from './entities/journal.entities.js';
+import {
+  CustomResourceClassEntity,
+  CustomTraitEntity,
+  PlacementConsumerEntity,
+} from './entities/placement-face.entities.js';
 import { QuotaEntity } from './entities/quota.entities.js';
 import {
   ReservationDeviceEntity,
@@ -42,6 +57,8 @@ import {
   ReservationEventEntity,
   ReservationWindowEntity,
 } from './entities/reservation.entities.js';
+import { ServerDetailsEntity } from './entities/server-details.entities.js';
+import { ServerActionEntity, ServerMoveEntity } from './entities/action.entities.js';
 import { SriovWishEntity } from './entities/sriov.entities.js';
 import { AggregateEntity, AggregateHostEntity, ServerGroupEntity } from './entities/site.entities.js';
 import {
@@ -88,6 +105,13 @@ const MIGRATIONS = [
   HostComputeDriver1764300001000,
   DeviceClaims1764400000000,
   IdentityTokens1764500000000,
+  FlavorAccess1764600000000,
+  Keypairs1764601000000,
+  Images1764620000000,
+  ServerDetails1764630000000,
+  ServerActions1764635000000,
+  ComputeSites1764640000000,
+  PlacementFace1764650000000,
 ] as const;
 
 /** The ledger's data source; not connected yet. `migrations` run only by `migrate`. */
@@ -109,15 +133,20 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       AliasOriginEntity,
       FileAliasEntity,
       FlavorEntity,
+      FlavorAccessEntity,
+      KeypairEntity,
       AggregateEntity,
       AggregateHostEntity,
       ServerGroupEntity,
       ServerEntity,
+      ServerDetailsEntity,
       ClaimEntity,
       AllocationEntity,
       DecisionEntity,
       DecisionClassEntity,
       ServerEventEntity,
+      ServerActionEntity,
+      ServerMoveEntity,
       OutboxEntity,
       IdempotencyKeyEntity,
       AgentLifeEntity,
@@ -125,6 +154,10 @@ export function ledgerDataSource(url: string, poolMax: number): DataSource {
       RemovedHostEntity,
       JournalFactsEntity,
       IdentityTokenEntity,
+      ImageEntity,
+      PlacementConsumerEntity,
+      CustomTraitEntity,
+      CustomResourceClassEntity,
       JournalEntryEntity,
       AuditPendingEntity,
       AuditEntryEntity,

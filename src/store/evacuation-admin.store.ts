@@ -3,9 +3,11 @@ import { transitionBodies, type AuditBody, type AuditedTransition } from './audi
 import { writeAudit } from './audit.store.js';
 import { deleteWhenReleased } from './claim-outcomes.store.js';
 import type { Tx } from './database.js';
-import { changeHost } from './host-admin.store.js';
+import { changeHost, EFFECTIVE_STATUS } from './host-admin.store.js';
 import type { EvacuationState } from './entities/evacuation.entities.js';
+import { beginActions, type Asker } from './server-actions.store.js';
 import { addServerEvents } from './server-events.store.js';
+import { beginMoves } from './server-moves.store.js';
 
 /** A host that an administrator acts on; its row is locked. */
 export interface HostToLeave {
@@ -26,7 +28,8 @@ export async function lockHostToLeave(tx: Tx, nameOrId: string): Promise<HostToL
     [nameOrId],
   );
   const rows = (await tx.query(
-    `SELECT id, name, status, enabled FROM hosts WHERE name = $1 OR id::text = lower($1) FOR UPDATE`,
+    `SELECT h.id, h.name, ${EFFECTIVE_STATUS} AS status, h.enabled FROM hosts h
+      WHERE h.name = $1 OR h.id::text = lower($1) FOR UPDATE`,
     [nameOrId],
   )) as HostToLeave[];
   return rows[0] ?? null;
@@ -74,7 +77,11 @@ export async function askToLeave(
   host: HostToLeave,
   servers: readonly ServerThere[],
   { reason, waits, force, disable }: EvacuationWish,
+  asker: Asker,
 ): Promise<void> {
+  const own = servers.filter(({ kind }) => kind === 'server').map(({ id }) => id);
+  await beginActions(tx, own, { action: 'evacuate', state: 'open' }, asker);
+  await beginMoves(tx, own, { kind: 'evacuation', sourceHost: host.name }, asker);
   if (disable && host.enabled) {
     await changeHost(tx, host.id, { enabled: false, disabledReason: reason ?? 'its servers are evacuated' });
   }

@@ -6,7 +6,10 @@ import { commitDecisions } from './claims.store.js';
 import type { Tx } from './database.js';
 import type { QueueRules, WaitingServer } from './decided-server.js';
 import { touchHosts } from './device-states.store.js';
+import { EFFECTIVE_STATUS } from './host-admin.store.js';
+import { endActions } from './server-actions.store.js';
 import { addServerEvents } from './server-events.store.js';
+import { endMove } from './server-moves.store.js';
 import { nudgeServer } from './servers.store.js';
 
 /**
@@ -33,7 +36,7 @@ export interface Leaving {
 /** Who has not left yet, on all hosts: the most important first. */
 export async function readLeaving(tx: Tx, limit: number): Promise<Leaving[]> {
   return tx.query(
-    `SELECT e.host_id AS "hostId", h.name AS "hostName", h.status = 'up' AS "hostUp", h.enabled AS "hostEnabled",
+    `SELECT e.host_id AS "hostId", h.name AS "hostName", ${EFFECTIVE_STATUS} = 'up' AS "hostUp", h.enabled AS "hostEnabled",
             s.id AS "serverId", s.name AS "serverName", s.request, e.waits, e.force, e.problem
        FROM evacuations e JOIN hosts h ON h.id = e.host_id JOIN servers s ON s.id = e.server_id
       WHERE e.state = 'open' ORDER BY e.problem IS NOT NULL, s.priority DESC, s.created_at, s.id LIMIT $1`,
@@ -76,6 +79,7 @@ export async function moveServer(
     throw new BerthError('claim.conflict', `Host ${decision.hostName} has changed since the decision`);
   }
   await settle(tx, leaving, 'left', null);
+  await endMove(tx, leaving.serverId, 'done', decision.hostName);
 }
 
 /** Takes the server from its host although there is no room elsewhere: it waits. The server is locked. */
@@ -84,11 +88,16 @@ export async function sendAway(tx: Tx, leaving: Leaving, problem: string): Promi
   await leaveHost(tx, leaving, `No host takes it now (${problem}); it waits for room.`);
   await nudgeServer(tx, leaving.serverId);
   await settle(tx, leaving, 'left', null);
+  await endMove(tx, leaving.serverId, 'done');
 }
 
 /** The server stays for now, or for good when nobody waits; the same problem is told once. */
 export async function keepServer(tx: Tx, leaving: Leaving, problem: string): Promise<void> {
   await settle(tx, leaving, leaving.waits ? 'open' : 'stuck', problem);
+  if (!leaving.waits) {
+    await endMove(tx, leaving.serverId, 'failed');
+    await endActions(tx, [leaving.serverId], 'error', problem);
+  }
   if (problem === leaving.problem) return;
   const message = `It stays on host ${leaving.hostName}: ${problem}`;
   await addServerEvents(tx, [{ serverId: leaving.serverId, event: 'evacuation_stuck', message }]);
@@ -120,7 +129,7 @@ async function leaveHost(tx: Tx, leaving: Leaving, next: string): Promise<void> 
   const { serverId, hostId, hostName } = leaving;
   await tx.query(
     `UPDATE servers SET status = 'BUILD', task_state = 'scheduling', host_id = NULL, fault = NULL, attaching = NULL,
-            waits = true, attempts = 0, excluded_hosts = $2::jsonb, updated_at = now()
+            waits = true, attempts = 0, excluded_hosts = $2::jsonb, action = NULL, updated_at = now()
       WHERE id = $1`,
     [serverId, JSON.stringify(lastingExclusion(leaving))],
   );

@@ -35,12 +35,16 @@ export async function readBareGuests(tx: Tx, claimIds: readonly string[]): Promi
 }
 
 /**
- * A guest has ended by itself: its server says so, once, and stays as it is. Of a server that is on another host by now, or being deleted,
+ * A guest has ended by itself: its server is stopped, says so once, and keeps what it has. Of a server that is on another host by now, or being deleted,
  * nothing is said.
  */
 export async function addGuestEnd(tx: Tx, { host, server_id, message }: GuestEnded): Promise<void> {
   await tx.query(
-    `INSERT INTO server_events (server_id, event, message)
+    `WITH ended AS (
+       UPDATE servers s SET vm_state = 'stopped', updated_at = now() FROM hosts h
+        WHERE s.id = $2 AND h.id = s.host_id AND h.name = $1 AND s.status = 'ACTIVE' AND s.action IS NULL
+     )
+     INSERT INTO server_events (server_id, event, message)
      SELECT s.id, 'guest_ended', $3 FROM servers s JOIN hosts h ON h.id = s.host_id
       WHERE s.id = $2 AND h.name = $1 AND s.status = 'ACTIVE'
         AND NOT EXISTS (SELECT 1 FROM server_events e WHERE e.server_id = s.id AND e.event = 'guest_ended' AND e.message = $3)`,

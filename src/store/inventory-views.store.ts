@@ -16,6 +16,7 @@ import { DEFAULT_ZONE } from '../placement/host-defaults.js';
 import type { AllocationRatios } from '../placement/snapshot.js';
 import type { DriftNote } from '../pci/drift-notes.js';
 import type { Tx } from './database.js';
+import { EFFECTIVE_STATUS } from './host-admin.store.js';
 
 /** What people are shown of hosts and devices: read only, joined for the eye. Writers use `inventory.store.ts`. */
 export interface HostRow {
@@ -24,6 +25,7 @@ export interface HostRow {
   readonly status: 'up' | 'down';
   readonly enabled: boolean;
   readonly disabled_reason: string | null;
+  readonly forced_down: boolean;
   readonly generation: number;
   readonly last_seen_at: Date;
   readonly vcpus: number;
@@ -45,6 +47,8 @@ export interface HostRow {
   readonly iommu: WireIommu | null;
   readonly compute_driver: string | null;
   readonly failed_builds: number;
+  readonly ip_address: string | null;
+  readonly booted_at: Date | null;
   readonly used_vcpus: number;
   readonly used_memory_mb: number;
   readonly used_disk_gb: number;
@@ -113,9 +117,10 @@ export interface DeviceFilter {
 }
 
 const HOST_COLUMNS = `
-  h.id, h.name, h.status, h.enabled, h.disabled_reason, h.generation, h.last_seen_at, h.vcpus, h.memory_mb, h.disk_gb,
+  h.id, h.name, ${EFFECTIVE_STATUS} AS status, h.enabled, h.disabled_reason, h.forced_down, h.generation, h.last_seen_at, h.vcpus, h.memory_mb, h.disk_gb,
   h.numa_cells, h.kernel, h.kernel_kind, h.read_only, h.agent_version, h.configuration, h.traits,
   coalesce(h.reserved, h.reported_reserved) AS reserved, h.allocation_ratios, h.capabilities, h.iommu, h.compute_driver, h.failed_builds,
+  h.ip_address, h.booted_at,
   h.created_at`;
 
 /** Hosts in name order, after the name `after`. */
@@ -131,13 +136,13 @@ export async function listHosts(
             coalesce(site.zone, '${DEFAULT_ZONE}') AS availability_zone, site.aggregates,
             d.reported AS devices_reported, d.offered AS devices_offered, d.available AS devices_available
      FROM (
-       SELECT * FROM hosts
+       SELECT * FROM hosts h
        WHERE ($1::text IS NULL OR name = $1 OR id::text = lower($1))
-         AND ($2::text IS NULL OR status = $2)
+         AND ($2::text IS NULL OR ${EFFECTIVE_STATUS} = $2)
          AND ($3::text IS NULL OR name > $3)
          AND ($5::text IS NULL OR EXISTS (
            SELECT 1 FROM aggregate_hosts m JOIN aggregates a ON a.id = m.aggregate_id
-            WHERE m.host_id = hosts.id AND (a.name = $5 OR a.id::text = lower($5))))
+            WHERE m.host_id = h.id AND (a.name = $5 OR a.id::text = lower($5))))
        ORDER BY name LIMIT $4
      ) h
      LEFT JOIN LATERAL (

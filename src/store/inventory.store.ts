@@ -217,11 +217,11 @@ async function updateHosts(tx: Tx, news: readonly News[]): Promise<void> {
             numa_cells = r.numa_cells, kernel = r.kernel, kernel_kind = r.kernel_kind, read_only = r.read_only,
             agent_version = r.agent_version, configuration = r.configuration, capabilities = r.capabilities,
             reported_reserved = r.reserved, iommu = r.iommu, sriov = r.sriov,
-            compute_driver = r.compute_driver
+            compute_driver = r.compute_driver, ip_address = r.ip_address, booted_at = r.booted_at
        FROM json_to_recordset($1::json) AS r(id uuid, epoch bigint, sequence bigint, hash text, vcpus int,
             memory_mb bigint, disk_gb bigint, numa_cells jsonb, kernel text, kernel_kind text, read_only boolean,
             agent_version text, configuration jsonb, capabilities jsonb, reserved jsonb, iommu jsonb, sriov jsonb,
-            compute_driver text)
+            compute_driver text, ip_address text, booted_at timestamptz)
       WHERE h.id = r.id`,
     [jsonList(rows)],
   );

@@ -6,6 +6,9 @@ import { QUEUE_ORDER } from './queue.store.js';
 import type { Amounts } from './quota-amounts.js';
 import { EVERY_PROJECT, lockProjects } from './quotas.store.js';
 
+/** Limits under such names are kept for clients that ask for them, and limit nothing here. */
+export const KEPT_PREFIX = 'kept:';
+
 /** What is limited of a project. */
 export interface QuotaLimits {
   /** Its own; of `*` the defaults. */

@@ -7,6 +7,7 @@ import type { QueueRules, DecidedServer, WaitingServer } from './decided-server.
 import { touchHosts } from './device-states.store.js';
 import type { Fault } from './entities/workload.entities.js';
 import { countWaiting, rankOf, writeWaiting, type WaitingEntry } from './queue.store.js';
+import { endActions } from './server-actions.store.js';
 import { addServerEvents } from './server-events.store.js';
 
 /** A server that was turned down, and why. */
@@ -68,11 +69,12 @@ function waitingEntry({ id, rank, taskState }: WaitingServer, fault: Fault, nomi
 async function writeErrors(tx: Tx, errors: readonly Turned[]): Promise<void> {
   if (errors.length === 0) return;
   await tx.query(
-    `UPDATE servers s SET status = 'ERROR', task_state = NULL, host_id = NULL, fault = c.fault, updated_at = now(),
-            queue_rank = NULL, nominated_host_id = NULL
+    `UPDATE servers s SET status = CASE s.action WHEN 'unshelve' THEN 'SHELVED' ELSE 'ERROR' END, action = NULL,
+            task_state = NULL, host_id = NULL, fault = c.fault, updated_at = now(), queue_rank = NULL, nominated_host_id = NULL
        FROM unnest($1::uuid[], $2::jsonb[]) AS c(id, fault) WHERE s.id = c.id`,
     [errors.map(({ server }) => server.id), errors.map(({ fault }) => JSON.stringify(fault))],
   );
+  for (const { server, fault } of errors) await endActions(tx, [server.id], 'error', fault.message);
   await addServerEvents(
     tx,
     errors.map(({ server, fault }) => ({ serverId: server.id, event: 'rejected', message: fault.message })),
@@ -98,7 +100,7 @@ async function preempt(
   };
   await tx.query(
     `UPDATE servers SET status = 'BUILD', task_state = 'waiting', host_id = NULL, fault = $2::jsonb, updated_at = now(),
-            waits = true, attempts = 0, excluded_hosts = '[]', queued_at = now(), queue_rank = ${rankOf('$3', 'now()')}
+            waits = true, attempts = 0, excluded_hosts = '[]', action = NULL, queued_at = now(), queue_rank = ${rankOf('$3', 'now()')}
       WHERE id = ANY($1)`,
     [victimIds, JSON.stringify(fault), ageingPerMinute],
   );

@@ -91,7 +91,7 @@ function edgeEvent({ reservationId, status }: Edge): ReservationEvent {
 export async function readLeftOver(tx: Tx, limit: number): Promise<string[]> {
   const rows = (await tx.query(
     `SELECT s.id FROM reservations r JOIN servers s ON s.request ->> 'reservation' = r.id::text
-      WHERE r.on_end = 'delete' AND r.status <> 'cancelled' AND s.status IN ('BUILD', 'ACTIVE', 'ERROR')
+      WHERE r.on_end = 'delete' AND r.status <> 'cancelled' AND s.status IN ('BUILD', 'ACTIVE', 'SHELVED', 'ERROR')
         AND s.request ->> 'reservation' IS NOT NULL
         AND EXISTS (SELECT 1 FROM reservation_windows w JOIN claims c ON c.created_at < w.ended_at
                      WHERE w.reservation_id = r.id AND w.status = 'ended'

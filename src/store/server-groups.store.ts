@@ -21,9 +21,17 @@ export type NewServerGroup = Omit<ServerGroupEntity, 'created_at'>;
 const MEMBERS_SHOWN_MAX = 1000;
 
 const GROUPS = `
-  SELECT g.id, g.name, g.project_id, g.policy, g.max_server_per_host, g.created_at,
+  SELECT g.id, g.name, g.project_id, g.user_id, g.policy, g.max_server_per_host, g.created_at,
          (SELECT count(*)::int FROM servers WHERE group_id = g.id AND status <> 'DELETED') AS member_count
     FROM server_groups g`;
+
+export async function countServerGroups(tx: Tx, projectId: string): Promise<number> {
+  const rows = await tx.query<{ count: number }[]>(
+    `SELECT count(*)::integer AS count FROM server_groups WHERE project_id = $1`,
+    [projectId],
+  );
+  return rows[0]?.count ?? 0;
+}
 
 /** Oldest first, those after the group with the id `after`; of one project, or of all (null). */
 export async function listServerGroups(
@@ -37,6 +45,18 @@ export async function listServerGroups(
        AND ($3::text IS NULL OR g.project_id = $3)
      ORDER BY g.created_at, g.id LIMIT $2`,
     [page.after, page.limit, projectId],
+  );
+}
+
+/** As {@link listServerGroups}, after so many. */
+export async function skipServerGroups(
+  tx: Tx,
+  projectId: string | null,
+  { offset, limit }: { readonly offset: number; readonly limit: number },
+): Promise<ServerGroupRow[]> {
+  return tx.query(
+    `${GROUPS} WHERE ($1::text IS NULL OR g.project_id = $1) ORDER BY g.created_at, g.id LIMIT $2 OFFSET $3`,
+    [projectId, limit, offset],
   );
 }
 
@@ -64,10 +84,21 @@ export async function findGroupMembers(tx: Tx, id: string): Promise<GroupMember[
   );
 }
 
+/** Ids of the servers of groups, as {@link findGroupMembers}, by the ids of groups. */
+export async function readMemberIds(tx: Tx, groupIds: readonly string[]): Promise<Map<string, readonly string[]>> {
+  const rows = await tx.query<{ id: string; members: string[] }[]>(
+    `SELECT g.id, ARRAY(SELECT s.id FROM servers s WHERE s.group_id = g.id AND s.status <> 'DELETED'
+                         ORDER BY s.created_at, s.id LIMIT ${MEMBERS_SHOWN_MAX}) AS members
+       FROM unnest($1::uuid[]) AS g(id)`,
+    [groupIds],
+  );
+  return new Map(rows.map(({ id, members }) => [id, members]));
+}
+
 export async function insertServerGroup(tx: Tx, group: NewServerGroup): Promise<void> {
   await tx.query(
-    `INSERT INTO server_groups (id, name, project_id, policy, max_server_per_host) VALUES ($1, $2, $3, $4, $5)`,
-    [group.id, group.name, group.project_id, group.policy, group.max_server_per_host],
+    `INSERT INTO server_groups (id, name, project_id, user_id, policy, max_server_per_host) VALUES ($1, $2, $3, $4, $5, $6)`,
+    [group.id, group.name, group.project_id, group.user_id, group.policy, group.max_server_per_host],
   );
 }
 

@@ -5,6 +5,7 @@ import type { WireDevice } from '../messages/device-bodies.js';
 import { requestLabel, type PlacementRequest } from '../placement/request.js';
 import type { Tx } from './database.js';
 import { addToOutbox } from './outbox.store.js';
+import { endActions } from './server-actions.store.js';
 import { addServerEvents } from './server-events.store.js';
 import type {
   DecisionEntity,
@@ -70,7 +71,8 @@ export interface NewGang {
 
 const SERVER_COLUMNS = `
   s.id, s.name, s.project_id, s.status, s.task_state, s.flavor, s.request, s.host_id, s.attempts, s.excluded_hosts,
-  s.fault, s.group_id, s.priority, s.preemptible, s.gang_id, s.waits, s.queued_at, s.created_at, s.updated_at, h.name AS host_name, h.kernel_kind, c.numa_cells, d.id AS decision_id`;
+  s.fault, s.group_id, s.priority, s.preemptible, s.gang_id, s.waits, s.queued_at, s.created_at, s.updated_at, s.vm_state, s.action, s.locked_by,
+  s.locked_reason, h.name AS host_name, h.kernel_kind, c.numa_cells, d.id AS decision_id`;
 
 const SERVER_TABLES = `
   servers s
@@ -202,9 +204,9 @@ export async function findServerDecisions(
 export async function lockServerForDelete(
   tx: Tx,
   id: string,
-): Promise<{ readonly status: ServerStatus; readonly holdsClaim: boolean } | null> {
-  const [server] = await tx.query<{ status: ServerStatus }[]>(
-    `SELECT status FROM servers WHERE id = $1 AND kind = 'server' FOR NO KEY UPDATE`,
+): Promise<{ readonly status: ServerStatus; readonly isLocked: boolean; readonly holdsClaim: boolean } | null> {
+  const [server] = await tx.query<{ status: ServerStatus; isLocked: boolean }[]>(
+    `SELECT status, locked_by IS NOT NULL AS "isLocked" FROM servers WHERE id = $1 AND kind = 'server' FOR NO KEY UPDATE`,
     [id],
   );
   if (!server) return null;
@@ -213,7 +215,7 @@ export async function lockServerForDelete(
     `SELECT 1 FROM claims WHERE server_id = $1 AND status <> 'released' LIMIT 1`,
     [id],
   );
-  return { status: server.status, holdsClaim: claims.length > 0 };
+  return { ...server, holdsClaim: claims.length > 0 };
 }
 
 /** What a server is doing. */
@@ -241,16 +243,17 @@ export async function nudgeServer(tx: Tx, id: string): Promise<void> {
 /** Ends a server that holds nothing. */
 export async function markDeleted(tx: Tx, id: string): Promise<void> {
   await tx.query(
-    `UPDATE servers SET status = 'DELETED', task_state = NULL, attaching = NULL, updated_at = now() WHERE id = $1`,
+    `UPDATE servers SET status = 'DELETED', task_state = NULL, attaching = NULL, action = NULL, updated_at = now() WHERE id = $1`,
     [id],
   );
+  await endActions(tx, [id], 'success');
   await insertEvent(tx, id, 'deleted', 'Deleted; it held no devices.');
 }
 
 /** Starts the end of a server that holds something; the scheduler releases it. */
 export async function markDeleting(tx: Tx, id: string): Promise<void> {
   await tx.query(
-    `UPDATE servers SET status = 'DELETING', task_state = 'releasing', attaching = NULL, updated_at = now() WHERE id = $1`,
+    `UPDATE servers SET status = 'DELETING', task_state = 'releasing', attaching = NULL, action = NULL, updated_at = now() WHERE id = $1`,
     [id],
   );
   await insertEvent(tx, id, 'delete_requested', 'Deletion was asked for; its devices are given back first.');

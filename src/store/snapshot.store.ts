@@ -22,6 +22,7 @@ import type {
   Resources,
   SnapshotDevice,
 } from '../placement/snapshot.js';
+import { EFFECTIVE_STATUS } from './host-admin.store.js';
 import { readSettled, withSettled } from './snapshot-settled.store.js';
 import { readTakings } from './snapshot-takings.store.js';
 import { ANYTHING_KEPT, markReserved } from './snapshot-reservations.store.js';
@@ -111,7 +112,7 @@ export function readHostsReoffered(tx: Tx, ids: readonly string[], reoffer: Reof
 async function readSomeHosts(tx: Tx, ids: readonly string[], reoffer: Reoffer | null = null): Promise<HostSnapshot[]> {
   // hosts first: a change between the statements raises the generation, and a claim on the old one is refused
   const hosts = (await tx.query(
-    `SELECT h.id, h.name, h.generation, h.status, h.enabled, h.disabled_reason, h.read_only, h.numa_cells,
+    `SELECT h.id, h.name, h.generation, ${EFFECTIVE_STATUS} AS status, h.enabled, h.disabled_reason, h.read_only, h.numa_cells,
             h.vcpus, h.memory_mb, h.disk_gb, coalesce(h.reserved, h.reported_reserved) AS reserved,
             h.allocation_ratios, h.traits, h.capabilities, h.failed_builds, ${ANYTHING_KEPT} AS anything_kept
        FROM hosts h WHERE h.id = ANY($1)`,

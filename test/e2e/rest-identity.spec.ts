@@ -17,10 +17,66 @@ type User = keyof typeof USERS;
 
 /** What whoever is no administrator may ask, and with which role. */
 const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
+  'get /compute/v2.1/os-availability-zone': 'reader',
+  'get /compute/v2.1/os-server-groups': 'reader',
+  'post /compute/v2.1/os-server-groups': 'member',
+  'get /compute/v2.1/os-server-groups/{id}': 'reader',
+  'delete /compute/v2.1/os-server-groups/{id}': 'member',
+  'get /compute/v2.1/servers/{id}/os-instance-actions': 'reader',
+  'get /compute/v2.1/servers/{id}/os-instance-actions/{request_id}': 'reader',
+  'post /compute/v2.1/servers/{id}/action': 'member',
+  'get /compute/v2.1/images': 'reader',
+  'get /compute/v2.1/images/detail': 'reader',
+  'get /compute/v2.1/images/{id}': 'reader',
+  'get /compute/v2.1/flavors': 'reader',
+  'get /compute/v2.1/flavors/detail': 'reader',
+  'get /compute/v2.1/flavors/{id}': 'reader',
+  'get /compute/v2.1/flavors/{id}/os-extra_specs': 'reader',
+  'get /compute/v2.1/flavors/{id}/os-extra_specs/{key}': 'reader',
+  'get /compute/v2.1/extensions': 'reader',
+  'get /compute/v2.1/extensions/{alias}': 'reader',
+  'get /compute/v2.1/limits': 'reader',
+  'get /compute/v2.1/os-quota-sets/{project}': 'reader',
+  'get /compute/v2.1/os-quota-sets/{project}/defaults': 'reader',
+  'get /compute/v2.1/os-quota-sets/{project}/detail': 'reader',
+  'get /compute/v2.1/os-simple-tenant-usage/{project}': 'reader',
+  'get /compute/v2.1/os-keypairs': 'reader',
+  'post /compute/v2.1/os-keypairs': 'member',
+  'get /compute/v2.1/os-keypairs/{name}': 'reader',
+  'delete /compute/v2.1/os-keypairs/{name}': 'member',
+  'get /compute/v2.1/servers': 'reader',
+  'post /compute/v2.1/servers': 'member',
+  'get /compute/v2.1/servers/detail': 'reader',
+  'get /compute/v2.1/servers/{id}': 'reader',
+  'put /compute/v2.1/servers/{id}': 'member',
+  'delete /compute/v2.1/servers/{id}': 'member',
+  'get /compute/v2.1/servers/{id}/ips': 'reader',
+  'get /compute/v2.1/servers/{id}/ips/{label}': 'reader',
+  'get /compute/v2.1/servers/{id}/metadata': 'reader',
+  'post /compute/v2.1/servers/{id}/metadata': 'member',
+  'put /compute/v2.1/servers/{id}/metadata': 'member',
+  'get /compute/v2.1/servers/{id}/metadata/{key}': 'reader',
+  'put /compute/v2.1/servers/{id}/metadata/{key}': 'member',
+  'delete /compute/v2.1/servers/{id}/metadata/{key}': 'member',
+  'get /compute/v2.1/servers/{id}/os-interface': 'reader',
+  'get /compute/v2.1/servers/{id}/os-security-groups': 'reader',
+  'get /compute/v2.1/servers/{id}/os-server-password': 'reader',
+  'delete /compute/v2.1/servers/{id}/os-server-password': 'member',
+  'get /compute/v2.1/servers/{id}/os-volume_attachments': 'reader',
+  'get /compute/v2.1/servers/{id}/tags': 'reader',
+  'put /compute/v2.1/servers/{id}/tags': 'member',
+  'delete /compute/v2.1/servers/{id}/tags': 'member',
+  'get /compute/v2.1/servers/{id}/tags/{tag}': 'reader',
+  'put /compute/v2.1/servers/{id}/tags/{tag}': 'member',
+  'delete /compute/v2.1/servers/{id}/tags/{tag}': 'member',
+  'get /compute/v2.1/servers/{id}/topology': 'reader',
   'get /identity/v3/auth/tokens': 'reader',
   'delete /identity/v3/auth/tokens': 'reader',
   'get /identity/v3/projects': 'reader',
   'get /identity/v3/projects/{id}': 'reader',
+  'get /image/v2/images': 'reader',
+  'get /image/v2/images/{id}': 'reader',
+  'get /placement/usages': 'reader',
   'get /v1/aliases': 'reader',
   'get /v1/aliases/{name}': 'reader',
   'get /v1/aliases/{name}/versions': 'reader',
@@ -50,13 +106,15 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'get /v1/servers/{id}': 'reader',
   'delete /v1/servers/{id}': 'member',
   'get /v1/servers/{id}/decisions': 'reader',
+  'post /v1/servers/{id}/actions/{action}': 'member',
   'post /v1/servers/{id}/devices': 'member',
   'delete /v1/servers/{id}/devices/{device_id}': 'member',
   'get /v1/servers/{id}/explanation': 'reader',
 };
 const FOR_EVERYBODY = [
   ...['get /compute', 'get /compute/v2.1'],
-  ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /readyz', 'post /identity/v3/auth/tokens'],
+  ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /image', 'get /placement', 'get /readyz'],
+  ...['post /identity/v3/auth/tokens'],
 ];
 
 describe('who may ask what', () => {
@@ -97,7 +155,7 @@ describe('who may ask what', () => {
       Object.keys(methods).map((method) => ({
         key: `${method} ${path}`,
         method: method as Method,
-        path: path.replace(/\{[^}]+\}/g, '00000000-0000-4000-8000-000000000000'),
+        path: path.replace('{project}', 'red').replace(/\{[^}]+\}/g, '00000000-0000-4000-8000-000000000000'),
       })),
     );
   }
@@ -136,6 +194,14 @@ describe('who may ask what', () => {
     ).body.id;
     const placed = await as('bob', 'post', '/v1/placements').send({ placements: [{ key: 'k', vcpus: 1 }] });
     const placement = placed.body.placements[0].id as string;
+    await as('dave', 'get', `/compute/v2.1/os-server-groups/${group}`).expect(404);
+    await as('dave', 'delete', `/compute/v2.1/os-server-groups/${group}`).expect(404);
+    await as('rita', 'get', `/compute/v2.1/os-server-groups/${group}`).expect(200);
+    const groups = async (user: User): Promise<object[]> =>
+      (await as(user, 'get', '/compute/v2.1/os-server-groups?all_projects=1').expect(200)).body.server_groups;
+    expect([await groups('dave'), await groups('rita'), await groups('root')].map((all) => all.length)).toEqual([
+      0, 1, 1,
+    ]);
     const own = [`/v1/servers/${server}`, `/v1/server-groups/${group}`, `/v1/placements/${placement}`];
     for (const path of own) {
       await as('rita', 'get', path).expect(200);

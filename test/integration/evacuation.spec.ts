@@ -1,3 +1,4 @@
+import { LOCAL_ADMIN } from '../../src/api/identity/caller.js';
 import { randomUUID } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 import { describe, expect, it } from 'vitest';
@@ -68,7 +69,7 @@ async function leave(
     const locked = await lockHostToLeave(tx, host);
     if (!locked) throw new Error(`no host ${host}`);
     const there = (await readServersThere(tx, locked.id)).filter(({ id }) => only === undefined || id === only);
-    await askToLeave(tx, locked, there, { reason: 'fans', waits, force, disable });
+    await askToLeave(tx, locked, there, { reason: 'fans', waits, force, disable }, LOCAL_ADMIN);
   });
 }
 

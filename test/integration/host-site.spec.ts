@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 import { describe, expect, it } from 'vitest';
+import { ComputeSites1764640000000 } from '../../migrations/1764640000000-compute-sites.js';
 import { HostSite1763800000000 } from '../../migrations/1763800000000-host-site.js';
 import type { WireHostFacts } from '../../src/messages/bodies.js';
 import { applyPlacement } from '../../src/placement/apply-placement.js';
@@ -70,7 +71,14 @@ async function aggregate(name: string, zone: string | null, hosts: readonly stri
 
 async function group(policy: ServerGroupWish['policy'], maxServerPerHost = 1): Promise<ServerGroupWish> {
   const id = randomUUID();
-  const row = { id, name: 'db', project_id: 'default', policy, max_server_per_host: maxServerPerHost };
+  const row = {
+    id,
+    name: 'db',
+    project_id: 'default',
+    user_id: 'admin',
+    policy,
+    max_server_per_host: maxServerPerHost,
+  };
   await write((tx) => insertServerGroup(tx, row));
   return { id, name: 'db', policy, maxServerPerHost };
 }
@@ -130,6 +138,25 @@ describe('what a snapshot has of a host beside its devices', () => {
       capabilities: { architecture: null, hypervisorType: null, hypervisorVersion: null, cpuFeatures: [] },
       failedBuilds: 0,
     });
+  });
+
+  it('keeps where the host is and when it booted, as long as its agent says so', async () => {
+    const kept = async () => (await source.query(`SELECT ip_address, booted_at FROM hosts WHERE name = 'a'`))[0];
+    await report('a', { ip_address: '192.0.2.7', booted_at: '2026-01-01T00:00:00.000Z' });
+    expect(await kept()).toEqual({ ip_address: '192.0.2.7', booted_at: new Date('2026-01-01T00:00:00Z') });
+    await report('a', {}, 2);
+    expect(await kept()).toEqual({ ip_address: null, booted_at: null });
+  });
+
+  it('a host that an administrator says is down is down, whatever its agent reports', async () => {
+    await report('a');
+    const id = await hostId('a');
+    await write((tx) => changeHost(tx, id, { forcedDown: true }));
+    expect(await seen('a')).toMatchObject({ status: 'down' });
+    await report('a', {}, 2);
+    expect(await seen('a')).toMatchObject({ status: 'down' });
+    await write((tx) => changeHost(tx, id, { forcedDown: false }));
+    expect(await seen('a')).toMatchObject({ status: 'up' });
   });
 
   it('is what agent and admin say, the admin first', async () => {
@@ -360,13 +387,16 @@ describe('the migration', () => {
   it('can be undone and made again', async () => {
     await report('a');
     const migration = new HostSite1763800000000();
+    const later = new ComputeSites1764640000000();
     const runner = source.createQueryRunner();
     try {
       await runner.startTransaction();
+      await later.down(runner);
       await migration.down(runner);
       const gone = await runner.query(`SELECT to_regclass('aggregates') AS a, to_regclass('server_groups') AS g`);
       expect(gone).toEqual([{ a: null, g: null }]);
       await migration.up(runner);
+      await later.up(runner);
       await runner.commitTransaction();
     } finally {
       if (runner.isTransactionActive) await runner.rollbackTransaction();

@@ -68,7 +68,7 @@ export function releasePlacements(world: World): Started[] {
 export function evacuate({ api, chance, machines, record }: World): Started[] {
   const name = chance.one(machines)?.name ?? '';
   const wish = { force: chance.is(0.3), wait: chance.is(0.6), disable: chance.is(0.5) };
-  const operation = api.act(`evacuates ${name}`, ({ evacuations }) => evacuations.evacuate(name, wish));
+  const operation = api.act(`evacuates ${name}`, ({ evacuations }) => evacuations.evacuate(LOCAL_ADMIN, name, wish));
   if (operation) record.count('evacuations');
   return operation ? [{ operation }] : [];
 }

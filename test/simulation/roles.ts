@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { AliasesService } from '../../src/api/aliases/aliases.service.js';
 import { EvacuationController } from '../../src/api/hosts/evacuation.controller.js';
+import { HostAdminService } from '../../src/api/hosts/host-admin.service.js';
 import { HttpLimits } from '../../src/api/http-limits.js';
 import { NativePlacementsService } from '../../src/api/placements/native-placements.service.js';
 import { PlacementWishes } from '../../src/api/placements/placement-wishes.js';
@@ -140,7 +141,7 @@ export class ApiRole extends Role<ApiParts> {
       devices: new ServerDevicesService(ledger, rules),
       aliases: new AliasesService(ledger, limits, rules),
       placements: new NativePlacementsService(ledger, placing, new PlacementWishes(ledger, rules), limits),
-      evacuations: new EvacuationController(ledger),
+      evacuations: new EvacuationController(ledger, new HostAdminService(ledger)),
       quotas: new QuotasService(ledger),
     };
   }

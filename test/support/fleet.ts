@@ -91,6 +91,8 @@ export interface Fleet {
   readonly agents: readonly FleetAgent[];
   readonly rabbitMq: TestRabbitMq;
   readonly rest: RestClient;
+  /** Of the ledger. */
+  readonly databaseUrl: string;
   /** Where the configuration files of `berth api` are. */
   readonly apiConfigDir: string;
   agent(name: string): FleetAgent;
@@ -153,6 +155,7 @@ async function build(plan: FleetPlan, closing: (() => Promise<unknown>)[], close
     agents,
     rabbitMq,
     rest: new RestClient(() => api.url),
+    databaseUrl: database.url,
     apiConfigDir: join(directory, 'api'),
     agent(name) {
       const found = agents.find((agent) => agent.name === name);

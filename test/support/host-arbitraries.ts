@@ -103,6 +103,7 @@ function maybe<T>(wish: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
 
 const wishes: fc.Arbitrary<HostWishes> = fc
   .record({
+    requestedHost: maybe(fc.constantFrom('h1', 'h2')),
     availabilityZone: maybe(word),
     sameHost: maybe(fc.array(serverId, { maxLength: 2 })),
     differentHost: maybe(fc.array(serverId, { maxLength: 2 })),

@@ -2,6 +2,7 @@ import { BindingError } from '../../src/compute-agent/binding-error.js';
 import type {
   ComputeDriver,
   Guest,
+  GuestControl,
   GuestState,
   NoteGuest,
 } from '../../src/compute-agent/compute-driver/compute-driver.js';
@@ -39,6 +40,12 @@ export class MemoryHypervisor implements ComputeDriver {
 
   async detach(_guest: Guest, removed: readonly WireBinding[]): Promise<void> {
     this.call('detach', removed);
+  }
+
+  async control({ serverId }: Guest, what: GuestControl): Promise<void> {
+    this.call(what, []);
+    if (!this.running.has(serverId))
+      throw new BindingError('guest.failed', 'no guest', { address: null, step: 'guest_act' });
   }
 
   async state({ serverId }: Guest): Promise<GuestState> {

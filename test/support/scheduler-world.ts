@@ -45,6 +45,12 @@ export function onScheduledLedger(setUp: (opened: { source: DataSource; ledger: 
   });
 }
 
+/** The same on a ledger that somebody else has opened. */
+export function scheduleOn(opened: DataSource): void {
+  source = opened;
+  ledger = new Ledger(opened);
+}
+
 /** A scheduler of its own, with a view of the hosts of its own. */
 export function scheduler(differing: Partial<SchedulerSettings> = {}): SchedulingService {
   const cache = new SnapshotCache(source);
@@ -145,6 +151,11 @@ export async function remove(id: string): Promise<void> {
     await lockServerForDelete(tx, id);
     await markDeleting(tx, id);
   });
+  await finishRemoval(id);
+}
+
+/** What the scheduler and the agents do when somebody has asked for its deletion. */
+export async function finishRemoval(id: string): Promise<void> {
   await new ClaimsService(ledger, SETTINGS).serverDeleted(id);
   await agentsAnswer();
 }

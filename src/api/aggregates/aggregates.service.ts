@@ -70,18 +70,36 @@ export class AggregatesService {
     });
   }
 
-  remove(nameOrId: string): Promise<void> {
+  /**
+   * @param onlyEmpty whether it stays when it has hosts
+   * @throws BerthError `aggregate.in_use`, `aggregate.zone_conflict`
+   */
+  remove(nameOrId: string, onlyEmpty = false): Promise<void> {
     return this.ledger.transaction(async (tx) => {
-      const { id } = await locked(tx, nameOrId);
+      const { id, name, host_count } = await locked(tx, nameOrId);
+      if (onlyEmpty && host_count > 0) {
+        throw new BerthError(
+          'aggregate.in_use',
+          `Aggregate "${name}" has ${host_count} hosts; take them out of it first`,
+        );
+      }
       await keepingZones(tx, await aggregates.lockAggregateHosts(tx, id), () => aggregates.deleteAggregate(tx, id));
     });
   }
 
-  addHost(nameOrId: string, host: string): Promise<AggregateView> {
+  /**
+   * @param onlyNew whether it is an error when the host is in the aggregate already
+   * @throws BerthError `aggregate.host_exists`, `aggregate.zone_conflict`
+   */
+  addHost(nameOrId: string, host: string, onlyNew = false): Promise<AggregateView> {
     return this.ledger.transaction(async (tx) => {
-      const { id } = await locked(tx, nameOrId);
+      const { id, name } = await locked(tx, nameOrId);
       const hostId = await lockedHost(tx, host);
-      if (!(await aggregates.isAggregateHost(tx, id, hostId))) {
+      const isThere = await aggregates.isAggregateHost(tx, id, hostId);
+      if (isThere && onlyNew) {
+        throw new BerthError('aggregate.host_exists', `Aggregate "${name}" has host ${host} already`);
+      }
+      if (!isThere) {
         await keepingZones(tx, [hostId], () => aggregates.addAggregateHost(tx, id, hostId));
       }
       return shown(tx, id);

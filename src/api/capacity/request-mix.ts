@@ -49,7 +49,12 @@ async function flavorShapes(tx: Tx, alias: string, rules: RequestRules): Promise
   const requests: PlacementRequest[] = [];
   for (const flavor of (await flavorsNaming(tx, alias)).slice(0, FLAVORS_MAX)) {
     try {
-      const { request } = await resolveRequest(tx, { name: flavor, projectId: NO_PROJECT }, { flavor }, rules);
+      const { request } = await resolveRequest(
+        tx,
+        { name: flavor, projectId: NO_PROJECT, anyFlavor: true },
+        { flavor },
+        rules,
+      );
       const { host: _site, ...shape } = request;
       requests.push(shape);
     } catch (error) {

@@ -53,11 +53,14 @@ export class DefragmentationService {
   }
 
   private async fitting(projectId: string, goal: GoalBody): Promise<DefragmentGoal> {
-    const resolved = resolveRequest(this.ledger.pool, { name: 'goal', projectId }, goal, this.rules).catch(
-      (error: unknown) => {
-        throw withPrefix(error, 'goal.');
-      },
-    );
+    const resolved = resolveRequest(
+      this.ledger.pool,
+      { name: 'goal', projectId, anyFlavor: true },
+      goal,
+      this.rules,
+    ).catch((error: unknown) => {
+      throw withPrefix(error, 'goal.');
+    });
     const { request } = await resolved;
     if (request.host?.group) {
       const problem = 'a goal is counted host by host, which a server group is not; leave the group out';

@@ -1,13 +1,14 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../answers.js';
+import { type Caller, CurrentCaller } from '../identity/caller.js';
 import { Needs } from '../identity/roles.guard.js';
 import { announce, ApiIdempotencyKey, type GivenKey, IdempotencyKey } from '../idempotency.js';
 import { PageQuery } from '../page.js';
 import { NamePipe } from '../path-names.js';
 import type { Reply } from '../reply.js';
 import { CatalogFlavorView, ExtraSpecBody, ExtraSpecsBody, FlavorBody, FlavorPageView } from './flavors.dto.js';
-import { FLAVORS_PATH, FlavorsService, withoutKey } from './flavors.service.js';
+import { FLAVORS_PATH, FlavorsService, idOrName, withoutKey } from './flavors.service.js';
 
 @ApiTags('flavors')
 @Controller('v1/flavors')
@@ -19,8 +20,8 @@ export class FlavorsController {
   @ApiOperation({ operationId: 'listFlavors', summary: 'Flavors, in name order' })
   @ApiOkResponse({ type: FlavorPageView })
   @ApiProblems(400)
-  list(@Query() query: PageQuery): Promise<FlavorPageView> {
-    return this.flavors.list(query);
+  list(@CurrentCaller() caller: Caller, @Query() query: PageQuery): Promise<FlavorPageView> {
+    return this.flavors.list(caller, query);
   }
 
   @Get(':id')
@@ -28,8 +29,8 @@ export class FlavorsController {
   @ApiOperation({ operationId: 'getFlavor', summary: 'One flavor, by id or name' })
   @ApiOkResponse({ type: CatalogFlavorView })
   @ApiProblems(404)
-  show(@Param('id', NamePipe) id: string): Promise<CatalogFlavorView> {
-    return this.flavors.show(id);
+  show(@CurrentCaller() caller: Caller, @Param('id', NamePipe) id: string): Promise<CatalogFlavorView> {
+    return this.flavors.show(caller, id);
   }
 
   @Post()
@@ -40,11 +41,12 @@ export class FlavorsController {
   async create(
     @Body() body: FlavorBody,
     @IdempotencyKey() key: GivenKey | null,
+    @CurrentCaller() caller: Caller,
     @Res({ passthrough: true }) reply: Reply,
   ): Promise<CatalogFlavorView> {
     const created = await this.flavors.create(body, key);
     announce(reply, created, FLAVORS_PATH);
-    return this.flavors.show(created.id);
+    return this.flavors.show(caller, created.id);
   }
 
   @Delete(':id')
@@ -53,7 +55,7 @@ export class FlavorsController {
   @ApiNoContentResponse()
   @ApiProblems(404)
   remove(@Param('id', NamePipe) id: string): Promise<void> {
-    return this.flavors.remove(id);
+    return this.flavors.remove(idOrName(id));
   }
 
   @Put(':id/extra_specs')
@@ -61,7 +63,7 @@ export class FlavorsController {
   @ApiOkResponse({ type: ExtraSpecsBody })
   @ApiProblems(400, 404)
   async replaceExtraSpecs(@Param('id', NamePipe) id: string, @Body() body: ExtraSpecsBody): Promise<ExtraSpecsBody> {
-    return { extra_specs: await this.flavors.changeExtraSpecs(id, () => body.extra_specs) };
+    return { extra_specs: await this.flavors.changeExtraSpecs(idOrName(id), () => body.extra_specs) };
   }
 
   @Delete(':id/extra_specs')
@@ -70,7 +72,7 @@ export class FlavorsController {
   @ApiNoContentResponse()
   @ApiProblems(404)
   async deleteExtraSpecs(@Param('id', NamePipe) id: string): Promise<void> {
-    await this.flavors.changeExtraSpecs(id, () => ({}));
+    await this.flavors.changeExtraSpecs(idOrName(id), () => ({}));
   }
 
   @Put(':id/extra_specs/:key')
@@ -82,7 +84,7 @@ export class FlavorsController {
     @Param('key', NamePipe) key: string,
     @Body() body: ExtraSpecBody,
   ): Promise<ExtraSpecsBody> {
-    const extra_specs = await this.flavors.changeExtraSpecs(id, (known) => ({ ...known, [key]: body.value }));
+    const extra_specs = await this.flavors.changeExtraSpecs(idOrName(id), (known) => ({ ...known, [key]: body.value }));
     return { extra_specs };
   }
 
@@ -92,6 +94,6 @@ export class FlavorsController {
   @ApiNoContentResponse()
   @ApiProblems(404)
   async deleteExtraSpec(@Param('id', NamePipe) id: string, @Param('key', NamePipe) key: string): Promise<void> {
-    await this.flavors.changeExtraSpecs(id, (known) => withoutKey(known, key));
+    await this.flavors.changeExtraSpecs(idOrName(id), (known) => withoutKey(known, key));
   }
 }

@@ -1,21 +1,16 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { BerthError } from '../../errors.js';
-import type { Tx } from '../../store/database.js';
 import {
   askToLeave,
   countReleasing,
   listEvacuations,
-  lockHostToLeave,
-  readReservationsThere,
   readServersThere,
-  removeHost,
-  type HostToLeave,
   type ServerThere,
 } from '../../store/evacuation-admin.store.js';
 import { findHost } from '../../store/inventory-views.store.js';
 import { Ledger } from '../../store/ledger.js';
 import { ApiProblems } from '../answers.js';
+import { type Caller, CurrentCaller } from '../identity/caller.js';
 import { NamePipe } from '../path-names.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { unknownHost } from '../unknown-names.js';
@@ -27,14 +22,16 @@ import {
   planView,
   RemoveHostQuery,
 } from './evacuation.dto.js';
-
-const NAMED_MAX = 10;
+import { HostAdminService, lockedToLeave } from './host-admin.service.js';
 
 /** Hosts that are to be left, and hosts that are gone. The scheduler moves the servers. */
 @ApiTags('hosts')
 @Controller('v1/hosts')
 export class EvacuationController {
-  constructor(private readonly ledger: Ledger) {}
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly hosts: HostAdminService,
+  ) {}
 
   @Post(':host/evacuate')
   @HttpCode(202)
@@ -47,12 +44,16 @@ export class EvacuationController {
   })
   @ApiAcceptedResponse({ type: EvacuationPlanView })
   @ApiProblems(400, 404)
-  evacuate(@Param('host', NamePipe) name: string, @Body() body: EvacuateBody): Promise<EvacuationPlanView> {
+  evacuate(
+    @CurrentCaller() caller: Caller,
+    @Param('host', NamePipe) name: string,
+    @Body() body: EvacuateBody,
+  ): Promise<EvacuationPlanView> {
     return this.ledger.transaction(async (tx) => {
-      const host = await locked(tx, name);
+      const host = await lockedToLeave(tx, name);
       const servers = chosen(await readServersThere(tx, host.id), body.server_ids);
       const { reason = null, wait = true, force = false, disable = true } = body;
-      await askToLeave(tx, host, servers, { reason, waits: wait, force, disable });
+      await askToLeave(tx, host, servers, { reason, waits: wait, force, disable }, caller);
       return planView(host.name, servers);
     });
   }
@@ -81,20 +82,8 @@ export class EvacuationController {
   @ApiNoContentResponse({ description: 'It is forgotten.' })
   @ApiProblems(400, 404, 409)
   remove(@Param('host', NamePipe) name: string, @Query() { force = false }: RemoveHostQuery): Promise<void> {
-    return this.ledger.transaction(async (tx) => {
-      const host = await locked(tx, name);
-      assertEmpty(host, await readServersThere(tx, host.id));
-      assertUnreserved(host, await readReservationsThere(tx, host.id, NAMED_MAX));
-      if (!force) assertOutOfUse(host);
-      await removeHost(tx, host);
-    });
+    return this.hosts.remove(name, force);
   }
-}
-
-async function locked(tx: Tx, name: string): Promise<HostToLeave> {
-  const host = await lockHostToLeave(tx, name);
-  if (host) return host;
-  throw await unknownHost(tx, name);
 }
 
 function chosen(there: readonly ServerThere[], ids: readonly string[] | undefined): readonly ServerThere[] {
@@ -105,25 +94,4 @@ function chosen(there: readonly ServerThere[], ids: readonly string[] | undefine
     throw invalidFields(strange.map((id) => ({ field: 'server_ids', problem: `${id} is not on this host` })));
   }
   return there.filter(({ id }) => wanted.has(id));
-}
-
-function assertEmpty({ name }: HostToLeave, servers: readonly ServerThere[]): void {
-  if (servers.length === 0) return;
-  const named = servers.slice(0, NAMED_MAX).map((server) => `${server.name} (${server.id})`);
-  const more = servers.length > NAMED_MAX ? ` and ${servers.length - NAMED_MAX} more` : '';
-  throw new BerthError('host.in_use', `Servers are on host ${name}: ${named.join(', ')}${more}; evacuate it first`, {
-    details: { servers: servers.map(({ id }) => id) },
-  });
-}
-
-function assertUnreserved({ name }: HostToLeave, reservations: readonly string[]): void {
-  if (reservations.length === 0) return;
-  const message = `Devices of host ${name} are kept for reservations: ${reservations.join(', ')}; cancel them first`;
-  throw new BerthError('host.in_use', message, { details: { reservations } });
-}
-
-function assertOutOfUse({ name, status, enabled }: HostToLeave): void {
-  if (status === 'down' && !enabled) return;
-  const is = [...(status === 'up' ? ['up'] : []), ...(enabled ? ['enabled'] : [])].join(' and ');
-  throw new BerthError('host.in_use', `Host ${name} is ${is}; disable it and stop its agent, or say force=true`);
 }

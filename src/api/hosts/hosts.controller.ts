@@ -2,7 +2,6 @@ import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nes
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { envelope } from '../../messages/envelope.js';
 import { agentQueue } from '../../messages/routes.js';
-import { changeHost, type HostChanges, lockHostForChange } from '../../store/host-admin.store.js';
 import { findHost, type HostRow, listHosts } from '../../store/inventory-views.store.js';
 import { Ledger } from '../../store/ledger.js';
 import { addToOutbox } from '../../store/outbox.store.js';
@@ -10,8 +9,8 @@ import { ApiProblems } from '../answers.js';
 import { HttpLimits } from '../http-limits.js';
 import { pageOf } from '../page.js';
 import { NamePipe } from '../path-names.js';
-import { invalidFields } from '../request-validation.pipe.js';
 import { unknownHost } from '../unknown-names.js';
+import { HostAdminService } from './host-admin.service.js';
 import { HostChangeBody, HostPageView, HostsQuery, HostView, hostView } from './hosts.dto.js';
 
 @ApiTags('hosts')
@@ -20,6 +19,7 @@ export class HostsController {
   constructor(
     private readonly ledger: Ledger,
     private readonly limits: HttpLimits,
+    private readonly hosts: HostAdminService,
   ) {}
 
   @Get()
@@ -50,13 +50,7 @@ export class HostsController {
   @ApiOkResponse({ type: HostView })
   @ApiProblems(400, 404)
   async change(@Param('host', NamePipe) host: string, @Body() body: HostChangeBody): Promise<HostView> {
-    const id = await this.ledger.transaction(async (tx) => {
-      const locked = await lockHostForChange(tx, host);
-      if (!locked) throw await unknownHost(tx, host);
-      await changeHost(tx, locked.id, changesOf(body, locked.enabled));
-      return locked.id;
-    });
-    return hostView(await this.find(id));
+    return hostView(await this.find(await this.hosts.change(host, body)));
   }
 
   @Post(':host/reload')
@@ -80,19 +74,4 @@ export class HostsController {
     if (row) return row;
     throw await unknownHost(this.ledger.pool, host);
   }
-}
-
-function changesOf(body: HostChangeBody, wasEnabled: boolean): HostChanges {
-  const enabled = body.enabled ?? wasEnabled;
-  const reason = body.disabled_reason ?? null;
-  if (enabled && reason !== null) {
-    throw invalidFields([{ field: 'disabled_reason', problem: 'means nothing of a host that is enabled' }]);
-  }
-  return {
-    ...(enabled === wasEnabled ? {} : { enabled, disabledReason: null }),
-    ...(reason === null ? {} : { disabledReason: reason }),
-    ...(body.traits ? { traits: [...new Set(body.traits)].sort() } : {}),
-    ...(body.reserved === undefined ? {} : { reserved: body.reserved }),
-    ...(body.allocation_ratios === undefined ? {} : { allocationRatios: body.allocation_ratios }),
-  };
 }

@@ -52,7 +52,8 @@ function RatioField(): PropertyDecorator {
 /** An object of the body that null sets back. */
 function ResettableField(of: () => new () => object, description: string): PropertyDecorator {
   return applyDecorators(
-    ApiProperty({ type: of, required: false, nullable: true, description }),
+    // named `type`, or it would be taken for the class itself
+    ApiProperty({ type: () => of(), required: false, nullable: true, description }),
     IsOptional(),
     IsObject({ message: 'has to be an object, or null' }),
     ValidateNested(),
@@ -78,6 +79,9 @@ export class HostChangeBody {
   enabled?: boolean;
   @TextField({ optional: true, description: 'Of a host that is not enabled. It goes when the host is enabled.' })
   disabled_reason?: string;
+
+  @FlagField({ optional: true, description: 'It counts as down, whatever its agent says, until this is taken back.' })
+  forced_down?: boolean;
 
   @TraitsField()
   traits?: string[];
@@ -147,6 +151,8 @@ export class HostView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly id: string;
   @ApiProperty({ type: String }) readonly name: string;
   @ApiProperty({ type: String, enum: ['up', 'down'] }) readonly status: 'up' | 'down';
+  @ApiProperty({ type: Boolean, description: 'It is down because an administrator says so.' })
+  readonly forced_down: boolean;
   @ApiProperty({ type: Boolean }) readonly enabled: boolean;
   @ApiProperty({ type: String, nullable: true }) readonly disabled_reason: string | null;
   @ApiProperty({ type: 'integer', description: 'Counts the changes of the host and its devices.' })
@@ -184,6 +190,14 @@ export class HostView {
     description: 'Who starts guests; null: not the agent.',
   })
   readonly compute_driver: string | null;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    description: 'In the network of the broker; null: its agent does not say.',
+  })
+  readonly ip_address: string | null;
+  @ApiProperty({ type: String, format: 'date-time', nullable: true, description: 'null: its agent does not say.' })
+  readonly booted_at: Date | null;
   @ApiProperty({ type: 'integer', description: 'Builds that failed one after another, since the last that did not.' })
   readonly failed_builds: number;
   @ApiProperty({ type: DeviceCountsView }) readonly devices: DeviceCountsView;
@@ -200,6 +214,7 @@ export function hostView(row: HostRow): HostView {
     id: row.id,
     name: row.name,
     status: row.status,
+    forced_down: row.forced_down,
     enabled: row.enabled,
     disabled_reason: row.disabled_reason,
     generation: row.generation,
@@ -221,6 +236,8 @@ export function hostView(row: HostRow): HostView {
     capabilities: row.capabilities && capabilitiesView(row.capabilities),
     iommu: row.iommu && { state: row.iommu.state, units: row.iommu.units },
     compute_driver: row.compute_driver,
+    ip_address: row.ip_address,
+    booted_at: row.booted_at,
     failed_builds: row.failed_builds,
     devices: { reported: row.devices_reported, offered: row.devices_offered, available: row.devices_available },
     created_at: row.created_at,

@@ -13,6 +13,8 @@ export interface Caller {
   readonly projectName: string;
   /** The highest of the caller's roles in the project. */
   readonly role: AuthRole;
+  /** `req-` and a UUID, of a request to a face of OpenStack: what is recorded of it has it. */
+  readonly requestId?: string;
 }
 
 /** Whoever asks where nobody is asked who he is: only on this machine. */
@@ -29,6 +31,7 @@ export interface CallerRequest {
   readonly method: string;
   readonly routeOptions: { readonly url?: string | undefined };
   caller?: Caller;
+  requestId?: string;
 }
 
 /** Whether the process lives, how it is talked to, and where one says who one is. */
@@ -51,9 +54,9 @@ export const CurrentCaller = createParamDecorator((_data: unknown, context: Exec
 
 /** @throws BerthError `auth.required` where the request has none */
 export function callerOf(context: ExecutionContext): Caller {
-  const { caller } = context.switchToHttp().getRequest<CallerRequest>();
+  const { caller, requestId } = context.switchToHttp().getRequest<CallerRequest>();
   if (!caller) throw new BerthError('auth.required', 'Say who you are: this path is not for everybody');
-  return caller;
+  return requestId === undefined ? caller : { ...caller, requestId };
 }
 
 export function hasRole({ role }: Pick<Caller, 'role'>, needed: AuthRole): boolean {

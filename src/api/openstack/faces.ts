@@ -5,6 +5,8 @@ import { computeUrl } from './compute/url.js';
 
 /** What an error is, whatever the face. */
 export interface FaceFault {
+  /** Berth's own. */
+  readonly code: string;
   readonly status: number;
   readonly detail: string;
 }
@@ -19,8 +21,8 @@ export interface Face {
   readonly ownVersionHeader?: string;
   /** The second name under which answers carry the request's id. */
   readonly requestIdHeader?: string;
-  /** The body of an error. */
-  fault(fault: FaceFault, requestId: string): object;
+  /** The body of an error; `minor` is that of the version, undefined when none was agreed on. */
+  fault(fault: FaceFault, requestId: string, minor?: number): object;
 }
 
 /** What clients of Nova find in an error; each is the only key of its body. */
@@ -52,13 +54,32 @@ export const COMPUTE = {
   fault: ({ status, detail }) => ({ [NOVA_FAULTS[status] ?? 'computeFault']: { code: status, message: detail } }),
 } as const satisfies Face;
 
+/** What clients of Placement tell errors of one status apart by, from version 1.23 on; others have `placement.undefined_code`. */
+const PLACEMENT_CODES: Readonly<Record<string, string>> = {
+  'consumer.conflict': 'placement.concurrent_update',
+  'provider.conflict': 'placement.concurrent_update',
+  'claim.conflict': 'placement.concurrent_update',
+};
+const PLACEMENT_CODES_FROM = 23;
+const PLACEMENT_VERSIONS = { major: 1, first: 0, last: 39 } as const;
+
 /** Up to the last version of Placement 8 (Zed). */
 export const PLACEMENT = {
   prefix: '/placement',
-  versions: { major: 1, first: 0, last: 39 },
-  fault: ({ status, detail }, requestId) => ({
-    errors: [{ status, title: STATUS_CODES[status] ?? '', detail, request_id: requestId }],
-  }),
+  versions: PLACEMENT_VERSIONS,
+  fault: ({ code, status, detail }, requestId, minor) => {
+    const { first, last } = PLACEMENT_VERSIONS;
+    const hasCode = minor !== undefined && minor >= PLACEMENT_CODES_FROM;
+    return {
+      errors: [
+        {
+          ...{ status, title: STATUS_CODES[status] ?? '', detail, request_id: requestId },
+          ...(hasCode && { code: PLACEMENT_CODES[code] ?? 'placement.undefined_code' }),
+          ...(code === 'microversion.unsupported' && { min_version: `1.${first}`, max_version: `1.${last}` }),
+        },
+      ],
+    };
+  },
 } as const satisfies Face;
 
 export const IMAGE: Face = {

@@ -25,7 +25,8 @@ export function NestedField(
 ): PropertyDecorator {
   const { optional } = options;
   return applyDecorators(
-    ApiProperty({ type: of, ...(optional ? { required: false as never } : {}) }),
+    // named `type`, or it would be taken for the class itself
+    ApiProperty({ type: () => of(), ...(optional ? { required: false as never } : {}) }),
     optional ? IsOptional() : IsDefined({ message: 'is missing' }),
     IsObject({ message: 'has to be an object' }),
     ValidateNested(),

@@ -46,7 +46,7 @@ export class NativePlacementsService {
   /** @throws BerthError `request.invalid` when one of them is not well formed: then nothing is placed */
   async create(caller: Caller, body: unknown): Promise<PlacementAnswersView> {
     const { projectId } = caller;
-    const items = await this.wishes.read(projectId, body);
+    const items = await this.wishes.read(caller, body);
     const asked = items.map((item) => ({ item, order: orderOf(item) }));
     const earlier = await this.earlierOf(
       projectId,

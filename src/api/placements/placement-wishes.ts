@@ -6,8 +6,9 @@ import type { FlavorSnapshot } from '../../store/entities/workload.entities.js';
 import { Ledger } from '../../store/ledger.js';
 import { NAME_LENGTH_MAX, PLAIN_TEXT } from '../fields.js';
 import { RequestRules } from '../request-rules.js';
+import type { Caller } from '../identity/caller.js';
 import { type FieldError, invalidFields, RequestValidationPipe } from '../request-validation.pipe.js';
-import { resolveRequest } from '../servers/resolve-request.js';
+import { resolveRequest, type Wisher, wisherOf } from '../servers/resolve-request.js';
 import { KEY_LENGTH_MAX, PLACEMENTS_MAX, PlacementWishesBody } from './native-placements.dto.js';
 
 const KEY = /^[\x21-\x7e]{1,255}$/;
@@ -61,9 +62,9 @@ export class PlacementWishes {
    *
    * @throws BerthError `request.invalid`, naming the fields, when the form of one is not right
    */
-  async read(projectId: string, body: unknown): Promise<ReadPlacement[]> {
-    const items = itemsOf(projectId, body);
-    await this.checkKinds(projectId, items);
+  async read(caller: Caller, body: unknown): Promise<ReadPlacement[]> {
+    const items = itemsOf(caller, body);
+    await this.checkKinds(wisherOf(caller, NAME_DEFAULT), items);
     return Promise.all(
       items.map(async ({ key, name, kind }) => {
         const { hash, resolved } = this.kinds.get(kind) as Kind;
@@ -74,7 +75,7 @@ export class PlacementWishes {
     );
   }
 
-  private async checkKinds(projectId: string, items: readonly Item[]): Promise<void> {
+  private async checkKinds(wisher: Wisher, items: readonly Item[]): Promise<void> {
     const nowMs = Date.now();
     const errors: FieldError[] = [];
     for (const [index, { kind, wishes }] of items.entries()) {
@@ -84,7 +85,7 @@ export class PlacementWishes {
         const checked = await this.checked(wishes);
         if (this.kinds.size >= KINDS_MAX + PLACEMENTS_MAX) this.forgetOldest();
         this.kinds.delete(kind);
-        const resolved = this.resolve(projectId, checked);
+        const resolved = this.resolve(wisher, checked);
         resolved.catch(() => undefined); // whoever waits for it is told
         this.kinds.set(kind, { hash: contentHash(wishes), readAtMs: nowMs, resolved });
       } catch (error) {
@@ -108,8 +109,7 @@ export class PlacementWishes {
     return { ...body, vcpus: body.vcpus ?? 0, ram_mb: body.ram_mb ?? 0, disk_gb: body.disk_gb ?? 0 };
   }
 
-  private async resolve(projectId: string, wishes: PlacementWishesBody): Kind['resolved'] {
-    const wisher = { name: NAME_DEFAULT, projectId };
+  private async resolve(wisher: Wisher, wishes: PlacementWishesBody): Kind['resolved'] {
     try {
       return { problem: null, ...(await resolveRequest(this.ledger.pool, wisher, wishes, this.rules)) };
     } catch (error) {
@@ -119,7 +119,7 @@ export class PlacementWishes {
   }
 }
 
-function itemsOf(projectId: string, body: unknown): Item[] {
+function itemsOf(caller: Caller, body: unknown): Item[] {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw invalidFields([{ field: '', problem: 'the body has to be a JSON object with `placements`' }]);
   }
@@ -132,7 +132,8 @@ function itemsOf(projectId: string, body: unknown): Item[] {
   const errors: FieldError[] = [];
   const items = placements.map((item: unknown, index) => itemOf(item, `placements[${index}]`, errors));
   if (errors.length > 0) throw invalidFields(errors);
-  return items.map((item) => ({ ...item, kind: `${projectId}\0${item.kind}` }));
+  const { projectId, anyFlavor } = wisherOf(caller, NAME_DEFAULT);
+  return items.map((item) => ({ ...item, kind: `${projectId}\0${anyFlavor}\0${item.kind}` }));
 }
 
 function itemOf(item: unknown, field: string, errors: FieldError[]): Item {

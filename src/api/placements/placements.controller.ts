@@ -23,7 +23,7 @@ export class PlacementsController {
   @ApiOkResponse({ type: DryRunView, description: 'Both answers, "there" and "nowhere". Nothing is written.' })
   @ApiProblems(400)
   dryRun(@CurrentCaller() caller: Caller, @Body() body: CopiesBody, @Query() query: DryRunQuery): Promise<DryRunView> {
-    return this.placements.dryRun(caller.projectId, body, { ...query, view: viewFor(caller, query.view) });
+    return this.placements.dryRun(caller, body, { ...query, view: viewFor(caller, query.view) });
   }
 
   @Post('what-if')

@@ -5,11 +5,12 @@ import type { PlacementPolicy } from '../../placement/snapshot.js';
 import { Ledger } from '../../store/ledger.js';
 import { LiveMix } from '../../store/live-mix.js';
 import { SnapshotCache } from '../../store/snapshot.store.js';
+import type { Caller } from '../identity/caller.js';
 import { inTurns } from '../in-turns.js';
 import { judgedByQuota } from '../quotas/quota-check.js';
 import { RequestRules } from '../request-rules.js';
 import { changesFor } from '../servers/explanation-changes.js';
-import { resolveRequest } from '../servers/resolve-request.js';
+import { resolveRequest, wisherOf } from '../servers/resolve-request.js';
 import { decisionView } from './decision.view.js';
 import type { CopiesBody, DryRunQuery, DryRunView } from './placements.dto.js';
 import { copiesView } from './placements.views.js';
@@ -35,13 +36,13 @@ export class PlacementsService {
 
   /** Decides with the scheduler's own function on the hosts as they are now. */
   async dryRun(
-    projectId: string,
+    caller: Caller,
     body: CopiesBody,
     { view = 'admin', changes = false }: DryRunQuery,
   ): Promise<DryRunView> {
     const { request } = await resolveRequest(
       this.ledger.pool,
-      { name: body.name ?? NAME_DEFAULT, projectId },
+      wisherOf(caller, body.name ?? NAME_DEFAULT),
       body,
       this.rules,
     );

@@ -65,7 +65,7 @@ export class WhatIfService {
     const asked: Asked[] = [];
     for (const [at, body] of bodies.entries()) {
       const name = body.name ?? `request ${at + 1}`;
-      const resolved = resolveRequest(this.ledger.pool, { name, projectId }, body, this.rules).catch(
+      const resolved = resolveRequest(this.ledger.pool, { name, projectId, anyFlavor: true }, body, this.rules).catch(
         (error: unknown) => {
           throw withPrefix(error, `requests[${at}].`);
         },

@@ -36,7 +36,7 @@ export class PreemptionController {
   @ApiOkResponse({ type: PreemptionPreviewView })
   @ApiProblems(400)
   async preview(@CurrentCaller() { projectId }: Caller, @Body() body: DryRunBody): Promise<PreemptionPreviewView> {
-    const wisher = { name: body.name ?? NAME_DEFAULT, projectId };
+    const wisher = { name: body.name ?? NAME_DEFAULT, projectId, anyFlavor: true };
     const { request } = await resolveRequest(this.ledger.pool, wisher, body, this.rules);
     await this.snapshots.refresh();
     const snapshot = { hosts: this.snapshots.list(), policy: this.scheduling.policy };

@@ -4,11 +4,19 @@ import { aliasNames, findAliasDefinitions } from '../../store/catalog.store.js';
 import type { Tx } from '../../store/database.js';
 import { Ledger } from '../../store/ledger.js';
 import { type Amounts, PLAIN_RESOURCES } from '../../store/quota-amounts.js';
-import { changeQuotaLimits, lockQuotaLimits, readQuotaLimits } from '../../store/quota-limits.store.js';
+import { changeQuotaLimits, KEPT_PREFIX, lockQuotaLimits, readQuotaLimits } from '../../store/quota-limits.store.js';
+import { countServerGroups } from '../../store/server-groups.store.js';
 import { EVERY_PROJECT, readProjectUsage, UNLIMITED } from '../../store/quotas.store.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { RESOURCES_MAX } from './quota-resources.js';
 import type { QuotasView, QuotaView } from './quotas.dto.js';
+
+export interface QuotaAmounts {
+  readonly own: Amounts;
+  readonly defaults: Amounts;
+  /** null: of every project. */
+  readonly used: Amounts | null;
+}
 
 @Injectable()
 export class QuotasService {
@@ -18,12 +26,17 @@ export class QuotasService {
     return shown(this.ledger.pool, projectId);
   }
 
+  /** All that is limited or used, also what is only kept for clients. */
+  amounts(projectId: string): Promise<QuotaAmounts> {
+    return readAmounts(this.ledger.pool, projectId);
+  }
+
   /** Makes these all the limits that the project has of its own. */
   replace(projectId: string, limits: Readonly<Record<string, number>>): Promise<QuotasView> {
     return this.ledger.transaction(async (tx) => {
       await lockQuotaLimits(tx, projectId);
       const { own } = await readQuotaLimits(tx, projectId);
-      const removed = [...own.keys()].map((resource) => [resource, null] as const);
+      const removed = [...own.keys()].filter(isShown).map((resource) => [resource, null] as const);
       await changeQuotaLimits(tx, projectId, new Map<string, number | null>([...removed, ...Object.entries(limits)]));
       return shown(tx, projectId);
     });
@@ -47,10 +60,16 @@ export class QuotasService {
   }
 }
 
+async function readAmounts(tx: Tx, projectId: string): Promise<QuotaAmounts> {
+  const limits = await readQuotaLimits(tx, projectId);
+  if (projectId === EVERY_PROJECT) return { ...limits, used: null };
+  const groups = [`${KEPT_PREFIX}server_groups`, await countServerGroups(tx, projectId)] as const;
+  return { ...limits, used: new Map([...(await readProjectUsage(tx, projectId)), groups]) };
+}
+
 async function shown(tx: Tx, projectId: string): Promise<QuotasView> {
-  const { own, defaults } = await readQuotaLimits(tx, projectId);
-  const used = projectId === EVERY_PROJECT ? null : await readProjectUsage(tx, projectId);
-  const others = new Set([...own.keys(), ...defaults.keys(), ...(used?.keys() ?? [])]);
+  const { own, defaults, used } = await readAmounts(tx, projectId);
+  const others = new Set([...own.keys(), ...defaults.keys(), ...(used?.keys() ?? [])].filter(isShown));
   for (const resource of PLAIN_RESOURCES) others.delete(resource);
   const quotas = [...PLAIN_RESOURCES, ...[...others].sort()].map((resource) =>
     quotaView(resource, { own, defaults, used }),
@@ -70,6 +89,10 @@ function quotaView(
     default_limit: byDefault,
     used: used && (used.get(resource) ?? 0),
   };
+}
+
+function isShown(resource: string): boolean {
+  return !resource.startsWith(KEPT_PREFIX);
 }
 
 function belowUse({ resource, hard_limit: limit, used }: QuotaView): string[] {

@@ -19,7 +19,7 @@ import { assertMarker, pageOf } from '../page.js';
 import { DryRunPolicy } from '../placements/placements.service.js';
 import { RequestRules } from '../request-rules.js';
 import { invalidFields } from '../request-validation.pipe.js';
-import { resolveRequest } from '../servers/resolve-request.js';
+import { resolveRequest, wisherOf } from '../servers/resolve-request.js';
 import { projectReservationView, reservationSummaryView, reservationView } from './reservation.views.js';
 import type {
   ReservationBody,
@@ -74,13 +74,13 @@ export class ReservationsService {
    *
    * @throws BerthError `reservation.no_devices` with the reasons, `request.invalid`, and what {@link resolveRequest} throws
    */
-  async create({ projectId }: Caller, body: ReservationBody, key: GivenKey | null): Promise<Created> {
+  async create(caller: Caller, body: ReservationBody, key: GivenKey | null): Promise<Created> {
     const id = randomUUID();
     for (let round = 0; ; round++) {
       try {
         await this.snapshots.refresh();
         return await this.ledger.transaction((tx) =>
-          createOnce(tx, { key, path: RESERVATIONS_PATH, body }, id, () => this.reserve(tx, { id, projectId }, body)),
+          createOnce(tx, { key, path: RESERVATIONS_PATH, body }, id, () => this.reserve(tx, { id, caller }, body)),
         );
       } catch (error) {
         if (!isConflict(error) || round === ROUNDS_MAX) throw error;
@@ -90,10 +90,10 @@ export class ReservationsService {
 
   private async reserve(
     tx: Tx,
-    { id, projectId }: { readonly id: string; readonly projectId: string },
+    { id, caller }: { readonly id: string; readonly caller: Caller },
     body: ReservationBody,
   ): Promise<void> {
-    const { request } = await resolveRequest(tx, { name: body.name, projectId }, body, this.rules);
+    const { request } = await resolveRequest(tx, wisherOf(caller, body.name), body, this.rules);
     assertDevices(request);
     const windows = wantedWindows(body).map(({ start, end }) => {
       return { id: randomUUID(), start: new Date(start), end: new Date(end) };

@@ -2,8 +2,8 @@ import { ApiProperty } from '@nestjs/swagger';
 import type { GroupMember, ServerGroupRow } from '../../store/server-groups.store.js';
 import { CountField, TextField, WordField } from '../fields.js';
 
-const POLICIES = ['affinity', 'anti-affinity', 'soft-affinity', 'soft-anti-affinity'] as const;
-const PER_HOST_MAX = 1000;
+export const POLICIES = ['affinity', 'anti-affinity', 'soft-affinity', 'soft-anti-affinity'] as const;
+export const PER_HOST_MAX = 1000;
 
 export class ServerGroupBody {
   @TextField({ example: 'database' }) name: string;
@@ -29,6 +29,8 @@ export class ServerGroupSummaryView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly id: string;
   @ApiProperty({ type: String }) readonly name: string;
   @ApiProperty({ type: String }) readonly project_id: string;
+  @ApiProperty({ type: String, description: 'Who made it; empty: that was not written down.' })
+  readonly user_id: string;
   @ApiProperty({ type: String, enum: [...POLICIES] }) readonly policy: string;
   @ApiProperty({ type: 'integer', description: 'Of anti-affinity.' }) readonly max_server_per_host: number;
   @ApiProperty({ type: 'integer' }) readonly member_count: number;
@@ -46,8 +48,8 @@ export class ServerGroupPageView {
 }
 
 export function serverGroupSummaryView(row: ServerGroupRow): ServerGroupSummaryView {
-  const { id, name, project_id, policy, max_server_per_host, member_count, created_at } = row;
-  return { id, name, project_id, policy, max_server_per_host, member_count, created_at };
+  const { id, name, project_id, user_id, policy, max_server_per_host, member_count, created_at } = row;
+  return { id, name, project_id, user_id, policy, max_server_per_host, member_count, created_at };
 }
 
 export function serverGroupView(row: ServerGroupRow, members: readonly GroupMember[]): ServerGroupView {

@@ -41,7 +41,7 @@ export class ServerGroupsService {
     return serverGroupView(row, isAdmin(caller) ? members : members.map((member) => ({ ...member, host: null })));
   }
 
-  create({ projectId }: Caller, body: ServerGroupBody, key: GivenKey | null): Promise<Created> {
+  create({ projectId, userId }: Caller, body: ServerGroupBody, key: GivenKey | null): Promise<Created> {
     const { name, policy } = body;
     const most = body.max_server_per_host ?? null;
     if (most !== null && policy !== 'anti-affinity') {
@@ -49,7 +49,7 @@ export class ServerGroupsService {
       throw invalidFields([{ field: 'max_server_per_host', problem }]);
     }
     const id = randomUUID();
-    const group = { id, name, project_id: projectId, policy, max_server_per_host: most ?? 1 };
+    const group = { id, name, project_id: projectId, user_id: userId, policy, max_server_per_host: most ?? 1 };
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: SERVER_GROUPS_PATH, body }, id, () => groups.insertServerGroup(tx, group)),
     );

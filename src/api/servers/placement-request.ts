@@ -16,6 +16,7 @@ import {
 } from '../../placement/request.js';
 import { parseTopology, resolveTopology, type TopologyWish } from '../../placement/topology-text.js';
 import type { FlavorSnapshot } from '../../store/entities/workload.entities.js';
+import { wholeDiskGb } from '../flavors/disk.js';
 import { type FlavorDemands, readExtraSpecs, TOPOLOGY_KEY } from '../flavors/extra-specs.js';
 import type { RequestRules } from '../request-rules.js';
 
@@ -95,7 +96,7 @@ export function placementRequest(
     projectId: wishes.projectId,
     vcpus: flavor?.vcpus ?? size.vcpus,
     memoryMb: flavor?.ram_mb ?? size.ramMb,
-    diskGb: flavor?.disk_gb ?? size.diskGb,
+    diskGb: flavor ? wholeDiskGb(flavor) : size.diskGb,
     devices,
     guestCells: demands?.guestCells ?? null,
     ...whatIsAsked(wishes, demands, constraintsOf(wishes.topology, demands?.topology ?? [], devices)),

@@ -6,6 +6,7 @@ import { findAliasDefinitions } from '../../store/catalog.store.js';
 import type { Tx } from '../../store/database.js';
 import type { FlavorSnapshot } from '../../store/entities/workload.entities.js';
 import { findFlavor } from '../../store/flavors.store.js';
+import { type Caller, isAdmin } from '../identity/caller.js';
 import type { RequestRules } from '../request-rules.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { assertAliasesKnown, unknownFlavor } from '../unknown-names.js';
@@ -28,6 +29,13 @@ const DISK_GB_DEFAULT = 0;
 export interface Wisher {
   readonly name: string;
   readonly projectId: string;
+  /** Whether flavors that the project has no access to will do: an administrator asks. */
+  readonly anyFlavor: boolean;
+}
+
+/** Whoever asks, as one who wishes something for the own project. */
+export function wisherOf(caller: Caller, name: string): Wisher {
+  return { name, projectId: caller.projectId, anyFlavor: isAdmin(caller) };
 }
 
 export interface ResolvedRequest {
@@ -42,14 +50,14 @@ export interface ResolvedRequest {
  */
 export async function resolveRequest(
   tx: Tx,
-  { name, projectId }: Wisher,
+  { name, projectId, anyFlavor }: Wisher,
   body: ServerWishesBody,
   rules: RequestRules,
 ): Promise<ResolvedRequest> {
   assertShape(body);
   const own = ownWishes(body.devices ?? [], rules.dialect);
   const image = imageWishes(body.image_properties ?? {});
-  const flavor = body.flavor === undefined || body.flavor === null ? null : await flavorSnapshot(tx, body.flavor);
+  const flavor = await flavorSnapshot(tx, body.flavor ?? null, anyFlavor ? null : projectId);
   const wishes: ServerWishes = {
     name,
     projectId,
@@ -138,9 +146,10 @@ function portWishes(ports: readonly PortBody[]): PortWish[] {
   return wishes;
 }
 
-async function flavorSnapshot(tx: Tx, idOrName: string): Promise<FlavorSnapshot> {
-  const row = await findFlavor(tx, idOrName);
-  if (!row) throw await unknownFlavor(tx, idOrName, 'flavor');
-  const { id, name, vcpus, ram_mb, disk_gb, extra_specs } = row;
-  return { id, name, vcpus, ram_mb, disk_gb, extra_specs };
+async function flavorSnapshot(tx: Tx, id: string | null, projectId: string | null): Promise<FlavorSnapshot | null> {
+  if (id === null) return null;
+  const row = await findFlavor(tx, { id, orName: true, projectId });
+  if (!row) throw await unknownFlavor(tx, { id, projectId }, 'flavor');
+  const { name, vcpus, ram_mb, disk_gb, ephemeral_gb, swap_mb, extra_specs } = row;
+  return { id: row.id, name, vcpus, ram_mb, disk_gb, ephemeral_gb, swap_mb, extra_specs };
 }

@@ -35,7 +35,12 @@ export class ServerDevicesService {
     }
     await this.ledger.transaction(async (tx) => {
       const { projectId } = await assertAtRest(tx, caller, id);
-      const { request } = await resolveRequest(tx, { name: 'attach', projectId }, { devices: wanted }, this.rules);
+      const { request } = await resolveRequest(
+        tx,
+        { name: 'attach', projectId, anyFlavor: false },
+        { devices: wanted },
+        this.rules,
+      );
       const held = (await readHeldDevices(tx, id)).length;
       const more = request.devices.reduce((sum, { count, countMax = count }) => sum + countMax, 0);
       if (held + more > DEVICES_PER_SERVER_MAX) {

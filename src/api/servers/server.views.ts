@@ -4,13 +4,15 @@ import { cdiDeviceName } from '../../pci/container/cdi-spec.js';
 import type { Decision } from '../../placement/decision.js';
 import type { DeviceRequest, PlacementRequest } from '../../placement/request.js';
 import {
+  GUEST_ACTIONS,
   TASK_STATES,
+  VM_STATES,
   type DecisionEntity,
   type Fault,
   type ServerEventEntity,
 } from '../../store/entities/workload.entities.js';
 import type { ServerDeviceRow, ServerRow } from '../../store/servers.store.js';
-import { FlavorView } from '../flavors/flavors.dto.js';
+import { FlavorView, sizeView } from '../flavors/flavors.dto.js';
 import { type Audience, DecisionView, decisionView, rejectionView } from '../placements/decision.view.js';
 import { containerView, ContainerView } from './container.view.js';
 import { portViews, PortView } from './port.view.js';
@@ -83,6 +85,17 @@ export class ServerSummaryView {
   @ApiProperty({ type: String, enum: [...SHOWN_STATUSES, 'DELETED'] }) readonly status: string;
   @ApiProperty({ type: String, nullable: true, enum: [...TASK_STATES] })
   readonly task_state: string | null;
+  @ApiProperty({ type: String, enum: [...VM_STATES], description: 'Of an ACTIVE server: how its guest is to be.' })
+  readonly vm_state: string;
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    enum: [...GUEST_ACTIONS],
+    description: 'What is under way with its guest.',
+  })
+  readonly action: string | null;
+  @ApiProperty({ type: Boolean, description: 'Members of its project may not touch it.' }) readonly locked: boolean;
+  @ApiProperty({ type: String, nullable: true }) readonly locked_reason: string | null;
   @ApiProperty({ type: String, nullable: true }) readonly host: string | null;
   @ApiProperty({ type: Boolean }) readonly simulated: boolean;
   @ApiProperty({ type: FlavorView, nullable: true, description: 'As it was when the server was created.' })
@@ -147,9 +160,11 @@ export function serverSummaryView(row: ServerRow): ServerSummaryView {
     project_id: row.project_id,
     status: row.status,
     task_state: row.task_state,
+    ...{ vm_state: row.vm_state, action: row.action },
+    ...{ locked: row.locked_by !== null, locked_reason: row.locked_reason },
     host: row.host_name,
     simulated: row.kernel_kind === 'simulated',
-    flavor: row.flavor,
+    flavor: row.flavor && sizeView(row.flavor),
     vcpus: row.request.vcpus,
     ram_mb: row.request.memoryMb,
     disk_gb: row.request.diskGb,

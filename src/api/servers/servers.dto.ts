@@ -205,7 +205,7 @@ export class DryRunBody extends ServerWishesBody {
   @TextField({ optional: true }) name?: string;
 }
 
-export const SHOWN_STATUSES = ['BUILD', 'ACTIVE', 'ERROR', 'DELETING'] as const;
+export const SHOWN_STATUSES = ['BUILD', 'ACTIVE', 'SHELVED', 'ERROR', 'DELETING'] as const;
 
 export class ServersQuery extends PageQuery {
   @WordField({ words: SHOWN_STATUSES, optional: true }) status?: (typeof SHOWN_STATUSES)[number];

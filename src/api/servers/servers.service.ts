@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
+import type { Tx } from '../../store/database.js';
 import { Ledger } from '../../store/ledger.js';
 import { queuePosition } from '../../store/queue.store.js';
+import { beginActions, endActions } from '../../store/server-actions.store.js';
 import * as servers from '../../store/servers.store.js';
 import { type Caller, isAdmin, listedProject, mayKnow } from '../identity/caller.js';
 import { HttpLimits } from '../http-limits.js';
@@ -12,7 +14,7 @@ import type { View } from '../placements/decision.view.js';
 import { assertServersWithinQuota } from '../quotas/quota-check.js';
 import { RequestRules } from '../request-rules.js';
 import { countOf, createdLink, type CreatedServerView, newServers } from './multi-create.js';
-import { resolveRequest } from './resolve-request.js';
+import { resolveRequest, wisherOf } from './resolve-request.js';
 import { projectServerView, projectSummaryView } from './project-server.views.js';
 import {
   type RecordedDecisionsView,
@@ -25,6 +27,14 @@ import {
 import type { ServerBody, ServersQuery } from './servers.dto.js';
 
 export const SERVERS_PATH = '/v1/servers';
+
+/** What a face of OpenStack has to say of new servers beside the body. */
+export interface FurtherWishes {
+  /** The only host that will do, by name; null: any. */
+  readonly host?: string | null;
+  /** Is done in the transaction that writes the servers. */
+  readonly also?: (tx: Tx, created: readonly servers.NewServer[]) => Promise<void>;
+}
 
 @Injectable()
 export class ServersService {
@@ -71,14 +81,23 @@ export class ServersService {
    *
    * @throws BerthError `quota.exceeded`, and what {@link resolveRequest} throws
    */
-  create({ projectId }: Caller, body: ServerBody, key: GivenKey | null): Promise<Created> {
+  create(
+    caller: Caller,
+    body: ServerBody,
+    key: GivenKey | null,
+    { host = null, also }: FurtherWishes = {},
+  ): Promise<Created> {
     const ids = Array.from({ length: countOf(body) }, () => randomUUID());
     const [first = ''] = ids;
     return this.ledger.transaction((tx) =>
       createOnce(tx, { key, path: SERVERS_PATH, body }, first, async () => {
-        const { flavor, request } = await resolveRequest(tx, { name: body.name, projectId }, body, this.rules);
+        const { flavor, request: asked } = await resolveRequest(tx, wisherOf(caller, body.name), body, this.rules);
+        const request = host === null ? asked : { ...asked, host: { ...asked.host, requestedHost: host } };
         await assertServersWithinQuota(tx, request, { count: body.min_count ?? 1, waits: body.wait ?? false });
-        await servers.insertServers(tx, newServers(body, ids, { flavor, request }));
+        const created = newServers(body, ids, { flavor, request });
+        await servers.insertServers(tx, created);
+        await beginActions(tx, ids, { action: 'create', state: 'open' }, caller);
+        await also?.(tx, created);
       }),
     );
   }
@@ -97,8 +116,12 @@ export class ServersService {
       const server = await servers.lockServerForDelete(tx, id);
       if (!server) throw unknownServer(id);
       if (server.status === 'DELETED') return true;
+      if (server.isLocked && !isAdmin(caller)) throw new BerthError('server.locked', `Instance ${id} is locked`);
+      if (server.status === 'DELETING' && server.holdsClaim) return false;
+      await endActions(tx, [id], 'error', 'The server was deleted meanwhile.');
+      await beginActions(tx, [id], { action: 'delete', state: 'open' }, caller);
       if (server.holdsClaim) {
-        if (server.status !== 'DELETING') await servers.markDeleting(tx, id);
+        await servers.markDeleting(tx, id);
         return false;
       }
       await servers.markDeleted(tx, id);

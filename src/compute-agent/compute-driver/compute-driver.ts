@@ -26,6 +26,9 @@ export interface Guest {
 /** Plain data, for JSON. */
 export type GuestNotes = Readonly<Record<string, string | number | boolean | null>>;
 
+/** `pause` keeps all of it in memory; `reset` is what the button on a machine does. */
+export type GuestControl = 'pause' | 'resume' | 'reset';
+
 /** Puts a driver's notes on disk, in the place of those before; resolves when a crash cannot lose them. */
 export type NoteGuest = (notes: GuestNotes) => Promise<void>;
 
@@ -62,6 +65,9 @@ export interface ComputeDriver {
    * @throws BindingError with step `guest_detach` when it does not let go; the call comes again
    */
   detach(guest: Guest, removed: readonly WireBinding[]): Promise<void>;
+
+  /** Holds a running guest, lets it go on, or resets it. @throws BindingError with step `guest_act` */
+  control(guest: Guest, what: GuestControl): Promise<void>;
 
   /** Looks, and changes nothing; cheap enough for every few seconds. */
   state(guest: Guest): Promise<GuestState>;

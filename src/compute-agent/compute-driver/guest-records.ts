@@ -11,11 +11,13 @@ const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
  *   expected ──► starting ──► running ──► stopping ──► (forgotten)
- *                                └──► ended ──────────────▲
+ *                                ├──► ended ──────────────▲
+ *                                └──► stopped ────────────┘
  *
- * `expected`: its devices are not bound yet. `ended`: by itself; its server still has the devices.
+ * `expected`: its devices are not bound yet. `ended`: by itself. `stopped`: as somebody asked. Of these two the server still has the
+ * devices, and they start again only when somebody asks for it.
  */
-const STATES = ['expected', 'starting', 'running', 'ended', 'stopping'] as const;
+const STATES = ['expected', 'starting', 'running', 'ended', 'stopped', 'stopping'] as const;
 
 export interface GuestRecord extends Guest {
   /** Who runs it. */
@@ -29,6 +31,8 @@ export interface GuestRecord extends Guest {
   readonly message?: string;
   /** Of one that ended: the centre knows. */
   readonly told?: boolean;
+  /** The last order that was carried out, and what was wrong; left out: there was none. */
+  readonly ordered?: { readonly number: number; readonly problem: string | null };
 }
 
 /** What the agent runs, on disk before it runs; what is in memory is what is on disk. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { WireBinding } from '../../messages/bodies.js';
-import type { WireServer } from '../../messages/server-bodies.js';
+import type { GuestAct, WireServer } from '../../messages/server-bodies.js';
 import { BindingProblems } from '../binding-problems.js';
 import { MemoryHypervisor } from '../../../test/support/memory-hypervisor.js';
 import { GuestRecords, type GuestRecord } from './guest-records.js';
@@ -173,6 +173,63 @@ describe('guests', () => {
     expect(told).toHaveLength(1);
     await guests.leave(CLAIM, SERVER, [NIC.address]);
     expect(onDisk()).toEqual([]);
+  });
+
+  const order = (act: GuestAct, number: number, image?: string) =>
+    guests.act({ server_id: SERVER, order: number, act, ...(image === undefined ? {} : { image }) });
+
+  it('is stopped and started as it is asked for, and by nothing else', async () => {
+    await started();
+    expect(await order('stop', 1)).toBeNull();
+    expect(onDisk()).toMatchObject([{ state: 'stopped', devices: [NIC] }]);
+    guests = await life();
+    // what an agent does at its start, and with what is attached meanwhile
+    await started();
+    await guests.enter({ claimId: OTHER_CLAIM, serverId: SERVER }, [GPU]);
+    guests.watch();
+    expect(hypervisor.calls).toEqual([`start ${NIC.address}`, 'stop gently 4711']);
+    expect(await order('start', 2, 'other.qcow2')).toBeNull();
+    expect(hypervisor.calls.at(-1)).toBe(`start ${NIC.address} ${GPU.address}`);
+    expect(onDisk()).toMatchObject([{ state: 'running', server: { image: 'other.qcow2' } }]);
+    expect(told).toEqual([]);
+  });
+
+  it.each<[GuestAct, string[]]>([
+    ['start', ['resume']],
+    ['reboot', ['stop gently 4711', `start ${NIC.address}`]],
+    ['rebuild', ['stop gently 4711', `start ${NIC.address}`]],
+    ['reboot_hard', ['reset', 'resume']],
+    ['pause', ['pause']],
+    ['unpause', ['resume']],
+    ['suspend', ['pause']],
+    ['resume', ['resume']],
+  ])('%s does %j with a running one, once', async (act, calls) => {
+    await started();
+    expect([await order(act, 7), await order(act, 7)]).toEqual([null, null]);
+    expect(hypervisor.calls.slice(1)).toEqual(calls);
+    expect(onDisk()).toMatchObject([{ state: 'running' }]);
+    expect(await order(act, 6)).toContain('later');
+  });
+
+  it('says why it could not be acted on, and the same when it is asked again', async () => {
+    await started();
+    hypervisor.fails = 'pause';
+    expect([await order('pause', 1), await order('pause', 1)]).toEqual(['no pause', 'no pause']);
+    expect(await order('pause', 2)).toBeNull();
+    await guests.leave(CLAIM, SERVER, [NIC.address]);
+    expect(await order('start', 3)).toBeNull();
+    await guests.expect({ claimId: CLAIM, serverId: SERVER, server });
+    expect(await order('start', 4)).toContain('expected');
+  });
+
+  it('is started after it has ended by itself', async () => {
+    await started();
+    hypervisor.running.clear();
+    guests.watch();
+    await expect.poll(() => told.length).toBe(1);
+    expect(await order('reboot_hard', 1)).toBeNull();
+    expect(onDisk()).toMatchObject([{ state: 'running' }]);
+    expect(hypervisor.calls.at(-1)).toBe(`start ${NIC.address}`);
   });
 
   it('gives way to one of a later claim of its server', async () => {

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../../errors.js';
 import type { WireBinding } from '../../messages/bodies.js';
-import type { WireServer } from '../../messages/server-bodies.js';
+import type { ActOnGuest, GuestAct, WireServer } from '../../messages/server-bodies.js';
 import type { Address } from '../../pci/address.js';
 import type { AgentLog } from '../agent-log.js';
+import { BindingError } from '../binding-error.js';
 import type { BindingProblems } from '../binding-problems.js';
 import { KeyedQueue } from '../keyed-queue.js';
 import type { ComputeDriver } from './compute-driver.js';
@@ -37,7 +38,7 @@ export interface EnteringClaim {
  * Has guests started, changed and ended as their servers' claims come and go. The binder calls it: `expect` before the first device is
  * touched, `enter` when all are bound, `leave` before the first is taken back. All of it may come again after a crash.
  *
- * A guest that ended by itself is not started again: its server's user or operator decides. Its devices stay bound until the server goes.
+ * A guest that ended by itself, or was stopped, is not started again: its server's user or operator decides. Its devices stay bound until the server goes.
  */
 export class Guests {
   private readonly queue = new KeyedQueue();
@@ -106,6 +107,26 @@ export class Guests {
     });
   }
 
+  /**
+   * Does with a guest what somebody asked for. An order that was carried out before is not carried out again.
+   *
+   * @returns what was wrong; null: it is done, or this host runs no guest of the server
+   */
+  act({ server_id: serverId, order, act, image }: ActOnGuest): Promise<string | null> {
+    return this.queue.run([serverId], async () => {
+      const record = this.options.records.of(serverId);
+      if (!record) return null;
+      const { number, problem: before } = record.ordered ?? { number: 0, problem: null };
+      if (number >= order) return number === order ? before : 'a later order was carried out before it';
+      const problem = await this.carryOut(record, act, image).then(() => null, problemOf);
+      await this.options.records.put({
+        ...(this.options.records.of(serverId) ?? record),
+        ordered: { number: order, problem },
+      });
+      return problem;
+    });
+  }
+
   /** Looks every few seconds whether guests still run. */
   watch(): void {
     this.looking = this.lookUntilStopped();
@@ -145,6 +166,44 @@ export class Guests {
     if (record.state !== 'expected') await driver.stop(record, record.state === 'starting' ? 'at once' : 'gently');
     await records.remove(record.serverId);
     log('info', 'A guest was ended', { serverId: record.serverId, driver: driver.name });
+  }
+
+  private async carryOut(known: GuestRecord, act: GuestAct, image: string | undefined): Promise<void> {
+    const { driver } = this.options;
+    const record = image === undefined ? known : { ...known, server: { ...known.server, image } };
+    if (record.state === 'expected' || record.state === 'starting' || record.state === 'stopping') {
+      throw new BindingError('guest.failed', `The guest is ${record.state}`, { address: null, step: 'guest_act' });
+    }
+    const isRunning = record.state === 'running';
+    switch (act) {
+      case 'stop':
+        await this.halt(record);
+        return;
+      case 'start':
+        return isRunning ? driver.control(record, 'resume') : this.start({ ...record, notes: {} });
+      case 'reboot':
+      case 'rebuild':
+        return this.start(await this.halt(record));
+      case 'reboot_hard':
+        if (!isRunning) return this.start({ ...record, notes: {} });
+        await driver.control(record, 'reset');
+        return driver.control(record, 'resume');
+      case 'pause':
+      case 'suspend':
+        return driver.control(record, 'pause');
+      case 'unpause':
+      case 'resume':
+        return driver.control(record, 'resume');
+    }
+  }
+
+  /** The devices stay with the server. */
+  private async halt(record: GuestRecord): Promise<GuestRecord> {
+    await this.options.driver.stop(record, record.state === 'running' ? 'gently' : 'at once');
+    const stopped: GuestRecord = { ...record, state: 'stopped', notes: {}, since: Date.now() };
+    await this.options.records.put(stopped);
+    this.options.log('info', 'A guest was stopped', { serverId: record.serverId });
+    return stopped;
   }
 
   /** While a guest is asked to end or to let go, its devices are shown as blocked by it: commands for others go on. */
@@ -222,6 +281,12 @@ export class Guests {
     await tell(record);
     await records.put({ ...record, told: true });
   }
+}
+
+/** Anything but a refusal of the driver is a fault of the agent (its disk, a bug): the order comes again. */
+function problemOf(error: unknown): string {
+  if (error instanceof BindingError) return error.message;
+  throw error;
 }
 
 function hasDevice({ devices }: GuestRecord, address: Address): boolean {

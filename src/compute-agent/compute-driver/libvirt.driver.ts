@@ -8,7 +8,7 @@ import type { Address } from '../../pci/address.js';
 import type { GuestSettings } from '../../settings/settings.js';
 import { BindingError, type BindingStep } from '../binding-error.js';
 import { runProgram } from '../kernel-programs.js';
-import type { ComputeDriver, Guest, GuestState } from './compute-driver.js';
+import type { ComputeDriver, Guest, GuestControl, GuestState } from './compute-driver.js';
 import { accelOf } from './guest-accel.js';
 import { assertSize, imageOf } from './guest-image.js';
 import { domainXml } from './libvirt-domain.js';
@@ -17,6 +17,7 @@ const CALL_MS = 60_000;
 const POLL_MS = 500;
 const DESTROY_MS = 20_000;
 const XML_MAX = 4 * 1024 * 1024;
+const VIRSH_WORDS: Readonly<Record<GuestControl, string>> = { pause: 'suspend', resume: 'resume', reset: 'reset' };
 
 export interface LibvirtDriverOptions {
   readonly stateDir: string;
@@ -84,6 +85,15 @@ export class LibvirtDriver implements ComputeDriver {
         if (Date.now() >= deadline) throw new Error(`it has not let go of ${stuck.address}`);
         await delay(POLL_MS);
       }
+    });
+  }
+
+  async control(guest: Guest, what: GuestControl): Promise<void> {
+    await this.step('guest_act', async () => {
+      const isPaused = (await this.domainState(guest))?.startsWith('paused') === true;
+      // virsh calls it an error when there is nothing to do
+      if ((what === 'pause' && isPaused) || (what === 'resume' && !isPaused)) return;
+      await this.virsh([VIRSH_WORDS[what], guest.serverId]);
     });
   }
 

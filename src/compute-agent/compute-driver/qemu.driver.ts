@@ -8,7 +8,7 @@ import type { WireBinding } from '../../messages/bodies.js';
 import type { GuestSettings, QemuSettings } from '../../settings/settings.js';
 import { BindingError, type BindingStep } from '../binding-error.js';
 import { PROGRAM_ENVIRONMENT } from '../kernel-programs.js';
-import type { ComputeDriver, Guest, GuestState, NoteGuest } from './compute-driver.js';
+import type { ComputeDriver, Guest, GuestControl, GuestState, NoteGuest } from './compute-driver.js';
 import { assertSize, imageOf } from './guest-image.js';
 import { accelOf } from './guest-accel.js';
 import {
@@ -34,6 +34,7 @@ const KILL_MS = 20_000;
 /** As `sun_path` of unix(7), with its end. */
 const SOCKET_PATH_MAX = 107;
 const LOG_CHARACTERS = 600;
+const QMP_WORDS: Readonly<Record<GuestControl, string>> = { pause: 'stop', resume: 'cont', reset: 'system_reset' };
 
 export interface QemuDriverOptions {
   readonly stateDir: string;
@@ -89,6 +90,10 @@ export class QemuDriver implements ComputeDriver {
     await this.speaking(guest, 'guest_detach', async (qmp) => {
       for (const { address } of removed) await unplug(qmp, address, this.options.settings.stopTimeoutMs);
     });
+  }
+
+  async control(guest: Guest, what: GuestControl): Promise<void> {
+    await this.speaking(guest, 'guest_act', (qmp) => qmp.command(QMP_WORDS[what]).then(() => undefined));
   }
 
   async state(guest: Guest): Promise<GuestState> {

@@ -91,7 +91,7 @@ export function readBoolean(value: unknown): boolean {
 }
 
 /** Classes that Placement knows by itself; every other one is `CUSTOM_…`. */
-const STANDARD_RESOURCE_CLASSES: ReadonlySet<string> = new Set([
+export const STANDARD_RESOURCE_CLASSES: ReadonlySet<string> = new Set([
   ...['VCPU', 'PCPU', 'MEMORY_MB', 'DISK_GB', 'PCI_DEVICE', 'SRIOV_NET_VF', 'NUMA_SOCKET', 'NUMA_CORE', 'NUMA_THREAD'],
   ...['NUMA_MEMORY_MB', 'IPV4_ADDRESS', 'VGPU', 'VGPU_DISPLAY_HEAD', 'PGPU', 'FPGA', 'MEM_ENCRYPTION_CONTEXT'],
   ...['NET_BW_EGR_KILOBIT_PER_SEC', 'NET_BW_IGR_KILOBIT_PER_SEC', 'NET_PACKET_RATE_KILOPACKET_PER_SEC'],

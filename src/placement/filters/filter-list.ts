@@ -12,6 +12,7 @@ export { numInstancesFilter, aggregateNumInstancesFilter } from './host-load.fil
 export { imagePropertiesFilter } from './image-properties.filter.js';
 export { numaTopologyFilter } from './numa-topology.filter.js';
 export { pciPassthroughFilter } from './pci-passthrough.filter.js';
+export { requestedHostFilter } from './requested-host.filter.js';
 export { coreFilter, aggregateCoreFilter } from './resources.filters.js';
 export { diskFilter, aggregateDiskFilter } from './resources.filters.js';
 export { ramFilter, aggregateRamFilter } from './resources.filters.js';

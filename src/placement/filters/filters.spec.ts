@@ -43,7 +43,7 @@ describe('every filter', () => {
 
   it('is one of those that Nova has, or was, or one of ours', () => {
     expect(new Set(FILTER_NAMES).size).toBe(FILTER_NAMES.length);
-    expect(FILTER_NAMES.filter((name) => !NOVAS.includes(name))).toEqual(['TraitsFilter']);
+    expect(FILTER_NAMES.filter((name) => !NOVAS.includes(name))).toEqual(['RequestedHostFilter', 'TraitsFilter']);
   });
 });
 
@@ -67,16 +67,19 @@ const NOVAS = [
 
 describe('the chain', () => {
   it.each([
-    [[], ['RetryFilter', 'TraitsFilter', 'PciPassthroughFilter']],
+    [[], ['RetryFilter', 'RequestedHostFilter', 'TraitsFilter', 'PciPassthroughFilter']],
     [
       ['RamFilter', 'CoreFilter'],
-      ['RetryFilter', 'RamFilter', 'CoreFilter', 'TraitsFilter', 'PciPassthroughFilter'],
+      ['RetryFilter', 'RequestedHostFilter', 'RamFilter', 'CoreFilter', 'TraitsFilter', 'PciPassthroughFilter'],
     ],
     [
       ['PciPassthroughFilter', 'TraitsFilter', 'RetryFilter'],
-      ['PciPassthroughFilter', 'TraitsFilter', 'RetryFilter'],
+      ['RequestedHostFilter', 'PciPassthroughFilter', 'TraitsFilter', 'RetryFilter'],
     ],
-    [['AllHostsFilter'], ['RetryFilter', 'AllHostsFilter', 'TraitsFilter', 'PciPassthroughFilter']],
+    [
+      ['AllHostsFilter'],
+      ['RetryFilter', 'RequestedHostFilter', 'AllHostsFilter', 'TraitsFilter', 'PciPassthroughFilter'],
+    ],
   ])('of %j is %j', (names, chain) => {
     expect(filterChain(names).map(({ name }) => name)).toEqual(chain);
   });

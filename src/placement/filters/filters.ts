@@ -1,6 +1,7 @@
 import * as everyFilter from './filter-list.js';
 import type { Filter } from './filter.js';
 import { pciPassthroughFilter } from './pci-passthrough.filter.js';
+import { requestedHostFilter } from './requested-host.filter.js';
 import { retryFilter } from './retry.filter.js';
 import { traitsFilter } from './traits.filter.js';
 
@@ -11,7 +12,7 @@ export const FILTER_NAMES: readonly string[] = FILTERS.map((filter) => filter.na
 
 /**
  * The chain in its order. The retry filter is always there, first: a server is never sent back to a host that just failed
- * it. `TraitsFilter` is always there: in Nova it is Placement's part, which cannot be left out. `PciPassthroughFilter` is always
+ * it. `RequestedHostFilter` and `TraitsFilter` are always there: in Nova they are other parts' work, which cannot be left out. `PciPassthroughFilter` is always
  * there, last: Berth hands out devices, and cannot do so unchecked.
  *
  * @param names filter names as configured; unknown ones were refused by the settings
@@ -19,5 +20,6 @@ export const FILTER_NAMES: readonly string[] = FILTERS.map((filter) => filter.na
 export function filterChain(names: readonly string[]): readonly Filter[] {
   const chosen = names.flatMap((name) => FILTERS.find((filter) => filter.name === name) ?? []);
   const missing = (filter: Filter): Filter[] => (chosen.includes(filter) ? [] : [filter]);
-  return [...missing(retryFilter), ...chosen, ...missing(traitsFilter), ...missing(pciPassthroughFilter)];
+  const first = [...missing(retryFilter), ...missing(requestedHostFilter)];
+  return [...first, ...chosen, ...missing(traitsFilter), ...missing(pciPassthroughFilter)];
 }

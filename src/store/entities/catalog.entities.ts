@@ -61,12 +61,30 @@ export class FileAliasEntity {
 @Entity('flavors')
 @Unique('flavors_name_key', ['name'])
 @Check('flavors_size_check', 'vcpus >= 0 AND ram_mb >= 0 AND disk_gb >= 0')
+@Check('flavors_more_disk_check', 'ephemeral_gb >= 0 AND swap_mb >= 0')
 export class FlavorEntity {
   @PrimaryColumn('text', { primaryKeyConstraintName: 'flavors_pkey' }) id: string;
   @Column('text') name: string;
   @Column('integer') vcpus: number;
   @Column('integer') ram_mb: number;
   @Column('integer') disk_gb: number;
+  @Column('integer', { default: 0 }) ephemeral_gb: number;
+  @Column('integer', { default: 0 }) swap_mb: number;
+  /** Kept for who asks; nothing is made of it. */
+  @Column('double precision', { default: 1 }) rxtx_factor: number;
+  /** If not, only projects with access see it, and administrators. */
+  @Column('boolean', { default: true }) is_public: boolean;
+  @Column('text', { nullable: true }) description: string | null;
   @Column('jsonb', { default: {} }) extra_specs: Record<string, string>;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
+}
+
+/** Which project may use a flavor that is not public. */
+@Entity('flavor_access')
+@Index('flavor_access_project_id_idx', ['project_id'])
+export class FlavorAccessEntity {
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'flavor_access_pkey' })
+  @ForeignKey(() => FlavorEntity, { name: 'flavor_access_flavor_id_fkey', onDelete: 'CASCADE' })
+  flavor_id: string;
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'flavor_access_pkey' }) project_id: string;
 }

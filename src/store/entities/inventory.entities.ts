@@ -1,4 +1,4 @@
-import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
+import { Check, Column, Entity, ForeignKey, Generated, Index, PrimaryColumn, Unique } from 'typeorm';
 import type {
   WireCapabilities,
   WireConfiguration,
@@ -17,6 +17,7 @@ import type { AllocationRatios } from '../../placement/snapshot.js';
 @Check('hosts_status_check', `status IN ('up', 'down')`)
 @Check('hosts_kernel_kind_check', `kernel_kind IN ('live', 'simulated')`)
 @Index('hosts_changed_xid_idx', { synchronize: false })
+@Index('hosts_number_idx', ['number'])
 export class HostEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'hosts_pkey' }) id: string;
   @Column('text') name: string;
@@ -65,6 +66,14 @@ export class HostEntity {
   /** The generation at which anything but who has what was changed last. */
   @Column('bigint', { default: 0 }) facts_generation: number;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
+  /** Its id for clients of Nova that know no UUIDs of hosts. */
+  @Column('bigint') @Generated('increment') number: number;
+  /** An administrator says that it is down, whatever its agent says. */
+  @Column('boolean', { default: false }) forced_down: boolean;
+  /** Of the host in the network of the broker; null: the agent does not say. */
+  @Column('text', { nullable: true }) ip_address: string | null;
+  /** null: the agent does not say. */
+  @Column('timestamptz', { nullable: true }) booted_at: Date | null;
 }
 
 @Entity('devices')

@@ -6,7 +6,7 @@ import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
 export class QuotaEntity {
   /** `*`: of every project that has none of its own. */
   @PrimaryColumn('text', { primaryKeyConstraintName: 'quotas_pkey' }) project_id: string;
-  /** `servers`, `vcpus`, `memory_mb`, `disk_gb`, `devices`, `alias:NAME`, `class:NAME`, `class:VENDOR:PRODUCT`. */
+  /** `servers`, `vcpus`, `memory_mb`, `disk_gb`, `devices`, `alias:NAME`, `class:NAME`, `class:VENDOR:PRODUCT`, `kept:NAME`. */
   @PrimaryColumn('text', { primaryKeyConstraintName: 'quotas_pkey' }) resource: string;
   /** -1: no limit, also where the default is one. */
   @Column('bigint') hard_limit: number;

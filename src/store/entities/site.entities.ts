@@ -1,10 +1,11 @@
-import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
+import { Check, Column, Entity, ForeignKey, Generated, Index, PrimaryColumn, Unique } from 'typeorm';
 import type { ServerGroupWish } from '../../placement/request.js';
 import { HostEntity } from './inventory.entities.js';
 
 /** Hosts that an operator put together. */
 @Entity('aggregates')
 @Unique('aggregates_name_key', ['name'])
+@Index('aggregates_number_idx', ['number'])
 export class AggregateEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'aggregates_pkey' }) id: string;
   @Column('text') name: string;
@@ -15,6 +16,8 @@ export class AggregateEntity {
   @Column('integer', { default: 1 }) generation: number;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
   @Column('timestamptz', { default: () => 'now()' }) updated_at: Date;
+  /** Its id for clients of Nova. */
+  @Column('bigint') @Generated('increment') number: number;
 }
 
 @Entity('aggregate_hosts')
@@ -40,5 +43,7 @@ export class ServerGroupEntity {
   @Column('text') policy: ServerGroupWish['policy'];
   /** Of anti-affinity. */
   @Column('integer', { default: 1 }) max_server_per_host: number;
+  /** Who made it; empty: that was not written down. */
+  @Column('text', { default: '' }) user_id: string;
   @Column('timestamptz', { default: () => 'now()' }) created_at: Date;
 }

@@ -4,7 +4,17 @@ import type { DeviceRequest, ExcludedHost, PlacementRequest } from '../../placem
 import { DeviceEntity, HostEntity } from './inventory.entities.js';
 import { ServerGroupEntity } from './site.entities.js';
 
-export type ServerStatus = 'BUILD' | 'ACTIVE' | 'ERROR' | 'DELETING' | 'DELETED';
+/** `SHELVED`: it has neither host nor devices, and waits to be asked for again. */
+export type ServerStatus = 'BUILD' | 'ACTIVE' | 'SHELVED' | 'ERROR' | 'DELETING' | 'DELETED';
+/** How the guest of an ACTIVE server is to be. `error`: an administrator says that it is broken; it keeps what it has. */
+export const VM_STATES = ['active', 'stopped', 'paused', 'suspended', 'error'] as const;
+export type VmState = (typeof VM_STATES)[number];
+/** What is under way with a guest, until its agent answers; `unshelve` until it is placed. */
+export const GUEST_ACTIONS = [
+  ...(['stop', 'start', 'reboot', 'reboot_hard', 'pause', 'unpause', 'suspend', 'resume', 'rebuild'] as const),
+  'unshelve',
+] as const;
+export type GuestAction = (typeof GUEST_ACTIONS)[number];
 export const TASK_STATES = ['scheduling', 'preparing', 'releasing', 'waiting', 'attaching', 'detaching'] as const;
 export type TaskState = (typeof TASK_STATES)[number];
 /** `server`: what a server was placed with. `attach`: devices that came to it while it ran. */
@@ -25,6 +35,9 @@ export interface FlavorSnapshot {
   readonly vcpus: number;
   readonly ram_mb: number;
   readonly disk_gb: number;
+  /** Left out by servers of old: 0. */
+  readonly ephemeral_gb?: number;
+  readonly swap_mb?: number;
   readonly extra_specs: Readonly<Record<string, string>>;
 }
 
@@ -37,7 +50,13 @@ export type ServerKind = 'server' | 'placement';
   unique: true,
   where: 'placement_key IS NOT NULL',
 })
-@Check('servers_status_check', `status IN ('BUILD', 'ACTIVE', 'ERROR', 'DELETING', 'DELETED')`)
+@Check('servers_status_check', `status IN ('BUILD', 'ACTIVE', 'SHELVED', 'ERROR', 'DELETING', 'DELETED')`)
+@Check('servers_vm_state_check', `vm_state IN ('active', 'stopped', 'paused', 'suspended', 'error')`)
+@Check(
+  'servers_action_check',
+  `action IN ('stop', 'start', 'reboot', 'reboot_hard', 'pause', 'unpause', 'suspend', 'resume', 'rebuild', 'unshelve')`,
+)
+@Check('servers_locked_by_check', `locked_by IN ('owner', 'admin')`)
 @Check(
   'servers_task_state_check',
   `task_state IN ('scheduling', 'preparing', 'releasing', 'waiting', 'attaching', 'detaching')`,
@@ -96,6 +115,11 @@ export class ServerEntity {
   @Column('text', { nullable: true }) placement_hash: string | null;
   /** Of a placement: where its decision is recorded, with those of others of its kind. */
   @Column('uuid', { nullable: true }) decision_class_id: string | null;
+  @Column('text', { default: 'active' }) vm_state: VmState;
+  @Column('text', { nullable: true }) action: GuestAction | null;
+  /** Members of its project may not touch it. */
+  @Column('text', { nullable: true }) locked_by: 'owner' | 'admin' | null;
+  @Column('text', { nullable: true }) locked_reason: string | null;
 }
 
 @Entity('claims')
