@@ -19,6 +19,7 @@ const ENTRIES: readonly Entry[] = [
     about: 'servers, their devices and history, and groups of them',
     load: async () => [
       (await import('./nouns/server.noun.js')).addServer,
+      (await import('./nouns/server-actions.noun.js')).addServerActions,
       (await import('./nouns/server-group.noun.js')).addServerGroup,
     ],
   },

@@ -75,6 +75,12 @@ describe('berth, as a person at a terminal has it', () => {
     }
     expect(await json('server', 'event', 'list', 'gpu-vm', '--limit', '1')).toHaveLength(1);
 
+    expect(await run('server', 'stop', 'gpu-vm', '--wait')).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    expect(await json('server', 'show', 'gpu-vm', '-c', 'vm_state')).toEqual({ vm_state: 'stopped' });
+    const again = await run('server', 'stop', 'gpu-vm');
+    expect([again.code, again.stderr]).toEqual([1, expect.stringMatching(/^berth: server\.invalid_status: /)]);
+    expect((await run('server', 'start', 'gpu-vm', '--wait')).code).toBe(0);
+
     expect(await run('server', 'delete', 'gpu-vm', '--wait')).toMatchObject({ code: 0, stdout: '', stderr: '' });
     expect(await json('server', 'list')).toEqual([]);
     expect(await json('device', 'list', '--status', 'allocated')).toEqual([]);

@@ -20,8 +20,6 @@ const FIELDS = [
   ...(['id', 'name', 'availability_zone', 'hosts', 'host_count', 'metadata', 'generation', 'created_at'] as const),
   'updated_at',
 ] as const;
-const ONE = '/v1/aggregates/{aggregate}';
-const HOST = '/v1/aggregates/{aggregate}/hosts/{host}';
 
 /** `berth aggregate`. */
 export function addAggregate(noun: Noun): void {
@@ -43,14 +41,14 @@ export function addAggregate(noun: Noun): void {
   });
   showVerb(noun, 'show <aggregate>', 'one aggregate', {
     one: ({ rest, ask }: Session, _given: unknown, aggregate: string) =>
-      ask(rest.GET(ONE, { params: { path: { aggregate } } })),
+      ask(rest.GET('/v1/aggregates/{aggregate}', { params: { path: { aggregate } } })),
     fields: FIELDS,
   });
   addChanges(noun);
   eachVerb(noun, 'delete <aggregate...>', 'delete aggregates; their hosts stay', {
     what: 'aggregate delete',
     act: ({ rest, ask }: Session, _given: unknown, aggregate) =>
-      ask(rest.DELETE(ONE, { params: { path: { aggregate } } })),
+      ask(rest.DELETE('/v1/aggregates/{aggregate}', { params: { path: { aggregate } } })),
   });
   addHosts(noun);
 }
@@ -64,10 +62,10 @@ function addChanges(noun: Noun): void {
         .option('--property <key=value>', 'of its metadata; may be repeated', pairs),
     one: async ({ rest, ask }: Session, { name, zone, property }: GivenSet, aggregate: string) => {
       const params = { path: { aggregate } };
-      const there = property && (await ask(rest.GET(ONE, { params }))).metadata;
+      const there = property && (await ask(rest.GET('/v1/aggregates/{aggregate}', { params }))).metadata;
       const metadata = property && { ...there, ...property };
       const body = filled({ name, availability_zone: zone, metadata });
-      return ask(rest.PATCH(ONE, { params, body }));
+      return ask(rest.PATCH('/v1/aggregates/{aggregate}', { params, body }));
     },
     fields: FIELDS,
   });
@@ -78,9 +76,14 @@ function addChanges(noun: Noun): void {
         .option('--zone', 'its hosts are in no zone by it'),
     one: async ({ rest, ask }: Session, { property = [], zone }: GivenUnset, aggregate: string) => {
       const params = { path: { aggregate } };
-      const { metadata: there } = await ask(rest.GET(ONE, { params }));
+      const { metadata: there } = await ask(rest.GET('/v1/aggregates/{aggregate}', { params }));
       const metadata = Object.fromEntries(Object.entries(there).filter(([key]) => !property.includes(key)));
-      return ask(rest.PATCH(ONE, { params, body: { metadata, ...(zone && { availability_zone: null }) } }));
+      return ask(
+        rest.PATCH('/v1/aggregates/{aggregate}', {
+          params,
+          body: { metadata, ...(zone && { availability_zone: null }) },
+        }),
+      );
     },
     fields: FIELDS,
   });
@@ -89,13 +92,13 @@ function addChanges(noun: Noun): void {
 function addHosts(noun: Noun): void {
   showVerb(noun, 'add host <aggregate> <host>', 'put a host into an aggregate', {
     one: ({ rest, ask }: Session, _given: unknown, aggregate: string, host: string) =>
-      ask(rest.PUT(HOST, { params: { path: { aggregate, host } } })),
+      ask(rest.PUT('/v1/aggregates/{aggregate}/hosts/{host}', { params: { path: { aggregate, host } } })),
     fields: FIELDS,
   });
   showVerb(noun, 'remove host <aggregate> <host>', 'take a host out of an aggregate', {
     one: async ({ rest, ask }: Session, _given: unknown, aggregate: string, host: string) => {
-      await ask(rest.DELETE(HOST, { params: { path: { aggregate, host } } }));
-      return ask(rest.GET(ONE, { params: { path: { aggregate } } }));
+      await ask(rest.DELETE('/v1/aggregates/{aggregate}/hosts/{host}', { params: { path: { aggregate, host } } }));
+      return ask(rest.GET('/v1/aggregates/{aggregate}', { params: { path: { aggregate } } }));
     },
     fields: FIELDS,
   });

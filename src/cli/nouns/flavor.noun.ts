@@ -7,6 +7,10 @@ interface GivenCreate {
   readonly vcpus: number;
   readonly ram: number;
   readonly disk: number;
+  readonly ephemeral?: number;
+  readonly swap?: number;
+  readonly description?: string;
+  readonly private?: true;
   readonly property?: Readonly<Record<string, string>>;
 }
 
@@ -15,7 +19,10 @@ interface GivenSet {
   readonly clear?: true;
 }
 
-const FIELDS = ['id', 'name', 'vcpus', 'ram_mb', 'disk_gb', 'extra_specs', 'created_at'] as const;
+const FIELDS = [
+  ...(['id', 'name', 'description', 'vcpus', 'ram_mb', 'disk_gb', 'ephemeral_gb', 'swap_mb', 'is_public'] as const),
+  ...(['extra_specs', 'created_at'] as const),
+] as const;
 const PROPERTY = 'an extra spec, e.g. pci_passthrough:alias=gpu:2; may be repeated';
 
 /** `berth flavor`. */
@@ -27,9 +34,18 @@ export function addFlavor(noun: Noun): void {
         .option('--vcpus <n>', 'of its servers', wholeNumber, 1)
         .option('--ram <mb>', 'of its servers', wholeNumber, 256)
         .option('--disk <gb>', 'of its servers', wholeNumber, 0)
+        .option('--ephemeral <gb>', 'a second disk', wholeNumber)
+        .option('--swap <mb>', 'a swap disk', wholeNumber)
+        .option('--description <text>', 'for people')
+        .option('--private', 'only for projects that are given access')
         .option('--property <key=value>', PROPERTY, pairs),
-    one: ({ rest, ask }: Session, { id, vcpus, ram, disk, property }: GivenCreate, name: string) => {
-      const more = filled({ id, extra_specs: property && { ...property } });
+    one: ({ rest, ask }: Session, given: GivenCreate, name: string) => {
+      const { id, vcpus, ram, disk, description, property } = given;
+      const more = filled({
+        ...{ id, description, ephemeral_gb: given.ephemeral, swap_mb: given.swap },
+        is_public: given.private && false,
+        extra_specs: property && { ...property },
+      });
       return ask(rest.POST('/v1/flavors', { body: { name, vcpus, ram_mb: ram, disk_gb: disk, ...more } }));
     },
     fields: FIELDS,
@@ -37,7 +53,7 @@ export function addFlavor(noun: Noun): void {
   listVerb(noun, 'list', 'flavors', {
     rows: ({ rest, all }: Session) => all((query) => rest.GET('/v1/flavors', { params: { query } })),
     columns: ['id', 'name', 'vcpus', 'ram_mb', 'disk_gb'],
-    long: ['extra_specs', 'created_at'],
+    long: ['ephemeral_gb', 'swap_mb', 'is_public', 'description', 'extra_specs', 'created_at'],
   });
   showVerb(noun, 'show <flavor>', 'one flavor', {
     one: ({ rest, ask }: Session, _given: unknown, id: string) =>

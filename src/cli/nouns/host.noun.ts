@@ -10,9 +10,29 @@ import { addEvacuation } from './evacuation.noun.js';
 type Host = Schemas['HostView'];
 
 const FIELDS: readonly Column<Host>[] = [
-  ...(['id', 'name', 'status', 'enabled', 'disabled_reason', 'availability_zone', 'aggregates', 'devices'] as const),
+  ...([
+    'id',
+    'name',
+    'status',
+    'forced_down',
+    'enabled',
+    'disabled_reason',
+    'availability_zone',
+    'aggregates',
+    'devices',
+  ] as const),
   ...(['capacity', 'used', 'reserved', 'allocation_ratios', 'numa_cells', 'iommu', 'traits', 'capabilities'] as const),
-  ...(['kernel', 'kernel_kind', 'simulated', 'read_only', 'compute_driver', 'agent_version', 'configuration'] as const),
+  ...([
+    'ip_address',
+    'booted_at',
+    'kernel',
+    'kernel_kind',
+    'simulated',
+    'read_only',
+    'compute_driver',
+    'agent_version',
+    'configuration',
+  ] as const),
   ...(['failed_builds', 'generation', 'last_seen_at', 'created_at'] as const),
 ];
 
@@ -60,6 +80,8 @@ interface GivenSet {
   readonly enable?: true;
   readonly disable?: true;
   readonly reason?: string;
+  readonly down?: true;
+  readonly up?: true;
   readonly cpuRatio?: number;
   readonly ramRatio?: number;
   readonly diskRatio?: number;
@@ -78,7 +100,7 @@ function addSet(noun: Noun): void {
       const there = await ask(rest.GET('/v1/hosts/{host}', { params }));
       const enabled = given.enable ? true : given.disable ? false : undefined;
       const body = filled({
-        ...{ enabled, disabled_reason: given.reason },
+        ...{ enabled, disabled_reason: given.reason, forced_down: given.down ?? (given.up && false) },
         allocation_ratios: ratiosOf(given, there),
         reserved: reservedOf(given, there),
         traits: given.clearTraits ? [] : given.trait && [...new Set([...there.traits, ...given.trait])],
@@ -94,6 +116,8 @@ function setOptions(command: Command): Command {
     .addOption(new Option('--enable', 'it may take servers again').conflicts('disable'))
     .addOption(new Option('--disable', 'it takes no more servers'))
     .option('--reason <text>', 'why it is disabled')
+    .addOption(new Option('--down', 'it is taken for down, whatever its agent says').conflicts('up'))
+    .addOption(new Option('--up', 'its agent is believed again'))
     .option('--cpu-ratio <n>', 'vCPUs for each CPU', decimal)
     .option('--ram-ratio <n>', 'the same of memory', decimal)
     .option('--disk-ratio <n>', 'the same of disk', decimal)

@@ -39,18 +39,18 @@ const LONG: readonly Column<Summary>[] = [
   ...(['reservation_id', 'priority', 'preemptible', 'simulated', 'created_at', 'updated_at'] as const),
 ];
 const FIELDS: readonly Column<Server>[] = [
-  ...(['id', 'name', 'status', 'task_state', 'host', 'project_id'] as const),
+  ...(['id', 'name', 'status', 'task_state', 'vm_state', 'action', 'host', 'project_id'] as const),
   { name: 'fault', text: ({ fault }) => fault?.message ?? '' },
   ...[flavor as Column<Server>, wishes as Column<Server>],
   { name: 'devices', text: ({ devices }) => devices.map(deviceText).join('\n') },
   ...(['ports', 'vcpus', 'ram_mb', 'disk_gb', 'availability_zone', 'server_group', 'reservation_id'] as const),
   ...(['priority', 'preemptible', 'wait', 'waiting_since', 'queue_position', 'numa_cells', 'attempts'] as const),
   { name: 'container', text: ({ container }) => container?.cdi_device ?? '' },
-  ...(['decision_id', 'simulated', 'created_at', 'updated_at'] as const),
+  ...(['locked', 'locked_reason', 'decision_id', 'simulated', 'created_at', 'updated_at'] as const),
   { name: 'servers', text: ({ servers = [] }) => servers.map(({ name, id }) => `${name} (${id})`).join('\n') },
 ];
 
-const STATUSES = ['BUILD', 'ACTIVE', 'ERROR', 'DELETING'];
+const STATUSES = ['BUILD', 'ACTIVE', 'SHELVED', 'ERROR', 'DELETING'];
 
 /** `berth server`. */
 export function addServer(noun: Noun): void {
