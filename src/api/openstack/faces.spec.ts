@@ -41,6 +41,15 @@ describe('faces', () => {
   ])('%s is served at %s', (url, served) => expect(faceUrl(url)).toBe(served));
 });
 
+it('what is too much is told by Nova with the time to wait, if there is one', () => {
+  const fault = { code: 'request.too_many', status: 429, detail: 'slower', headers: { 'retry-after': '7' } };
+  expect(COMPUTE.fault(fault)).toEqual({ overLimit: { code: 429, message: 'slower', retryAfter: '7' } });
+  expect(COMPUTE.fault({ ...fault, status: 413, detail: 'large', headers: {} })).toEqual({
+    overLimit: { code: 413, message: 'large' },
+  });
+  expect(COMPUTE.fault({ ...fault, status: 503 })).toEqual({ serviceUnavailable: { code: 503, message: 'slower' } });
+});
+
 describe('versions of faces', () => {
   it.each([
     [{}, 1],
