@@ -14,6 +14,7 @@ const MAY_OPEN = {
   store: ['pci', 'placement', 'messages', 'settings'],
   batches: ['pci', 'placement', 'settings', 'store'],
   bus: ['messages', 'settings'],
+  http: ['settings'],
   'recorded-hosts': ['pci'],
   cli: ['pci', 'settings'],
   'compute-agent': ['pci', 'messages', 'bus', 'settings', 'recorded-hosts'],

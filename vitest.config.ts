@@ -65,6 +65,18 @@ export default defineConfig({
       {
         test: {
           ...shared,
+          name: 'clients',
+          sequence: { groupOrder: 7 },
+          include: ['test/clients/*.spec.ts'],
+          globalSetup: ['test/support/postgres-alone.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 900_000,
+          maxWorkers: 1,
+        },
+      },
+      {
+        test: {
+          ...shared,
           name: 'kernel',
           sequence: { groupOrder: 4 },
           include: ['test/kernel/*.spec.ts'],

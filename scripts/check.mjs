@@ -1,12 +1,12 @@
 // Everything a change must pass, in the order in which a fault is cheapest to find.
 //
-//   node scripts/check.mjs         format, lint, doors, types, dead code, API document, unit tests
+//   node scripts/check.mjs         format, lint, doors, types, dead code, documents, unit tests
 //   node scripts/check.mjs --all   the same with all tests, on a real Postgres and a real RabbitMQ, and the simulation of faults
 //   node scripts/check.mjs --all --kernel   and the agent on real kernels, in emulated machines
 //
 // The last line is `N passed, M failed`, the test cases. A failed step fails the whole, but keeps no other from running.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { runLanes } from './test-lanes.mjs';
 
@@ -28,7 +28,7 @@ const STEPS = [
     commands: [[...bin('dependency-cruiser/bin/dependency-cruise.mjs'), 'src', 'migrations', 'conformance']],
   },
   { title: 'dead code', commands: [[...bin('knip/bin/knip.js'), '--no-progress']] },
-  ...(existsSync(`${ROOT}src/main.ts`) ? [{ title: 'API document', run: compareOpenApi }] : []),
+  ...(existsSync(`${ROOT}src/main.ts`) ? [{ title: 'documents', run: compareDocuments }] : []),
 ];
 
 const failed = await runSteps();
@@ -83,22 +83,12 @@ async function runInTurn(commands) {
   return { code: 0, output };
 }
 
-/** The checked-in API document says what the program says. */
-async function compareOpenApi() {
+/** What is made from the program and kept beside it says what the program says. */
+async function compareDocuments() {
   const built = await runCommand([process.execPath, 'scripts/build.mjs', '--if-needed']);
   if (built.code !== 0) return { code: built.code, output: built.stdout + built.stderr };
-  const made = await runCommand([process.execPath, 'dist/src/main.js', 'openapi']);
-  if (made.code !== 0) return { code: made.code, output: made.stdout + made.stderr };
-  const kept = existsSync(`${ROOT}openapi/openapi.json`) ? readFileSync(`${ROOT}openapi/openapi.json`, 'utf8') : '';
-  if (made.stdout.trim() === kept.trim()) return { code: 0, output: '' };
-  const line = firstDifference(made.stdout, kept);
-  return { code: 1, output: `openapi/openapi.json is not what the program serves (line ${line}): npm run openapi` };
-}
-
-function firstDifference(one, other) {
-  const others = other.split('\n');
-  const index = one.split('\n').findIndex((line, at) => line !== others[at]);
-  return index < 0 ? others.length : index + 1;
+  const { code, stdout, stderr } = await runCommand([process.execPath, 'scripts/documents.mjs', '--check']);
+  return { code, output: stdout + stderr };
 }
 
 function runCommand([program, ...words]) {

@@ -9,6 +9,7 @@ export const ERROR_CODES = {
   // the caller's input
   'request.invalid': 'The request is not well formed.',
   'request.too_large': 'The request is larger than the limit.',
+  'request.too_many': 'More was asked in a short time than is allowed.',
   'request.not_found': 'There is no such path.',
   'request.method_not_allowed': 'The path exists, but not with this method.',
   'request.not_implemented': 'Nothing here can do that.',
@@ -104,6 +105,7 @@ export const ERROR_CODES = {
   'quota.exceeded': 'The project would have more than its quota.',
   // the bus
   'message.invalid': 'A message is not well formed.',
+  'message.forged': 'A message speaks for a host that its sender is not.',
   'message.too_large': 'A message is larger than the limit.',
   'bus.unavailable': 'The message broker cannot be reached.',
   // the host

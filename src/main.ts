@@ -1,17 +1,10 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
 import { Command } from 'commander';
-import { addCapacityCommand } from './cli/capacity.command.js';
-import { addDefragmentCommand } from './cli/defragment.command.js';
-import { addDeviceSpecsCommand } from './cli/device-specs.command.js';
-import { addExplainCommand } from './cli/explain.command.js';
-import { addHostTopologyCommand } from './cli/host-topology.command.js';
-import { addQuotaCommand } from './cli/quota.command.js';
-import { addReservationCommand } from './cli/reservation.command.js';
-import { askAs } from './cli/rest-question.js';
-import { addDeviceClaimCommand } from './cli/device-claim.command.js';
-import { addSriovCommand } from './cli/sriov.command.js';
-import { addWhatIfCommand } from './cli/what-if.command.js';
+import type { BrokerUserOptions } from './bus/broker-user-command.js';
+import { addCompleteCommand } from './cli/completion/complete.command.js';
+import { addNouns } from './cli/nouns.js';
+import { below } from './cli/verbs/verbs.js';
 import { AGENT_VERSION } from './compute-agent/agent-version.js';
 import { addHostPreparationCommands } from './compute-agent/host-command.js';
 import { BerthError, messageOf } from './errors.js';
@@ -27,12 +20,15 @@ import type { LiveConfiguration } from './settings/live-configuration.js';
 import type { Role } from './settings/live-settings.js';
 import { loadSettings, type SettingsSources } from './settings/load-settings.js';
 import type { Settings } from './settings/settings.js';
+import { databaseAddress } from './store/database-address.js';
 import { outageOf } from './store/outage.js';
 
 // Each command loads what it needs when it is called: all of Berth takes longer to load than most commands to run.
 
 const STOP_TIMEOUT_MS = 30_000;
 const REPEATED_SIGNAL_MS = 1_000;
+/** The exit code of a command line that is none. */
+const WRITTEN_WRONGLY = 2;
 
 interface RoleOptions {
   readonly config: readonly string[];
@@ -42,6 +38,10 @@ interface RoleOptions {
 let stopping = false;
 
 const program = new Command('berth').description('PCI passthrough placement').version(AGENT_VERSION);
+program.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : WRITTEN_WRONGLY));
+
+const given = process.argv.slice(2);
+const words = await addNouns(program, given, process.env, given.includes('complete'));
 
 role('api', 'serve the REST face', async (configuration) =>
   (await import('./roles/api.role.js')).startApi(configuration),
@@ -95,11 +95,9 @@ program
   );
 
 withConfig(
-  program
-    .command('aliases')
-    .description('aliases of configuration files')
+  below(program, 'alias')
     .command('forget-origin <origin>')
-    .description('forget what the files of an origin said that no longer exists'),
+    .description('forget what the configuration files of an origin said that no longer exists; asks the database'),
 ).action((origin: string, options: RoleOptions) =>
   run(async () => {
     const { forgetOrigin } = await import('./store/forget-origin.js');
@@ -108,6 +106,20 @@ withConfig(
     process.stdout.write(`Forgot ${origin}. Aliases deleted: ${told(removed)}; changed: ${told(changed)}.\n`);
   }),
 );
+
+program
+  .command('broker-user <host>')
+  .description("print what makes a host's own user of RabbitMQ, for bus.agent_users per_host")
+  .option('--password-file <file>', 'its password is the first line; a file that is not there is made')
+  .option('--external', 'it logs in by a certificate that has its name')
+  .option('--vhost <name>', 'where the queues are', '/')
+  .option('--definitions', 'JSON for rabbitmqctl import_definitions, instead of lines for a shell')
+  .action((host: string, options: BrokerUserOptions) =>
+    run(async () => {
+      const { brokerUserText } = await import('./bus/broker-user-command.js');
+      process.stdout.write(brokerUserText(host, options));
+    }),
+  );
 
 withConfig(program.command('replay').description('decide again what was decided, and compare'))
   .option('--from <time>', 'not before; else as far back as the journal goes')
@@ -129,7 +141,7 @@ withConfig(program.command('replay').description('decide again what was decided,
     }
   });
 
-addAuditCommands(program, (command, work) =>
+addAuditCommands(below(program, 'audit'), (command, work) =>
   withConfig(command)
     .option('--database, --database-url <url>', 'postgres://…; else as configured')
     .action(async (options: RoleOptions & { readonly databaseUrl?: string }) => {
@@ -169,19 +181,10 @@ withConfig(
     }
   });
 
-addDeviceSpecsCommand(program, process.env);
-addCapacityCommand(program);
-addWhatIfCommand(program);
-addDefragmentCommand(program);
-addHostPreparationCommands(addHostTopologyCommand(program), { withConfig, load, complain });
-addExplainCommand(program);
-addQuotaCommand(program);
-addReservationCommand(program);
-addSriovCommand(program);
-addDeviceClaimCommand(program);
+addHostPreparationCommands(below(program, 'host'), { withConfig, load, complain });
+addCompleteCommand(program);
 
-askAs(process.env);
-await program.parseAsync();
+await program.parseAsync(words, { from: 'user' });
 
 /** @param announce what the process says once it serves; by default one line for whoever waits for it */
 function role<R extends RunningRole>(
@@ -234,7 +237,7 @@ async function liveConfiguration(role: Role, options: RoleOptions): Promise<Live
 }
 
 function databaseUrl(options: RoleOptions): string {
-  const { url } = load(options).database;
+  const url = databaseAddress(load(options).database);
   if (url === null) throw new BerthError('settings.invalid', 'database.url: set DATABASE_URL');
   return url;
 }

@@ -41,6 +41,7 @@ import { ImagesController } from './openstack/image/images.controller.js';
 import { ImagesService } from './openstack/image/images.service.js';
 import { ComputeServersService } from './openstack/compute/compute-servers.service.js';
 import { PLACEMENT_FACE } from './openstack/placement/placement-face.js';
+import { ServerRebuildService } from './openstack/compute/server-rebuild.service.js';
 import { MicroversionGuard } from './openstack/microversion.js';
 import { PublicUrl } from './openstack/public-url.js';
 import { PlacementWishes } from './placements/placement-wishes.js';
@@ -94,7 +95,7 @@ const OPENSTACK_CONTROLLERS = [
   ImagesController,
   ...PLACEMENT_FACE.controllers,
 ];
-const OPENSTACK_SERVICES = [ImagesService, ComputeServersService, ...PLACEMENT_FACE.providers];
+const OPENSTACK_SERVICES = [ImagesService, ComputeServersService, ...PLACEMENT_FACE.providers, ServerRebuildService];
 
 /** The REST face. */
 @Module({})

@@ -1,28 +1,28 @@
 import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { Logger, type DynamicModule, type INestApplication, type LoggerService, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { BatchesModule } from '../batches/batches.module.js';
 import { BerthError, messageOf } from '../errors.js';
 import type { Check, Checks } from '../health/health.module.js';
+import { HEADERS_WITHOUT_HOOKS, httpAdapter, PARAMETER_LENGTH_MAX, secureAnswers } from '../http/http-server.js';
 import type { ReloadOutcome } from '../settings/live-configuration.js';
 import type { HttpSettings, Settings } from '../settings/settings.js';
+import { databaseAddress } from '../store/database-address.js';
 import { Ledger } from '../store/ledger.js';
 import { StoreModule } from '../store/store.module.js';
 import { ApiModule } from './api.module.js';
 import type { Authentication } from './identity/authentication.js';
 import { openAuthentication } from './identity/open-authentication.js';
-import { type CallerRequest, isForEverybody } from './identity/caller.js';
+import { type CallerRequest, isForEverybody, isOfHealth } from './identity/caller.js';
 import { KnownPaths } from './known-paths.js';
 import { openApiText } from './openapi.js';
 import { assertOwnPath } from './openstack/compute/url.js';
 import { type FaceRequest, faceUrl, greet } from './openstack/faces.js';
 import { IMAGE_PATCH_TYPE } from './openstack/image/images.dto.js';
 import { type ProblemReply, sendProblem } from './problem.filter.js';
-
-/** Above every name and key that we take, in percent-encoding. */
-const PARAMETER_LENGTH_MAX = 2_048;
-const REQUEST_TIMEOUT_MS = 60_000;
+import { Rates } from './rates.js';
 
 export interface ApiSettings {
   readonly database: Settings['database'];
@@ -56,16 +56,16 @@ export interface ApiStart {
  * @throws BerthError `settings.invalid` without a database URL, or when nobody could be told from anybody; TypeORM's error when the database stays out of reach
  */
 export async function createApi(settings: ApiSettings, start: ApiStart = {}): Promise<NestFastifyApplication> {
-  const { url, poolMax } = settings.database;
+  const url = databaseAddress(settings.database);
   if (url === null) throw new BerthError('settings.invalid', 'database.url: is missing; the API needs a database');
-  const adapter = new FastifyAdapter({
-    bodyLimit: settings.http.bodyBytesMax,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+  const adapter = httpAdapter(settings.http, {
     rewriteUrl: (request: IncomingMessage) => faceUrl(request.url ?? '/'),
-    frameworkErrors: (error: Error, request: { readonly url: string }, reply: unknown) => {
-      const problem = new BerthError('request.invalid', error.message, { cause: error });
-      sendProblem(reply as ProblemReply, problem, request);
+    frameworkErrors: (error: Error, request: { readonly url: string }, reply: ProblemReply) => {
+      const problem = new BerthError('request.invalid', error.message, {
+        cause: error,
+        details: { headers: HEADERS_WITHOUT_HOOKS },
+      });
+      sendProblem(reply, problem, request);
     },
   });
   let app: NestFastifyApplication | null = null;
@@ -75,7 +75,8 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     ...(await app?.get(Ledger, { strict: false }).check()),
     ...(app && start.checks?.(app)),
   });
-  const store = start.store ?? StoreModule.register({ url, poolMax, connect: start.connect !== false });
+  const store =
+    start.store ?? StoreModule.register({ url, poolMax: settings.database.poolMax, connect: start.connect !== false });
   const module = ApiModule.register({
     store,
     batches: start.batches ?? BatchesModule.register(settings.scheduler, store),
@@ -93,11 +94,12 @@ export async function createApi(settings: ApiSettings, start: ApiStart = {}): Pr
     ...(start.logger === undefined ? {} : { logger: start.logger }),
   });
   app = created;
-  prepareFastify(created, authentication);
+  await secureAnswers(created, settings.http);
+  prepareFastify(created, authentication, await Rates.open(created, settings.http.rate));
   return created;
 }
 
-function prepareFastify(app: NestFastifyApplication, authentication: Authentication): void {
+function prepareFastify(app: NestFastifyApplication, authentication: Authentication, rates: Rates): void {
   const fastify = app.getHttpAdapter().getInstance();
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: unknown, text: string) =>
@@ -106,17 +108,23 @@ function prepareFastify(app: NestFastifyApplication, authentication: Authenticat
   fastify.addContentTypeParser(IMAGE_PATCH_TYPE, { parseAs: 'string' }, async (_request: unknown, text: string) => ({
     steps: parseJson(text),
   }));
-  // Not read: what an image has in it is refused, whatever its size.
-  fastify.addContentTypeParser('application/octet-stream', async () => undefined);
+  fastify.addContentTypeParser('application/octet-stream', async (_request: unknown, payload: Readable) => ({
+    is_empty: await isEmpty(payload),
+  }));
   const paths = new KnownPaths();
   fastify.addHook('onRoute', ({ method, url }) => paths.add(method, url));
   fastify.addHook('onRequest', async (request, reply) => {
-    greet(request as FaceRequest, reply);
-    if (request.is404) throw paths.refusal(request.method, request.url);
-    if (isForEverybody(request)) return;
-    const caller = await authentication.callerOf(request.headers);
-    (request as CallerRequest).caller = caller;
-    assertOwnPath(caller, request.originalUrl);
+    if (isOfHealth(request)) return;
+    const asked: CallerRequest & FaceRequest & { readonly ip: string } = request;
+    asked.attempts = rates.attemptsOf(asked);
+    try {
+      greet(asked, reply);
+      if (request.is404) throw paths.refusal(request.method, request.url);
+      if (!isForEverybody(request)) asked.caller = await authentication.callerOf(request.headers, asked.attempts);
+    } finally {
+      await rates.count(asked);
+    }
+    if (asked.caller) assertOwnPath(asked.caller, request.originalUrl);
   });
   const logger = new Logger('Http');
   fastify.addHook('onResponse', async (request, reply) => {
@@ -132,6 +140,15 @@ function prepareFastify(app: NestFastifyApplication, authentication: Authenticat
   fastify.get('/v1/openapi.json', async (_request, reply) => {
     text ??= openApiText(app);
     return reply.header('content-type', 'application/json; charset=utf-8').send(text);
+  });
+}
+
+/** Whether nothing comes. What comes is thrown away as it comes: data are not kept anywhere. */
+function isEmpty(payload: Readable): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    payload.once('data', () => resolve(false));
+    payload.once('end', () => resolve(true));
+    payload.once('error', reject);
   });
 }
 

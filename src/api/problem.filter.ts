@@ -77,7 +77,7 @@ function faultOf(error: unknown): Fault {
 
 function faultOfBerthError(error: BerthError): Fault {
   const errors = error.details['errors'];
-  const allow = error.details['allow'];
+  const { allow, retryAfterSeconds = RETRY_AFTER_SECONDS } = error.details;
   const status = statusOf(error.code, Array.isArray(errors));
   return {
     code: error.code,
@@ -87,7 +87,7 @@ function faultOfBerthError(error: BerthError): Fault {
     headers: {
       ...(error.details['headers'] as Fault['headers']),
       ...(typeof allow === 'string' ? { allow } : {}),
-      ...(status === 503 || status === 429 ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {}),
+      ...(status === 503 || status === 429 ? { 'retry-after': String(retryAfterSeconds) } : {}),
     },
   };
 }

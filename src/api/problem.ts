@@ -19,6 +19,7 @@ export class Problem {
 /** HTTP numbers of codes. A code that is not here is a request's fault, 400. */
 const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   'request.too_large': 413,
+  'request.too_many': 429,
   'request.not_found': 404,
   'request.method_not_allowed': 405,
   'request.not_implemented': 501,

@@ -1,19 +1,19 @@
 import { setMaxListeners } from 'node:events';
 import { connect, type ChannelModel, type RecoveringChannelModel } from 'amqplib';
 import { BerthError, messageOf } from '../errors.js';
-import { AmqpSession } from './amqp-session.js';
+import { amqpAccess, type AccessSettings } from './amqp-access.js';
+import { AmqpSession, type SessionOptions } from './amqp-session.js';
 import type { BusLog } from './bus-log.js';
 import { withTimeLimit } from './time-limit.js';
 
-const HEARTBEAT_S = 10;
 const HANDSHAKE_MS_MAX = 10_000;
 const RECONNECT_MS_FIRST = 100;
 const RECONNECT_MS_MAX = 5_000;
 const CLOSE_MS_MAX = 3_000;
 
 export interface AmqpLinkOptions {
-  readonly url: string;
-  readonly deliveryLimit: number;
+  readonly access: AccessSettings;
+  readonly session: SessionOptions;
   /** Builds what a new connection needs; called for each, before {@link AmqpLink.session} has it no longer. */
   readonly onSession: (session: AmqpSession) => Promise<void>;
 }
@@ -28,15 +28,15 @@ export class AmqpLink {
   private current: AmqpSession | null = null;
   private lastFailure: string | null = null;
 
-  /** @throws BerthError `settings.invalid` when the URL is none of AMQP */
+  /** @throws BerthError `settings.invalid` when the URL is none of AMQP, or a file of `bus.tls` cannot be read */
   constructor(
     private readonly options: AmqpLinkOptions,
     private readonly log: BusLog,
   ) {
-    const url = brokerUrl(options.url);
+    const { url, options: forSocket } = amqpAccess(options.access);
     setMaxListeners(0, this.abort.signal); // each attempt to connect adds one
     this.redact = redactor(url);
-    this.connection = this.connect(url);
+    this.connection = this.connect(url, forSocket);
   }
 
   /** The live connection, or null. */
@@ -62,8 +62,9 @@ export class AmqpLink {
     }
   }
 
-  private async connect(url: URL): Promise<RecoveringChannelModel> {
+  private async connect(url: URL, forSocket: object): Promise<RecoveringChannelModel> {
     const options = {
+      ...forSocket,
       noDelay: true,
       keepAlive: true,
       timeout: HANDSHAKE_MS_MAX,
@@ -87,7 +88,7 @@ export class AmqpLink {
   }
 
   private async setUp(model: ChannelModel): Promise<void> {
-    const session = new AmqpSession(model, this.options.deliveryLimit, this.log);
+    const session = new AmqpSession(model, this.options.session, this.log);
     await session.openPublisher();
     this.adopt(session);
     await this.options.onSession(session);
@@ -111,15 +112,6 @@ export class AmqpLink {
     if (reason !== this.lastFailure) this.log('warn', 'message broker cannot be reached; trying on', { reason });
     this.lastFailure = reason;
   }
-}
-
-function brokerUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (!url || !['amqp:', 'amqps:'].includes(url.protocol) || !url.hostname) {
-    throw new BerthError('settings.invalid', 'bus.url: amqp://user:password@host:port/vhost is needed');
-  }
-  if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(HEARTBEAT_S));
-  return url;
 }
 
 function redactor(url: URL): (text: string) => string {

@@ -1,11 +1,14 @@
 import type { ChannelModel, ConfirmChannel, Message } from 'amqplib';
 import { BerthError, messageOf } from '../errors.js';
-import { isAgentQueue } from '../messages/routes.js';
+import { agentKey, AGENTS_EXCHANGE, agentUser, isAgentQueue } from '../messages/routes.js';
+import type { BusLog } from './bus-log.js';
 
 export interface OutgoingMessage {
   readonly id: string;
   readonly type: string;
   readonly bytes: Buffer;
+  /** The host whose agent sends it as a user of its own; null: it is sent as whoever we are. */
+  readonly from: string | null;
 }
 
 /**
@@ -18,16 +21,19 @@ export class AmqpPublisher {
   private readonly returned = new Set<string>();
   private lastNumber = 0;
 
-  private constructor(private readonly channel: ConfirmChannel) {
-    channel.on('error', () => undefined);
+  private constructor(
+    private readonly channel: ConfirmChannel,
+    log: BusLog,
+  ) {
+    channel.on('error', (error: Error) => log('warn', 'the message broker refuses', { reason: messageOf(error) }));
     channel.on('return', (message: Message) => this.returned.add(String(message.properties.correlationId)));
   }
 
   /** @param onClose called once, when the channel can send no more */
-  static async open(model: ChannelModel, onClose: () => void): Promise<AmqpPublisher> {
+  static async open(model: ChannelModel, onClose: () => void, log: BusLog): Promise<AmqpPublisher> {
     const channel = await model.createConfirmChannel();
     channel.on('close', onClose);
-    return new AmqpPublisher(channel);
+    return new AmqpPublisher(channel, log);
   }
 
   /**
@@ -40,8 +46,9 @@ export class AmqpPublisher {
     const correlationId = String(++this.lastNumber);
     const persistent = !isAgentQueue(queue);
     const properties = { ...propertiesOf(message), mandatory: true, persistent, correlationId };
+    const { exchange, key } = destinationOf(queue, message);
     return new Promise((resolve, reject) => {
-      this.channel.sendToQueue(queue, message.bytes, properties, (error: unknown) => {
+      this.channel.publish(exchange, key, message.bytes, properties, (error: unknown) => {
         if (error) reject(refused(queue, error));
         else resolve(!this.returned.delete(correlationId));
       });
@@ -53,19 +60,27 @@ export class AmqpPublisher {
    *
    * @throws BerthError `bus.unavailable`
    */
-  broadcast(exchange: string, message: OutgoingMessage): Promise<void> {
+  broadcast(topic: string, message: OutgoingMessage): Promise<void> {
     const properties = { ...propertiesOf(message), persistent: false };
+    const { exchange, key } = message.from === null ? { exchange: topic, key: '' } : destinationOf(topic, message);
     return new Promise((resolve, reject) => {
-      this.channel.publish(exchange, '', message.bytes, properties, (error: unknown) => {
-        if (error) reject(refused(exchange, error));
+      this.channel.publish(exchange, key, message.bytes, properties, (error: unknown) => {
+        if (error) reject(refused(topic, error));
         else resolve();
       });
     });
   }
 }
 
-function propertiesOf({ id, type }: OutgoingMessage) {
-  return { contentType: 'application/json', contentEncoding: 'utf-8', messageId: id, type, appId: 'berth' };
+/** The default exchange has every queue under its name. */
+function destinationOf(queue: string, { from }: OutgoingMessage): { readonly exchange: string; readonly key: string } {
+  return from === null ? { exchange: '', key: queue } : { exchange: AGENTS_EXCHANGE, key: agentKey(queue, from) };
+}
+
+/** The broker refuses a `userId` that is not the sender's. */
+function propertiesOf({ id, type, from }: OutgoingMessage) {
+  const said = { contentType: 'application/json', contentEncoding: 'utf-8', messageId: id, type, appId: 'berth' };
+  return from === null ? said : { ...said, userId: agentUser(from) };
 }
 
 function refused(queue: string, cause: unknown): BerthError {

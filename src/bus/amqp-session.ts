@@ -1,11 +1,26 @@
 import type { Channel, ChannelModel } from 'amqplib';
-import { BerthError } from '../errors.js';
+import { BerthError, messageOf } from '../errors.js';
 import { AmqpPublisher, type OutgoingMessage } from './amqp-publisher.js';
-import { deadLetterQueue, isAgentQueue } from '../messages/routes.js';
-import { declareDeadLetters, declareListener, declareQueue, declareTopic, openChannel } from './amqp-topology.js';
+import { agentQueue, deadLetterQueue, isAgentQueue, isOfAgents } from '../messages/routes.js';
+import {
+  bindToAgents,
+  checkQueue,
+  declareDeadLetters,
+  declareListener,
+  declareQueue,
+  declareTopic,
+  openChannel,
+  passOnFromAgents,
+} from './amqp-topology.js';
 import type { BusLog } from './bus-log.js';
 import { DECLARED_AT_ONCE_MAX } from './limits.js';
 import { Turns } from './turns.js';
+
+export interface SessionOptions {
+  readonly deliveryLimit: number;
+  /** Each agent has a user of its own, which may declare nothing. */
+  readonly perHost: boolean;
+}
 
 /** What lives exactly as long as one connection to the broker. */
 export class AmqpSession {
@@ -21,10 +36,12 @@ export class AmqpSession {
   /** Those of this connection's queues; many queues share one. */
   private readonly deadLetters = new Map<string, Promise<void>>();
   private readonly topics = new Map<string, Promise<void>>();
+  /** Hosts whose command queues were declared. */
+  private readonly hosts = new Set<string>();
 
   constructor(
     private readonly model: ChannelModel,
-    private readonly deliveryLimit: number,
+    private readonly options: SessionOptions,
     private readonly log: BusLog,
   ) {
     this.ended = new Promise((resolve) => {
@@ -70,6 +87,9 @@ export class AmqpSession {
    */
   async publish(queue: string, message: OutgoingMessage): Promise<void> {
     if (await (await this.openPublisher()).send(queue, message)) return;
+    if (message.from !== null) {
+      throw new BerthError('bus.unavailable', `Nobody takes what agents say to ${queue}: did a scheduler ever run?`);
+    }
     await this.declare(queue);
     if (await (await this.openPublisher()).send(queue, message)) return;
     throw new BerthError('bus.unavailable', `The message broker has no queue ${queue}, although it was declared`);
@@ -81,6 +101,7 @@ export class AmqpSession {
    * @throws BerthError `bus.unavailable`, or an error of amqplib
    */
   async broadcast(topic: string, message: OutgoingMessage): Promise<void> {
+    if (message.from !== null) return (await this.openPublisher()).broadcast(topic, message);
     let declared = this.topics.get(topic);
     if (!declared) this.topics.set(topic, (declared = declareTopic(this.model, topic)));
     try {
@@ -93,8 +114,27 @@ export class AmqpSession {
   }
 
   /** @returns the name of a queue of this connection's own that gets what is said on the topic from now on */
-  listener(topic: string): Promise<string> {
-    return declareListener(this.model, topic);
+  async listener(topic: string): Promise<string> {
+    const queue = await declareListener(this.model, topic);
+    if (this.options.perHost && isOfAgents(topic)) await passOnFromAgents(this.model, topic);
+    return queue;
+  }
+
+  /** Has the queue there: an agent that may not declare it finds the one that a scheduler has declared. */
+  prepareToConsume(queue: string): Promise<void> {
+    return this.options.perHost && isAgentQueue(queue) ? checkQueue(this.model, queue) : this.declare(queue);
+  }
+
+  /** Declares the command queue of an agent that may not do it, once. Never throws: a command that finds none declares it, too. */
+  async declareFor(host: string): Promise<void> {
+    if (this.hosts.has(host)) return;
+    this.hosts.add(host);
+    try {
+      await this.declare(agentQueue(host));
+    } catch (error) {
+      this.hosts.delete(host);
+      this.log('warn', 'the queue of a host could not be declared yet', { host, reason: messageOf(error) });
+    }
   }
 
   /** Declares a queue with its dead-letter queue; calls for one queue at one time share the work. */
@@ -119,7 +159,8 @@ export class AmqpSession {
       // one that is shared by thousands of queues is declared once
       if (!isAgentQueue(queue) || !this.isReady()) this.deadLetters.delete(dead);
     }
-    await declareQueue(this.model, queue, this.deliveryLimit, this.log);
+    await declareQueue(this.model, queue, this.options.deliveryLimit, this.log);
+    if (this.options.perHost && isOfAgents(queue)) await bindToAgents(this.model, queue);
   }
 
   /** One channel for all that name it so, for as long as it is open. */
@@ -138,7 +179,7 @@ export class AmqpSession {
   openPublisher(): Promise<AmqpPublisher> {
     if (!this.publisher) {
       const forget = () => (this.publisher = null);
-      this.publisher = AmqpPublisher.open(this.model, forget);
+      this.publisher = AmqpPublisher.open(this.model, forget, this.log);
       this.publisher.catch(forget);
     }
     return this.publisher;

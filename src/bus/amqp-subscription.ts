@@ -85,7 +85,7 @@ export class AmqpSubscription implements Subscription {
   private async declared(session: AmqpSession): Promise<string> {
     const { queue, isTopic = false } = this.options;
     if (isTopic) return session.listener(queue);
-    await session.declare(queue);
+    await session.prepareToConsume(queue);
     return queue;
   }
 
@@ -121,7 +121,7 @@ export class AmqpSubscription implements Subscription {
   }
 
   private delivery(channel: Channel, message: ConsumeMessage): Delivery {
-    const { messageId } = message.properties as { messageId?: string };
+    const { messageId, userId } = message.properties as { messageId?: string; userId?: string };
     const acknowledgements = AmqpAcknowledgements.of(channel);
     if (!this.options.isTopic) acknowledgements.delivered(message);
     const deliveredBefore = this.deliveredBefore(message);
@@ -132,6 +132,7 @@ export class AmqpSubscription implements Subscription {
     return {
       bytes: message.content,
       messageId: messageId ?? null,
+      user: userId ?? null,
       deliveredBefore: deliveredBefore.times,
       isLost: () => this.channel !== channel && !this.options.isTopic,
       done: answer(() => {

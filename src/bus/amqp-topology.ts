@@ -1,6 +1,6 @@
 import type { Channel, ChannelModel, Options } from 'amqplib';
 import { messageOf } from '../errors.js';
-import { deadLetterQueue, isAgentQueue } from '../messages/routes.js';
+import { agentKey, AGENTS_EXCHANGE, deadLetterQueue, isAgentQueue } from '../messages/routes.js';
 import type { BusLog } from './bus-log.js';
 import {
   DEAD_BYTES_MAX,
@@ -12,6 +12,8 @@ import {
 
 /** RabbitMQ's answer to a queue declared again with other arguments. */
 const PRECONDITION_FAILED = 406;
+/** In a topic exchange's pattern: names of hosts may have dots. */
+const ANY_HOST = '#';
 
 /**
  * Declares a queue, whose dead-letter queue is there already. A queue that exists with other arguments (made by another version, or
@@ -32,7 +34,7 @@ export function declareDeadLetters(model: ChannelModel, queue: string, log: BusL
 }
 
 /** On one broker, and what is in them in its memory: there are as many as hosts, and a command that is lost is repeated by a sweep. */
-function agentOptions(queue: string): Options.AssertQueue {
+export function agentOptions(queue: string): Options.AssertQueue {
   return {
     durable: true,
     arguments: {
@@ -105,6 +107,29 @@ export async function declareListener(model: ChannelModel, topic: string): Promi
   await channel.bindQueue(queue, topic, '');
   await channel.close();
   return queue;
+}
+
+/** What agents send for a queue, each under a key of its own, goes there. */
+export async function bindToAgents(model: ChannelModel, queue: string): Promise<void> {
+  const channel = await openChannel(model);
+  await channel.assertExchange(AGENTS_EXCHANGE, 'topic', { durable: true });
+  await channel.bindQueue(queue, AGENTS_EXCHANGE, agentKey(queue, ANY_HOST));
+  await channel.close();
+}
+
+/** The same for a topic, whose exchange is there already. */
+export async function passOnFromAgents(model: ChannelModel, topic: string): Promise<void> {
+  const channel = await openChannel(model);
+  await channel.assertExchange(AGENTS_EXCHANGE, 'topic', { durable: true });
+  await channel.bindExchange(topic, AGENTS_EXCHANGE, agentKey(topic, ANY_HOST));
+  await channel.close();
+}
+
+/** @throws an error of amqplib when the queue is not there */
+export async function checkQueue(model: ChannelModel, queue: string): Promise<void> {
+  const channel = await openChannel(model);
+  await channel.checkQueue(queue);
+  await channel.close();
 }
 
 async function assertQueue(

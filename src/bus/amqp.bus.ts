@@ -1,5 +1,7 @@
 import { BerthError, messageOf } from '../errors.js';
 import { encodeEnvelope, type Envelope, type MessageType } from '../messages/envelope.js';
+import { isOfAgents, QUEUES } from '../messages/routes.js';
+import { spokenFor } from '../messages/speakers.js';
 import type { BusSettings } from '../settings/settings.js';
 import { AmqpLink } from './amqp-link.js';
 import type { OutgoingMessage } from './amqp-publisher.js';
@@ -7,11 +9,12 @@ import type { AmqpSession } from './amqp-session.js';
 import { AmqpSubscription, type AmqpSubscriptionOptions } from './amqp-subscription.js';
 import { Bus, type ConsumeOptions, type Handler, type Subscription } from './bus.js';
 import type { BusLog } from './bus-log.js';
+import { ForgedMessages, type Refused } from './forged-messages.js';
 import { LISTENER_AT_ONCE, PUBLISH_MS_MAX, UNCONFIRMED_MAX } from './limits.js';
 import { MessageWorker } from './message-worker.js';
 import { withTimeLimit } from './time-limit.js';
 
-export type AmqpBusSettings = Pick<BusSettings, 'messageBytesMax' | 'deliveryLimit'> & { readonly url: string };
+export type AmqpBusSettings = Omit<BusSettings, 'url'> & { readonly url: string };
 
 /**
  * The bus over RabbitMQ (3.10 or later).
@@ -20,6 +23,8 @@ export type AmqpBusSettings = Pick<BusSettings, 'messageBytesMax' | 'deliveryLim
  *                                        │ rejected, or delivery limit
  *                                        ▼
  *                                   <queue>.dead
+ *
+ *   (messages of agents that have users of their own: ──► topic exchange ──► queue or fanout exchange)
  *
  *   broadcast ──► fanout exchange ──► a queue of each listener's own, in memory, not acknowledged
  *
@@ -30,6 +35,8 @@ export class AmqpBus extends Bus {
   private readonly link: AmqpLink;
   private readonly subscriptions = new Set<AmqpSubscription>();
   private readonly sending = new Set<Promise<void>>();
+  private readonly forged: ForgedMessages;
+  private readonly perHost: boolean;
   private isClosed = false;
 
   /** @throws BerthError `settings.invalid` when the URL is none of AMQP */
@@ -38,8 +45,10 @@ export class AmqpBus extends Bus {
     private readonly log: BusLog,
   ) {
     super();
-    const { url, deliveryLimit } = settings;
-    this.link = new AmqpLink({ url, deliveryLimit, onSession: (session) => this.attachAll(session) }, log);
+    this.perHost = settings.agentUsers === 'per_host';
+    this.forged = new ForgedMessages(log);
+    const session = { deliveryLimit: settings.deliveryLimit, perHost: this.perHost };
+    this.link = new AmqpLink({ access: settings, session, onSession: (opened) => this.attachAll(opened) }, log);
   }
 
   override async publish<T extends MessageType>(queue: string, message: Envelope<T>): Promise<void> {
@@ -75,6 +84,10 @@ export class AmqpBus extends Bus {
     return [...this.subscriptions].filter((subscription) => !subscription.isAttached()).map(({ queue }) => queue);
   }
 
+  override refused(): Refused | null {
+    return this.forged.refused();
+  }
+
   /** Handlers that are still running may publish until they have ended. */
   override async close(): Promise<void> {
     await Promise.all([...this.subscriptions].map((subscription) => subscription.stop()));
@@ -88,9 +101,17 @@ export class AmqpBus extends Bus {
     handler: Handler,
   ): Promise<Subscription> {
     if (this.isClosed) throw new BerthError('bus.unavailable', 'The message bus is closed');
-    const { isTopic } = options;
+    const { isTopic, queue } = options;
+    const isChecked = this.perHost && isOfAgents(queue);
     const onStopped = () => this.subscriptions.delete(subscription);
-    const worker = new MessageWorker({ ...options, settings: this.settings, triesOnce: isTopic }, handler, this.log);
+    const worker = new MessageWorker(
+      {
+        ...{ ...options, settings: this.settings, triesOnce: isTopic },
+        ...(isChecked && { isGenuine: (message, user) => this.forged.isGenuine(message, user, queue) }),
+      },
+      isChecked && queue === QUEUES.reports ? this.withCommandQueue(handler) : handler,
+      this.log,
+    );
     const subscription: AmqpSubscription = new AmqpSubscription(
       { ...options, deliveryLimit: this.settings.deliveryLimit, onStopped },
       worker,
@@ -103,7 +124,18 @@ export class AmqpBus extends Bus {
   }
 
   private outgoing<T extends MessageType>(message: Envelope<T>): OutgoingMessage {
-    return { id: message.id, type: message.type, bytes: encodeEnvelope(message, this.settings.messageBytesMax) };
+    const bytes = encodeEnvelope(message, this.settings.messageBytesMax);
+    const [from = null] = this.perHost ? spokenFor(message as Envelope) : [];
+    return { id: message.id, type: message.type, bytes, from };
+  }
+
+  /** An agent that may declare nothing waits for its queue from its first report on. */
+  private withCommandQueue(handler: Handler): Handler {
+    return async (message) => {
+      const session = this.link.session();
+      await Promise.all(spokenFor(message).map((host) => session?.declareFor(host)));
+      await handler(message);
+    };
   }
 
   private async inFlight(sending: Promise<void>): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Envelope, MessageType } from '../messages/envelope.js';
+import type { Refused } from './forged-messages.js';
 
 export interface ConsumeOptions {
   /** How many messages may be in the handler at once. */
@@ -60,6 +61,11 @@ export abstract class Bus {
 
   /** Queues and topics that we were asked to hear and that the broker does not deliver from now; empty when all is well. */
   abstract unheardQueues(): readonly string[];
+
+  /** Messages that spoke for hosts that their senders are not; null: none, or nobody can tell. */
+  refused(): Refused | null {
+    return null;
+  }
 
   /** Stops all subscriptions, waits for what is in flight, closes the connection. */
   abstract close(): Promise<void>;

@@ -12,6 +12,8 @@ export interface Delivery {
   readonly bytes: Buffer;
   /** What the sender told the broker; only for the log. */
   readonly messageId: string | null;
+  /** Who sent it, as the broker has checked; null: it does not say. */
+  readonly user?: string | null;
   /** How often this message was handed out before. */
   readonly deliveredBefore: number;
   /** The broker has taken the message back already (the connection was lost). */
@@ -29,12 +31,14 @@ export interface WorkerOptions {
   readonly settings: Pick<BusSettings, 'messageBytesMax' | 'deliveryLimit'>;
   /** Nobody sends it again: a message that failed is passed over, and of too many that wait the oldest is dropped. */
   readonly triesOnce?: boolean | undefined;
+  /** Whether the sender may say that; left out: everybody may. What is refused goes to the dead letters, and is told there. */
+  readonly isGenuine?: ((message: Envelope, user: string | null) => boolean) | undefined;
 }
 
 /**
  * What happens to a message between broker and handler; the same for both buses.
  *
- *   delivery ──► valid? ──no──► bury
+ *   delivery ──► valid, and its sender's to say? ──no──► bury
  *                 │yes
  *                 ▼
  *              handler ──throws──► pause (grows) ──► giveBack
@@ -104,7 +108,7 @@ export class MessageWorker {
 
   private async handle(delivery: Delivery): Promise<void> {
     const message = this.decode(delivery);
-    if (!message) return delivery.bury();
+    if (!message || this.options.isGenuine?.(message, delivery.user ?? null) === false) return delivery.bury();
     try {
       await this.handler(message);
     } catch (error) {

@@ -3,7 +3,7 @@ import { ComputeAgentModule } from '../compute-agent/compute-agent.module.js';
 import { ComputeAgentService, type AgentSource } from '../compute-agent/compute-agent.service.js';
 import type { Check } from '../health/health.module.js';
 import type { LiveConfiguration } from '../settings/live-configuration.js';
-import { brokerCheck, busOf } from './broker-use.js';
+import { assertOwnUser, brokerCheck, busOf } from './broker-use.js';
 import { configurationCheck } from './configuration-check.js';
 import { RoleLogger } from './role-logger.js';
 import { createRole, serve, type RunningRole } from './running-role.js';
@@ -12,10 +12,12 @@ import { createRole, serve, type RunningRole } from './running-role.js';
 export async function startComputeAgent(configuration: LiveConfiguration): Promise<RunningRole> {
   const settings = configuration.settings();
   const logger = new RoleLogger(settings.logLevel);
+  assertOwnUser(settings);
   const bus = busOf(settings, 'berth agent');
   const agents = ComputeAgentModule.register([settings.agent], bus, agentSource(configuration));
   const app = await createRole([bus, agents], {
     role: 'agent',
+    http: settings.http,
     logger,
     checks: async (running) => ({
       ...brokerCheck(running),

@@ -11,10 +11,11 @@ import type { AliasDefinition } from '../pci/alias/alias.js';
 import { SchedulerModule } from '../scheduler/scheduler.module.js';
 import type { LiveConfiguration } from '../settings/live-configuration.js';
 import type { AgentSettings, Settings } from '../settings/settings.js';
+import { databaseAddress } from '../store/database-address.js';
 import { migrate } from '../store/database.js';
 import { startEmbeddedPostgres } from '../store/embedded-postgres.js';
 import { agentChecks, agentSource } from './agent.role.js';
-import { brokerCheck } from './broker-use.js';
+import { assertOneUserWillDo, brokerCheck } from './broker-use.js';
 import { configurationCheck } from './configuration-check.js';
 import { EMBEDDED_ORIGIN, storeOf, takeAliases } from './ledger-use.js';
 import { RoleLogger } from './role-logger.js';
@@ -33,15 +34,16 @@ export interface AllRoles extends RunningRole {
  */
 export async function startAll(configuration: LiveConfiguration, demo: boolean): Promise<AllRoles> {
   const given = configuration.settings();
+  assertOneUserWillDo(given);
   const folder = join(given.dataDir, 'postgres');
   const postgres = given.database.url === null ? await startEmbeddedPostgres({ dataDir: folder }) : null;
   try {
-    const url = given.database.url ?? postgres?.url ?? '';
+    const url = databaseAddress(given.database) ?? postgres?.url ?? '';
     await migrate(url);
     const { agents, aliases } = demo ? await demoSettings(given) : { agents: [given.agent], aliases: given.aliases };
     // nobody else uses an embedded database, whatever the machine is called today
     const pci = postgres ? { ...given.pci, aliasOrigin: EMBEDDED_ORIGIN } : given.pci;
-    const settings: Settings = { ...given, database: { ...given.database, url }, pci, aliases };
+    const settings: Settings = { ...given, database: { url, poolMax: given.database.poolMax }, pci, aliases };
     const logger = new RoleLogger(settings.logLevel);
     const app = await createAll(settings, agents, { configuration, demo, logger });
     await takeAliases(app, settings);

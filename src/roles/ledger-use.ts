@@ -3,14 +3,15 @@ import { Logger, type DynamicModule, type INestApplication } from '@nestjs/commo
 import { BerthError } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
 import { type AliasSync, syncFileAliases } from '../store/catalog.store.js';
+import { databaseAddress } from '../store/database-address.js';
 import { Ledger } from '../store/ledger.js';
 import { StoreModule } from '../store/store.module.js';
 
 export function storeOf(settings: Settings, role: string): DynamicModule {
-  const { url, poolMax } = settings.database;
+  const url = databaseAddress(settings.database);
   if (url === null)
     throw new BerthError('settings.invalid', `database.url: ${role} needs a database; set DATABASE_URL`);
-  return StoreModule.register({ url, poolMax });
+  return StoreModule.register({ url, poolMax: settings.database.poolMax });
 }
 
 export async function assertMigrated(app: INestApplication): Promise<void> {

@@ -1,10 +1,12 @@
-import { Module, type DynamicModule, type INestApplication } from '@nestjs/common';
+import { Logger, Module, type DynamicModule, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { BerthError } from '../errors.js';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { BerthError, messageOf } from '../errors.js';
 import { HealthModule, type Checks } from '../health/health.module.js';
+import { httpAdapter, secureAnswers } from '../http/http-server.js';
+import { renewCertificate } from '../http/http-tls.js';
 import type { ConfigurationUser, LiveConfiguration } from '../settings/live-configuration.js';
-import type { Settings } from '../settings/settings.js';
+import type { HttpSettings, Settings } from '../settings/settings.js';
 import type { EmbeddedPostgres } from '../store/embedded-postgres.js';
 import { closeGracefully } from './close-gracefully.js';
 import type { RoleLogger } from './role-logger.js';
@@ -22,7 +24,12 @@ class RoleModule {}
 /** A role without a REST face: its rooms and the two health paths. */
 export async function createRole(
   rooms: readonly DynamicModule[],
-  health: { role: string; logger: RoleLogger; checks: (app: INestApplication) => ReturnType<Checks> },
+  health: {
+    role: string;
+    http: HttpSettings;
+    logger: RoleLogger;
+    checks: (app: INestApplication) => ReturnType<Checks>;
+  },
 ): Promise<NestFastifyApplication> {
   let app: NestFastifyApplication | null = null;
   const checks: Checks = async () => (app ? health.checks(app) : { started: { ok: false, message: 'starting' } });
@@ -30,10 +37,11 @@ export async function createRole(
     module: RoleModule,
     imports: [...rooms, HealthModule.register({ role: health.role, checks })],
   };
-  app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(), {
+  app = await NestFactory.create<NestFastifyApplication>(module, httpAdapter(health.http), {
     abortOnError: false,
     logger: health.logger,
   });
+  await secureAnswers(app, health.http);
   return app;
 }
 
@@ -45,7 +53,13 @@ export async function serve(
   postgres: EmbeddedPostgres | null = null,
 ): Promise<RunningRole> {
   const running = await listen(app, configuration.settings(), postgres);
-  configuration.start(user);
+  configuration.start({
+    ...user,
+    follow: async (inForce, state) => {
+      followCertificate(app, inForce.http);
+      await user.follow?.(inForce, state);
+    },
+  });
   return {
     url: running.url,
     stop: async () => {
@@ -53,6 +67,15 @@ export async function serve(
       await running.stop();
     },
   };
+}
+
+/** Whoever renews a certificate sends SIGHUP; one that cannot be used is told, and the old one stays. */
+function followCertificate(app: NestFastifyApplication, { tls }: HttpSettings): void {
+  try {
+    renewCertificate(app.getHttpServer(), tls);
+  } catch (error) {
+    new Logger('Http').error({ message: 'the certificate read before stays in use', problem: messageOf(error) });
+  }
 }
 
 async function listen(

@@ -18,6 +18,7 @@ export async function startScheduler(configuration: LiveConfiguration): Promise<
   const rooms = [store, bus, SchedulerModule.register(settings.scheduler, [store, batches, bus], settings.audit)];
   const app = await createRole(rooms, {
     role: 'scheduler',
+    http: settings.http,
     logger,
     checks: async (running) => ({
       ...(await running.get(Ledger, { strict: false }).check()),

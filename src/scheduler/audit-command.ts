@@ -38,9 +38,8 @@ Nothing is changed. An anchor is what \`berth audit head\` printed, kept where w
 /** Has a command ask the database of its options, tell what comes of it and exit with its code. */
 export type OnDatabase = (command: Command, work: (url: string, options: never) => Promise<CommandOutcome>) => void;
 
-/** `berth audit …`. */
-export function addAuditCommands(program: Command, onDatabase: OnDatabase): void {
-  const audit = program.command('audit').description('the chain of what changed devices and of what was decided');
+/** `berth audit verify`, `head` and `show`. @param audit the command that they are put below */
+export function addAuditCommands(audit: Command, onDatabase: OnDatabase): void {
   const verify = audit
     .command('verify')
     .description('check that nothing in the chain was changed, removed, inserted or moved')

@@ -148,7 +148,7 @@ const WORDS: Readonly<Record<CheckCode, Words>> = {
   ),
   'check.sriov_pf_gone': byHand(
     (found) => `${said(found, 'vf_count')} VFs are wished of ${found.address} on host ${found.host}, ${pfNow(found)}.`,
-    'Put the card back, or forget the wish: `berth host sriov forget`.',
+    'Put the card back, or forget the wish: `berth sriov unset`.',
     'warning',
   ),
   'check.journal_orphan': error(

@@ -115,7 +115,7 @@ export class ClaimsService {
         const known = single.flatMap(([id, outcome]) => {
           const claim = claims.get(id);
           const isPresent = epochOf(outcome) >= (epochs.get(hostOf(outcome)) ?? 0);
-          return claim && isPresent ? [{ claim, outcome }] : [];
+          return claim?.hostName === hostOf(outcome) && isPresent ? [{ claim, outcome }] : [];
         });
         const confirmed = known.filter(({ claim, outcome }) => outcome.prepared && isExpected(claim));
         const released = known.filter(
@@ -152,7 +152,7 @@ export class ClaimsService {
 
   async prepared(outcome: DevicesPrepared): Promise<void> {
     await this.ledger.transaction(async (tx) => {
-      const claim = await lockClaim(tx, outcome.claim_id);
+      const claim = await lockClaimOf(tx, outcome);
       if (claim && isSettled(claim, { prepared: outcome })) return;
       if (claim && (await askedAgain(tx, claim, outcome))) return;
       if (claim && isExpected(claim)) {
@@ -174,7 +174,7 @@ export class ClaimsService {
   async prepareFailed(outcome: PrepareFailed): Promise<void> {
     this.log.warn({ ...outcome, message: 'prepare failed', problem: outcome.message });
     await this.ledger.transaction(async (tx) => {
-      const claim = await lockClaim(tx, outcome.claim_id);
+      const claim = await lockClaimOf(tx, outcome);
       if (claim && (await askedAgain(tx, claim, outcome))) return;
       if (claim?.status === 'claimed') {
         await finishRelease(tx, claim);
@@ -191,7 +191,7 @@ export class ClaimsService {
 
   async released(outcome: DevicesReleased): Promise<void> {
     await this.ledger.transaction(async (tx) => {
-      const claim = await lockClaim(tx, outcome.claim_id);
+      const claim = await lockClaimOf(tx, outcome);
       if (claim && (await askedAgain(tx, claim, outcome))) return;
       if (claim?.status !== 'releasing') return;
       await tellNotRestored(tx, claim, outcome);
@@ -252,6 +252,15 @@ export class ClaimsService {
 
 function claimIdOf(outcome: AgentOutcome): string {
   return inside(outcome)?.claim_id ?? '';
+}
+
+/** Locks the claim that an agent speaks of; null when it is none of its host's: about others' it has nothing to say. */
+async function lockClaimOf(
+  tx: Tx,
+  { claim_id, host }: { readonly claim_id: string; readonly host: string },
+): Promise<LockedClaim | null> {
+  const claim = await lockClaim(tx, claim_id);
+  return claim?.hostName === host ? claim : null;
 }
 
 function hostOf(outcome: AgentOutcome): string {

@@ -5,8 +5,9 @@ import { SETTINGS } from './settings-table.js';
 import type { SettingDefinition } from './setting-kinds.js';
 
 const FREE_TAGS = 'BERTH_PCI_FREE_TAGS';
-/** Of the test runner and the shell around us, not settings. */
-const NOT_OURS = /^BERTH_TEST_/;
+/** Of the test runner, and of the commands that ask the REST face (`cli/client`): not settings. */
+const NOT_OURS =
+  /^BERTH_(?:TEST_.*|URL|AUTH_TYPE|AUTH_URL|USERNAME|PASSWORD|TOKEN|PROJECT_NAME|CACERT|INSECURE|PROFILE)$/;
 
 const VARIABLES: ReadonlyMap<string, SettingDefinition> = new Map(
   SETTINGS.flatMap((definition) => variablesOf(definition).map((name) => [name, definition] as const)),

@@ -11,10 +11,19 @@ import type { Settings } from './settings.js';
 const FOLDER = mkdtempSync(join(tmpdir(), 'berth-settings-'));
 afterAll(() => rmSync(FOLDER, { recursive: true }));
 
+const NO_FILES = { caFile: null, certFile: null, keyFile: null };
 const DEFAULTS: Settings = {
-  database: { url: null, poolMax: 10 },
-  bus: { url: null, messageBytesMax: 8_388_608, deliveryLimit: 5 },
-  http: { publicUrl: null, host: '127.0.0.1', port: 8790, bodyBytesMax: 1_048_576, pageSizeMax: 1000 },
+  database: { url: null, poolMax: 10, tls: { mode: null, ...NO_FILES } },
+  bus: {
+    ...{ url: null, messageBytesMax: 8_388_608, deliveryLimit: 5 },
+    ...{ tls: NO_FILES, auth: 'plain', agentUsers: 'shared' },
+  },
+  http: {
+    ...{ publicUrl: null, host: '127.0.0.1', port: 8790, bodyBytesMax: 1_048_576, pageSizeMax: 1000 },
+    trustedProxies: [],
+    tls: { certFile: null, keyFile: null },
+    rate: { requestsPerCaller: 600_000, requestsPerAddress: 6_000, failedLoginsPerAddress: 30 },
+  },
   auth: {
     strategy: 'none',
     usersFile: null,
@@ -331,8 +340,8 @@ describe('malformed settings are told with file, line, key and fix', () => {
     ['a mistyped key', 'http:\n  prot: 1', ':2: http.prot: unknown key; did you mean "port"?'],
     [
       'an unknown key',
-      'http:\n  tls: true',
-      ':2: http.tls: unknown key; the keys here are host, port, public_url, body_bytes_max, page_size_max',
+      'http:\n  ssl: true',
+      ':2: http.ssl: unknown key; the keys here are host, port, public_url, body_bytes_max, page_size_max, trusted_proxies, tls',
     ],
     ['a deep key', 'agent:\n  resources:\n    vcpu: 1', ':3: agent.resources.vcpu: unknown key; did you mean "vcpus"?'],
     ['__proto__', '__proto__:\n  x: 1', ':1: __proto__: unknown key'],

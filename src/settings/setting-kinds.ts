@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { clip, FieldProblem, isObject, kindOf, readBoolean } from '../pci/device-spec/device-spec-fields.js';
 import { suggestion } from '../pci/suggest.js';
 
@@ -133,6 +134,23 @@ export function names(max: number): SettingKind {
     },
     fromText: (given) => given.split(',').map((name) => name.trim()),
   };
+}
+
+/** Addresses, or networks as `10.0.0.0/8`. */
+export function networks(max: number): SettingKind {
+  const { read, fromText } = names(max);
+  return {
+    read: (value) => (read(value) as readonly string[]).map(readNetwork),
+    fromText: (given) => (fromText(given) as string[]).filter((name) => name !== ''),
+  };
+}
+
+function readNetwork(text: string): string {
+  const [address = '', bits, ...others] = text.split('/');
+  const family = isIP(address);
+  const isWide = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+  if (family !== 0 && isWide && others.length === 0) return text;
+  throw new FieldProblem(`"${clip(text)}" is no address, and no network like 10.0.0.0/8`);
 }
 
 export function multipliers(max: number): SettingKind {

@@ -8,6 +8,15 @@ export interface DatabaseSettings {
   /** `postgres://user:password@host:port/database`; null means the embedded Postgres (only in `berth all`). */
   readonly url: string | null;
   readonly poolMax: number;
+  /** Left out: as the URL says. */
+  readonly tls?: TlsFiles & { readonly mode: 'disable' | 'require' | 'verify-full' | null };
+}
+
+/** PEM files of a client; null: those that the system trusts, and no certificate of our own. */
+export interface TlsFiles {
+  readonly caFile: string | null;
+  readonly certFile: string | null;
+  readonly keyFile: string | null;
 }
 
 export interface BusSettings {
@@ -15,6 +24,12 @@ export interface BusSettings {
   readonly url: string | null;
   readonly messageBytesMax: number;
   readonly deliveryLimit: number;
+  /** For `amqps://`; left out: no files. */
+  readonly tls?: TlsFiles;
+  /** By the user and password of the URL (when left out), or by the certificate. */
+  readonly auth?: 'plain' | 'external';
+  /** Whether agents share a user of the broker (when left out), or each has its own and can speak for its host only. */
+  readonly agentUsers?: 'shared' | 'per_host';
 }
 
 export interface HttpSettings {
@@ -24,6 +39,23 @@ export interface HttpSettings {
   readonly port: number;
   readonly bodyBytesMax: number;
   readonly pageSizeMax: number;
+  /** Addresses and networks of proxies whose word about the client's address is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly tls: HttpTlsSettings;
+  readonly rate: HttpRateSettings;
+}
+
+/** PEM files; both or none. */
+export interface HttpTlsSettings {
+  readonly certFile: string | null;
+  readonly keyFile: string | null;
+}
+
+/** Each in a minute; 0: as many as come. */
+export interface HttpRateSettings {
+  readonly requestsPerCaller: number;
+  readonly requestsPerAddress: number;
+  readonly failedLoginsPerAddress: number;
 }
 
 export type AuthRole = 'reader' | 'member' | 'admin';

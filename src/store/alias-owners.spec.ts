@@ -57,7 +57,7 @@ describe('what the files of an origin make of an alias', () => {
     expect(specs).toMatchObject({
       problem:
         'alias gpu: the files of a give it other specs than those of b (read 2026-01-02 03:04 UTC); make the files ' +
-        'agree, or rename one of the two. If the other is gone for good: `berth aliases forget-origin b`',
+        'agree, or rename one of the two. If the other is gone for good: `berth alias forget-origin b`',
     });
     const policy = aliasStep(standing(TWO, { b: TWO }), 'a', gpu('0002', { numaPolicy: 'required' }));
     expect(policy).toMatchObject({

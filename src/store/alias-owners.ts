@@ -80,7 +80,7 @@ function disagreement(
     given.numaPolicy === inForce.numaPolicy
       ? `other specs than those of ${who}`
       : `numa_policy ${given.numaPolicy}, and those of ${who} ${inForce.numaPolicy}`;
-  const gone = named.map((holder) => `\`berth aliases forget-origin ${holder.origin}\``).join(', ');
+  const gone = named.map((holder) => `\`berth alias forget-origin ${holder.origin}\``).join(', ');
   return (
     `alias ${given.name}: the files of ${origin} give it ${difference}; ` +
     `make the files agree, or rename one of the two. If the other is gone for good: ${gone}`

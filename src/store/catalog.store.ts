@@ -164,7 +164,7 @@ async function assertOriginsFit(tx: Tx, origin: string): Promise<void> {
   if ((await countOtherOrigins(tx, origin)) < ORIGINS_MAX) return;
   throw refusal([
     `${ORIGINS_MAX} origins define aliases already; give processes with the same files one alias_origin, ` +
-      'and forget those that are gone with `berth aliases forget-origin`',
+      'and forget those that are gone with `berth alias forget-origin`',
   ]);
 }
 

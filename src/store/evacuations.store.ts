@@ -33,11 +33,17 @@ export interface Leaving {
   readonly problem: string | null;
 }
 
+/** SQL: a request without the host that is left, where it asks for this one alone. */
+function unbound(request: string, host: string): string {
+  const path = `'{host,requestedHost}'`;
+  return `CASE WHEN ${request} #>> ${path} = ${host} THEN ${request} #- ${path} ELSE ${request} END`;
+}
+
 /** Who has not left yet, on all hosts: the most important first. */
 export async function readLeaving(tx: Tx, limit: number): Promise<Leaving[]> {
   return tx.query(
     `SELECT e.host_id AS "hostId", h.name AS "hostName", ${EFFECTIVE_STATUS} = 'up' AS "hostUp", h.enabled AS "hostEnabled",
-            s.id AS "serverId", s.name AS "serverName", s.request, e.waits, e.force, e.problem
+            s.id AS "serverId", s.name AS "serverName", ${unbound('s.request', 'h.name')} AS request, e.waits, e.force, e.problem
        FROM evacuations e JOIN hosts h ON h.id = e.host_id JOIN servers s ON s.id = e.server_id
       WHERE e.state = 'open' ORDER BY e.problem IS NOT NULL, s.priority DESC, s.created_at, s.id LIMIT $1`,
     [limit],
@@ -129,9 +135,9 @@ async function leaveHost(tx: Tx, leaving: Leaving, next: string): Promise<void> 
   const { serverId, hostId, hostName } = leaving;
   await tx.query(
     `UPDATE servers SET status = 'BUILD', task_state = 'scheduling', host_id = NULL, fault = NULL, attaching = NULL,
-            waits = true, attempts = 0, excluded_hosts = $2::jsonb, action = NULL, updated_at = now()
+            waits = true, attempts = 0, excluded_hosts = $2::jsonb, action = NULL, request = ${unbound('request', '$3')}, updated_at = now()
       WHERE id = $1`,
-    [serverId, JSON.stringify(lastingExclusion(leaving))],
+    [serverId, JSON.stringify(lastingExclusion(leaving)), hostName],
   );
   const claims = (await tx.query(
     `SELECT id FROM claims WHERE server_id = $1 AND host_id = $2 AND status IN ('claimed', 'allocated') ORDER BY id`,

@@ -51,6 +51,11 @@ export async function readHostName(tx: Tx, id: string): Promise<string | null> {
   return row?.name ?? null;
 }
 
+/** What later decisions on the server go by. */
+export async function changeRequest(tx: Tx, id: string, request: PlacementRequest): Promise<void> {
+  await tx.query(`UPDATE servers SET request = $2::jsonb WHERE id = $1`, [id, JSON.stringify(request)]);
+}
+
 /** How the guest is when it was done. */
 const AFTER: Readonly<Record<GuestAct, VmState>> = {
   ...{ stop: 'stopped', pause: 'paused', suspend: 'suspended', unpause: 'active', resume: 'active' },
@@ -71,6 +76,11 @@ function wordOf(act: GuestAct): string {
 /** Has it done with the guest of a server that is locked, ACTIVE and at rest. */
 export async function orderGuest(tx: Tx, server: ActingServer, act: GuestAct, asker: Asker): Promise<void> {
   const { id, hostName, isGuest } = server;
+  if (act === 'rebuild' && server.vmState === 'stopped') {
+    await beginActions(tx, [id], { action: act, state: 'done' }, asker);
+    await addServerEvents(tx, [{ serverId: id, event: TOLD[act], message: 'It begins anew when it is started.' }]);
+    return;
+  }
   if (!isGuest || hostName === null) {
     await beginActions(tx, [id], { action: wordOf(act), state: 'done' }, asker);
     await settleGuest(tx, id, act, 'whoever runs the guest has to do it');

@@ -19,14 +19,19 @@ export interface HeldRow {
   readonly memory_mb: number;
   readonly disk_gb: number;
   readonly device_ids: readonly string[];
+  /** Those of them that only came along with others of their IOMMU group. */
+  readonly companion_ids: readonly string[];
 }
 
 /** What is being given back is nobody's any more. */
 const HELD = `
-  SELECT coalesce(k.consumer_id, s.id) AS consumer_id, s.id AS server_id, s.kind, s.project_id, k.user_id, k.consumer_type,
+  SELECT coalesce(k.consumer_id, s.id) AS consumer_id, s.id AS server_id, s.kind, s.project_id, coalesce(k.user_id, d.user_id) AS user_id, k.consumer_type,
          coalesce(k.generation, greatest(c.attempt, 1)) AS generation, c.host_id, c.vcpus, c.memory_mb, c.disk_gb,
-         ARRAY(SELECT a.device_id FROM allocations a WHERE a.claim_id = c.id AND a.released_at IS NULL) AS device_ids
+         ARRAY(SELECT a.device_id FROM allocations a WHERE a.claim_id = c.id AND a.released_at IS NULL) AS device_ids,
+         ARRAY(SELECT a.device_id FROM allocations a
+                WHERE a.claim_id = c.id AND a.released_at IS NULL AND a.request_index IS NULL) AS companion_ids
     FROM claims c JOIN servers s ON s.id = c.server_id LEFT JOIN placement_consumers k ON k.placement_id = s.id
+    LEFT JOIN server_details d ON d.server_id = s.id
    WHERE c.status IN ('claimed', 'allocated')`;
 const IN_ORDER = `ORDER BY s.id, c.id`;
 

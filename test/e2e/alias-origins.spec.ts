@@ -43,7 +43,7 @@ it('two api processes share what their files agree on; a third that does not is 
   await expect(third).rejects.toThrow(
     /settings\.invalid: alias gpu: the files of api-3 give it other specs than those of api-2 \(read .*make the files agree/,
   );
-  await expect(third).rejects.toThrow(`\`berth aliases forget-origin ${own}\``);
+  await expect(third).rejects.toThrow(`\`berth alias forget-origin ${own}\``);
   const shown = (await (await fetch(`${first.url}/v1/aliases/gpu`)).json()) as Record<string, unknown>;
   expect(shown).toMatchObject({ version: 1, specs: [{ product_id: '1bb0' }] });
   expect(shown['owners']).toEqual(expect.arrayContaining([own, 'api-2'].map((origin) => ({ origin, current: true }))));

@@ -211,13 +211,25 @@ describe('what is done with servers, as clients of Nova ask for it', () => {
 
     await act(other, { forceDelete: null });
     await finishRemoval(other);
-    expect((await act(id, { unshelve: { availability_zone: 'moon' } }, 'bob', '2.77')).status).toBe(202);
+    const wrong: [object, number, User, string][] = [
+      [{ unshelve: { availability_zone: 'moon' } }, 400, 'bob', '2.77'],
+      [{ unshelve: { availability_zone: 'nova' } }, 400, 'bob', '2.76'],
+      [{ unshelve: { availability_zone: null } }, 400, 'bob', '2.77'],
+      [{ unshelve: { host: 'node-1' } }, 400, 'root', '2.90'],
+      [{ unshelve: { host: 'node-1' } }, 403, 'bob', '2.91'],
+      [{ unshelve: { host: 'node-9' } }, 400, 'root', '2.91'],
+    ];
+    for (const [body, expected, user, minor] of wrong) {
+      expect([(await act(id, body, user, minor)).status, body]).toEqual([expected, body]);
+    }
+    await api.sql(`UPDATE hosts SET enabled = false`);
+    await hostWithGpus('node-2', 1);
+    await act(id, { unshelve: { availability_zone: null, host: 'node-1' } }, 'root', '2.91');
     await settled(id);
     expect(await shown(id)).toBe('SHELVED active');
-    expect((await act(id, { unshelve: { availability_zone: null } }, 'bob', '2.77')).status).toBe(400);
-    await act(id, { unshelve: { availability_zone: null } }, 'bob', '2.91');
+    await act(id, { unshelve: { host: 'node-2' } }, 'root', '2.91');
     await settled(id);
-    expect([await shown(id), await gpuIs()]).toEqual(['ACTIVE active', 'allocated']);
+    expect((await as('root').get(`/v1/servers/${id}`)).body).toMatchObject({ status: 'ACTIVE', host: 'node-2' });
     const actions = await actionsOf(id, 'root', '2.93');
     expect(actions.map(({ action, message }) => [action, message === null])).toEqual([
       ...[
@@ -231,12 +243,46 @@ describe('what is done with servers, as clients of Nova ask for it', () => {
         ['create', true],
       ],
     ]);
-    expect(actions[1]?.message).toContain('moon');
     await act(id, { shelve: null });
     await act(id, { forceDelete: null });
     await finishRemoval(id);
     expect((await as('bob').get(`/v1/servers/${id}`)).status).toBe(404);
     expect(await gpuIs()).toBe('available');
+  });
+
+  it('a server begins anew from an image, where it is and with what it has', async () => {
+    const image = { name: 'debian', disk_format: 'raw', container_format: 'bare', hw_architecture: 'x86_64' };
+    const { body: made } = await as('root').post('/image/v2/images', { ...image, visibility: 'public' });
+    const id = await running();
+    const wish = { imageRef: made.id, name: 'other', metadata: { a: 'b' }, adminPass: 'secret' };
+    const rebuilt = await act(id, { rebuild: wish });
+    expect(rebuilt.status, JSON.stringify(rebuilt.body)).toBe(202);
+    expect(rebuilt.body.server).toMatchObject({
+      ...{ id, name: 'other', image: { id: made.id }, metadata: { a: 'b' }, adminPass: 'secret' },
+    });
+    expect([await shown(id), await gpuIs()]).toEqual(['ACTIVE active', 'allocated']);
+    const [row] = await api.sql<{ image: string; name: string }>(
+      `SELECT request #>> '{host,imageProperties,hw_architecture}' AS image, request ->> 'serverName' AS name FROM servers`,
+    );
+    expect(row).toEqual({ image: 'x86_64', name: 'other' });
+    await act(id, { 'os-stop': null });
+    expect((await act(id, { rebuild: { imageRef: made.id } }, 'bob', '2.93')).body.server).toHaveProperty('user_data');
+    expect(await shown(id)).toBe('ACTIVE stopped');
+    await act(id, { 'os-start': null });
+    await act(id, { pause: null });
+    const wrong: [object, number][] = [
+      [{ imageRef: made.id }, 409],
+      [{ imageRef: NOBODY }, 409],
+      [{}, 400],
+      [{ imageRef: made.id, description: 'x' }, 400],
+      [{ imageRef: made.id, name: '' }, 400],
+      [{ imageRef: made.id, personality: [{ path: 'x', contents: '' }] }, 400],
+    ];
+    for (const [body, status] of wrong) expect((await act(id, { rebuild: body })).status).toBe(status);
+    await act(id, { unpause: null });
+    expect((await act(id, { rebuild: { imageRef: NOBODY } })).status).toBe(400);
+    expect((await act(id, { rebuild: { imageRef: made.id, key_name: 'none' } }, 'bob', '2.54')).status).toBe(400);
+    expect((await actionsOf(id, 'bob', '2.1')).filter(({ action }) => action === 'rebuild')).toHaveLength(2);
   });
 
   interface ShownAction {
@@ -322,7 +368,10 @@ describe('what is done with servers, as clients of Nova ask for it', () => {
     await hostWithGpus('node-2', 1);
     expect((await act(id, { evacuate: { force: true } }, 'root', '2.29')).status).toBe(400);
     expect((await act(id, { evacuate: { force: false } }, 'root', '2.68')).status).toBe(400);
-    expect((await act(id, { evacuate: {} }, 'root', '2.68')).status).toBe(202);
+    for (const host of ['node-1', 'node-9']) {
+      expect((await act(id, { evacuate: { host } }, 'root', '2.68')).status).toBe(400);
+    }
+    expect((await act(id, { evacuate: { host: 'node-2' } }, 'root', '2.68')).status).toBe(202);
     const list = async (minor: string, query = ''): Promise<Record<string, unknown>[]> =>
       (await as('root', minor).get(`/v2.1/os-migrations${query}`)).body.migrations;
     expect(await list('2.1')).toMatchObject([{ status: 'accepted', source_compute: 'node-1', dest_compute: null }]);

@@ -221,4 +221,16 @@ describe('quotas, limits and usage of the compute face', () => {
     expect(body.extensions).toContainEqual(one.extension);
     await face.as('bob', 'get', '/extensions/os-consoles').expect(404);
   });
+
+  it('versions are the first, which knew no versions, and 2.1; each is found where its link says', async () => {
+    const { body } = await face.api.http.get('/compute').expect(200);
+    expect(body.versions.map((version: { id: string }) => version.id)).toEqual(['v2.0', 'v2.1']);
+    for (const { id, links } of body.versions as { id: string; links: { rel: string; href: string }[] }[]) {
+      const shown = await face.api.http.get(new URL(links[0]?.href ?? '').pathname).expect(200);
+      expect(shown.body.version).toMatchObject({ id, links: expect.arrayContaining(links) });
+    }
+    await face.api.http.get('/v2/extensions').auth('bob', 'a password').expect(200);
+    await face.api.http.get('/v2/red/extensions').auth('bob', 'a password').expect(200);
+    await face.api.http.get('/v2/blue/extensions').auth('bob', 'a password').expect(400);
+  });
 });

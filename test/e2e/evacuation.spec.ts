@@ -123,7 +123,7 @@ describe('an agent that is frozen, declared down, evacuated, and wakes', () => {
     expect([status, body.code]).toEqual([409, 'host.in_use']);
     await fleet.agent('old').process.stop();
     await eventually(30_000, async () => expect(await hostStatus('old')).toBe('down'));
-    expect((await berth('host', 'remove', 'old')).stdout).toBe('Host old is forgotten.\n');
+    expect((await berth('host', 'delete', 'old')).stdout).toBe('');
     expect((await rest.send('GET', '/v1/hosts/old')).status).toBe(404);
     expect(await rest.dryRun({ name: 'x', ...WISH })).toMatchObject({ outcome: 'rejected' });
     await fleet.agent('old').process.start();

@@ -152,6 +152,9 @@ describe('the image face', () => {
     const upload = as('root', 'put', `/image/v2/images/${id}/file`).set('content-type', 'application/octet-stream');
     const { body } = await upload.send(Buffer.alloc(1_000_000)).expect(409);
     expect(body.message).toContain('no data');
+    const empty = as('root', 'put', `/image/v2/images/${id}/file`).set('content-type', 'application/octet-stream');
+    await empty.send(Buffer.alloc(0)).expect(204);
+    await as('root', 'put', `/image/v2/images/${id}/file`).send({ is_empty: false }).expect(409);
   });
 
   it('is seen by its project, by members when it is shared, by everybody when it is public', async () => {

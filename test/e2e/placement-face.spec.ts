@@ -101,6 +101,8 @@ describe('the placement face, asked by many at once', () => {
       .post('/v1/aliases')
       .send({ name: 'gpu', vendor_id: '10de', product_id: '1bb0', device_type: 'type-PCI' });
     await insertHost(api, { name: 'other' });
+    const [gpu, sound] = [{ product_id: '20b0' }, { product_id: '10f0', address: '0000:83:00.1' }];
+    await insertHost(api, { name: 'pair', devices: [gpu, sound] });
   });
   afterAll(() => api?.close());
 
@@ -140,6 +142,32 @@ describe('the placement face, asked by many at once', () => {
     expect(held.map(({ owners }) => owners)).toEqual(Array.from({ length: 8 }, () => 1));
     const consumers = await api.sql(`SELECT 1 FROM placement_consumers`);
     expect(consumers).toHaveLength(given);
+  });
+
+  it('tells what came along with the IOMMU group, and takes the same again with it or without', async () => {
+    const { body } = await api.http
+      .get('/placement/resource_providers?resources=CUSTOM_PCI_10DE_10F0:1')
+      .set({ 'openstack-api-version': 'placement 1.14' });
+    const [{ uuid: sound, root_provider_uuid: pair }] = body.resource_providers;
+    const tree = await api.http
+      .get(`/placement/resource_providers?in_tree=${pair}`)
+      .set({ 'openstack-api-version': 'placement 1.14' });
+    const gpu = tree.body.resource_providers[1].uuid as string;
+    const consumer = `/placement/allocations/${randomUUID()}`;
+    const owner = { project_id: 'p', user_id: 'u' };
+    const asked = { [gpu]: { resources: { CUSTOM_PCI_10DE_20B0: 1 } } };
+    const put = (allocations: object, generation: number | null) =>
+      api.http
+        .put(consumer)
+        .set(version)
+        .send({ allocations, ...owner, consumer_generation: generation });
+    await put(asked, null).expect(204);
+    const all = (await api.http.get(consumer).set(version).expect(200)).body.allocations;
+    expect(Object.keys(all).sort()).toEqual([gpu, sound].sort());
+    await put(asked, 1).expect(204);
+    await put(all, 2).expect(204);
+    await put({ [sound]: { resources: { CUSTOM_PCI_10DE_10F0: 1 } } }, 3).expect(409);
+    await put({}, 3).expect(204);
   });
 
   it('has one of those win who make the same consumer', async () => {

@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { PROGRAM } from '../support/berth-process.js';
+import { berth } from '../support/cli.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 
 const [GPU, AUDIO, PORT, ALONE, NIC] = ['0000:83:00.0', '0000:83:00.1', '0000:80:02.0', '0000:90:00.0', '0000:02:00.0'];
@@ -157,29 +156,27 @@ describe('device claims over REST', () => {
 
   it('can be said on the command line', async () => {
     const url = new URL((await api.http.get('/v1/hosts')).request.url as string).origin;
-    const berth = (...args: string[]): Promise<{ code: number; out: string }> =>
-      new Promise((resolve) => {
-        execFile(process.execPath, [PROGRAM, 'device-claim', ...args, '--url', url], (error, out, err) =>
-          resolve({ code: error ? Number(error.code) : 0, out: out + err }),
-        );
-      });
-    const shown = await berth('preview', 'node-1', GPU);
+    const claim = async (...words: string[]): Promise<{ code: number; out: string }> => {
+      const { code, stdout, stderr } = await berth(['device', 'claim', ...words], { BERTH_URL: url });
+      return { code, out: stdout + stderr };
+    };
+    const shown = await claim('preview', 'node-1', GPU);
     expect(shown.code).toBe(0);
     expect(shown.out).toMatch(/0000:83:00\.1 +taken along +10de:10f0 +040300 +snd_hda_intel +vfio-pci/);
-    const kept = await berth('preview', 'node-1', NIC);
+    const kept = await claim('preview', 'node-1', NIC);
     expect([kept.code, kept.out]).toEqual([1, expect.stringContaining('protected: the host needs it')]);
-    const silent = await berth('create', 'node-1', GPU);
+    const silent = await claim('create', 'node-1', GPU);
     expect([silent.code, silent.out]).toEqual([2, expect.stringContaining('would be taken along')]);
-    const made = await berth('create', 'node-1', GPU, '--with-companions', '--wait', '--timeout', '1');
+    const made = await claim('create', 'node-1', GPU, '--with-companions', '--wait', '--timeout', '1');
     expect(made.code).toBe(1);
     expect(made.out).toMatch(/pending +0000:83:00\.0 +10de:1bb0 +nvidia/);
     await api.sql(
       `UPDATE device_claims SET state = 'blocked', held_by = 'server 7', message = 'Server 7 has it', step = 'check'`,
     );
-    const list = await berth('list', 'node-1');
+    const list = await claim('list', 'node-1');
     expect([list.code, list.out]).toEqual([0, expect.stringContaining('Server 7 has it (check, held by server 7)')]);
-    expect((await berth('show', 'node-1', '83:00.1')).out).toMatch(/blocked +0000:83:00\.0/);
-    const ended = await berth('delete', 'node-1', GPU);
+    expect((await claim('show', 'node-1', '83:00.1')).out).toMatch(/blocked +0000:83:00\.0/);
+    const ended = await claim('delete', 'node-1', GPU);
     expect([ended.code, ended.out]).toEqual([0, expect.stringMatching(/releasing +0000:83:00\.0/)]);
   });
 });

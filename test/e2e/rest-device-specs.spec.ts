@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { PROGRAM } from '../support/berth-process.js';
+import { berth, type Ended } from '../support/cli.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 
 const PATH = '/v1/device-specs/preview';
@@ -283,23 +282,11 @@ describe('berth device-specs preview', () => {
   beforeAll(async () => (directory = await mkdtemp(path.join(tmpdir(), 'berth-preview-'))));
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
-  interface Ended {
-    readonly code: number;
-    readonly stdout: string;
-    readonly stderr: string;
-  }
-
   async function run(file: string, text: string, ...more: string[]): Promise<Ended> {
     const config = path.join(directory, file);
     await writeFile(config, text);
-    const url = more.includes('--url') ? [] : ['--url', new URL(api.http.get('/').url).origin];
-    const words = [PROGRAM, 'device-specs', 'preview', '-c', config, ...url, ...more];
-    const env = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' };
-    return new Promise((resolve) => {
-      execFile(process.execPath, words, { env }, (error, stdout, stderr) => {
-        resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
-      });
-    });
+    const env = { BERTH_URL: new URL(api.http.get('/').url).origin };
+    return berth(['device-specs', 'preview', '-c', config, ...more], env);
   }
 
   it('reads a nova.conf, prints what would become of it, and ends with 1 when a server would lose a device', async () => {
@@ -321,7 +308,7 @@ describe('berth device-specs preview', () => {
   it('ends with 0 when no server loses anything; as JSON it is the answer of the REST face', async () => {
     const yaml =
       'agent:\n  device_spec:\n    - {vendor_id: "10de"}\n    - vendor_id: "8086"\n      rack: r1\npci:\n  free_tags: [rack]\n';
-    const { code, stdout } = await run('agent.yaml', yaml, '--host', 'gpu-1', '--json');
+    const { code, stdout } = await run('agent.yaml', yaml, '--host', 'gpu-1', '-f', 'json');
     expect(code).toBe(0);
     const { hosts } = JSON.parse(stdout) as { hosts: { host: string; changed: object[] }[] };
     expect(hosts).toMatchObject([{ host: 'gpu-1', changed: [{ address: PF, reason: 'tags.rack' }], added_count: 1 }]);

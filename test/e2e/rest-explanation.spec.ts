@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Decision } from '../../src/placement/decision.js';
 import type { ExplanationView } from '../../src/api/servers/explanation.dto.js';
 import { place } from '../../src/placement/place.js';
 import type { PlacementRequest } from '../../src/placement/request.js';
-import { PROGRAM } from '../support/berth-process.js';
+import { berth, type Ended } from '../support/cli.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 import { aHost, POLICY } from '../support/snapshots.js';
 
@@ -186,15 +185,8 @@ describe('why a server is where it is, over REST', () => {
   });
 
   describe('berth explain', () => {
-    const run = (...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
-      const url = ['--url', new URL(api.http.get('/').url).origin];
-      return new Promise((resolve) => {
-        const env = { PATH: process.env['PATH'] ?? '' };
-        execFile(process.execPath, [PROGRAM, 'explain', ...words, ...url], { env }, (error, stdout, stderr) => {
-          resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
-        });
-      });
-    };
+    const run = (...words: string[]): Promise<Ended> =>
+      berth(['explain', ...words], { BERTH_URL: new URL(api.http.get('/').url).origin });
 
     it('finds the server by name, says why it is nowhere and what would help', async () => {
       const { code, stdout, stderr } = await run('wanted');
@@ -206,7 +198,7 @@ describe('why a server is where it is, over REST', () => {
 
     it('leaves names out for a project, and prints the answer of the REST face as JSON', async () => {
       expect((await run(refused, '--view', 'project')).stdout).not.toMatch(/secret|0000:8/);
-      const { code, stdout } = await run(placed, '--json', '--no-changes');
+      const { code, stdout } = await run(placed, '-f', 'json', '--no-changes');
       expect(code).toBe(0);
       expect(JSON.parse(stdout)).toEqual(await explain(placed, '?changes=false'));
     });

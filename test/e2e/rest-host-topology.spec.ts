@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { scanHost } from '../../src/compute-agent/sysfs-scanner.js';
 import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { toWireDevice } from '../../src/messages/wire-device.js';
 import { parseDeviceSpecs } from '../../src/pci/device-spec/device-spec-reader.js';
-import { PROGRAM } from '../support/berth-process.js';
+import { berth, type Ended } from '../support/cli.js';
 import { eightGpuHost, temporaryHost } from '../support/hosts.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 
@@ -130,16 +129,9 @@ describe('the topology of a host over REST', () => {
     expect((body as { detail: string }).detail).toContain(problem);
   });
 
-  describe('berth host topology', () => {
-    const run = (...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
-      const url = words.includes('--url') ? [] : ['--url', new URL(api.http.get('/').url).origin];
-      return new Promise((resolve) => {
-        const all = [PROGRAM, 'host', 'topology', ...words, ...url];
-        execFile(process.execPath, all, { env: { PATH: process.env['PATH'] ?? '' } }, (error, stdout, stderr) => {
-          resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
-        });
-      });
-    };
+  describe('berth host topology show', () => {
+    const run = (...words: string[]): Promise<Ended> =>
+      berth(['host', 'topology', 'show', ...words], { BERTH_URL: new URL(api.http.get('/').url).origin });
 
     it('prints the matrix', async () => {
       const { code, stdout, stderr } = await run('gpus', '--address', GPU, '--address', VF, '--address', ELSEWHERE);
@@ -150,19 +142,19 @@ describe('the topology of a host over REST', () => {
     });
 
     it('prints the answer of the REST face as JSON', async () => {
-      const { stdout } = await run('gpus', '--device', '15b3:1017', '--json');
+      const { stdout } = await run('gpus', '--device', '15b3:1017', '-f', 'json');
       expect(JSON.parse(stdout)).toEqual(await ask('?vendor_id=15b3&product_id=1017'));
     });
 
-    it.each<[string[], string]>([
-      [['gpuss'], 'There is no host "gpuss"; did you mean "gpus"?'],
-      [['gpus', '--device', 'nvidia'], '--device: "nvidia" is not vendor:product, like 10de:20b0'],
-      [['gpus', '--url', 'nowhere'], '--url: "nowhere" is not a URL'],
-      [['gpus', '--url', 'http://127.0.0.1:1'], 'http://127.0.0.1:1 does not answer'],
-      [['gpus/../../devices'], 'There is no host "gpus/../../devices"'],
-    ])('says what is wrong: %j', async (words, problem) => {
+    it.each<[string[], number, string]>([
+      [['gpuss'], 1, 'There is no host "gpuss"; did you mean "gpus"?'],
+      [['gpus', '--device', 'nvidia'], 2, 'has to be vendor:product, like 10de:20b0'],
+      [['gpus', '--url', 'nowhere'], 2, '--url: "nowhere" is not a URL'],
+      [['gpus', '--url', 'http://127.0.0.1:1'], 1, 'http://127.0.0.1:1 does not answer'],
+      [['gpus/../../devices'], 1, 'There is no host "gpus/../../devices"'],
+    ])('says what is wrong: %j', async (words, wanted, problem) => {
       const { code, stdout, stderr } = await run(...words);
-      expect([code, stdout]).toEqual([2, '']);
+      expect([code, stdout]).toEqual([wanted, '']);
       expect(stderr).toContain(problem);
     });
   });

@@ -112,7 +112,7 @@ const OPEN_TO: Readonly<Record<string, 'reader' | 'member'>> = {
   'get /v1/servers/{id}/explanation': 'reader',
 };
 const FOR_EVERYBODY = [
-  ...['get /compute', 'get /compute/v2.1'],
+  ...['get /compute', 'get /compute/v2', 'get /compute/v2.1'],
   ...['get /healthz', 'get /identity', 'get /identity/v3', 'get /image', 'get /placement', 'get /readyz'],
   ...['post /identity/v3/auth/tokens'],
 ];

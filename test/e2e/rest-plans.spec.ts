@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { PROGRAM } from '../support/berth-process.js';
+import { berth, type Ended } from '../support/cli.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 
 const GPU = { name: 'gpu', vendor_id: '10de', product_id: '1bb0', device_type: 'type-PCI' };
@@ -344,31 +343,17 @@ describe('POST /v1/defragmentation/plan', () => {
 });
 
 describe('berth capacity, what-if and defragment plan', () => {
-  interface Ended {
-    readonly code: number;
-    readonly stdout: string;
-    readonly stderr: string;
-  }
-
-  async function run(words: readonly string[], input = ''): Promise<Ended> {
-    const url = words.includes('--url') ? [] : ['--url', new URL(api.http.get('/').url).origin];
-    const env = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' };
-    return new Promise((resolve) => {
-      const child = execFile(process.execPath, [PROGRAM, ...words, ...url], { env }, (error, stdout, stderr) => {
-        resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
-      });
-      child.stdin?.end(input);
-    });
-  }
+  const run = (words: readonly string[], input = ''): Promise<Ended> =>
+    berth(words, { BERTH_URL: new URL(api.http.get('/').url).origin }, input);
 
   it('print tables', async () => {
-    const capacity = await run(['capacity', '--stranded']);
+    const capacity = await run(['capacity', 'list']);
     expect(capacity.stderr).toBe('');
     expect(capacity.stdout).toMatch(
-      /^alias +there +in use +held +blocked +missing +free +fit now +most for one server$/m,
+      /^\| Alias +\| There +\| In Use +\| Held +\| Blocked +\| Missing +\| Free +\| Fits +\| Largest +\|$/m,
     );
-    expect(capacity.stdout).toMatch(/^gpu +8 +4 +0 +0 +0 +4 +4 +2 \(a\)$/m);
-    expect(capacity.stdout).toContain(
+    expect(capacity.stdout).toMatch(/^\| gpu +\| 8 +\| 4 +\| 0 +\| 0 +\| 0 +\| 4 +\| 4 +\| 2 \(a\) +\|$/m);
+    expect((await run(['fragmentation', 'show'])).stdout).toContain(
       'gpu: 0 of 4 idle devices are of no use to any flavor or server that asks for it; the next server cannot use 0.0 %',
     );
     const file = 'changes:\n  - {kind: lose_host, host: b}\nrequests:\n  - {name: pairs, flavor: two, copies: 9}\n';
@@ -386,28 +371,30 @@ describe('berth capacity, what-if and defragment plan', () => {
     await nothingWritten();
   });
 
-  it('print the answer of the REST face as it is with --json', async () => {
-    const capacity = await run(['capacity', '--alias', 'gpu', '--stranded', '--json']);
-    expect(JSON.parse(capacity.stdout)).toMatchObject({
-      aliases: [{ alias: 'gpu' }],
-      fragmentation: [{ alias: 'gpu' }],
-    });
-    const whatIf = await run(['what-if', '-', '--json'], JSON.stringify({ requests: [{ flavor: 'two' }] }));
+  it('print the answer of the REST face as it is with -f json', async () => {
+    for (const words of [
+      ['capacity', 'list'],
+      ['fragmentation', 'show'],
+    ]) {
+      const { stdout } = await run([...words, '--alias', 'gpu', '-f', 'json']);
+      expect(JSON.parse(stdout)).toMatchObject([{ alias: 'gpu' }]);
+    }
+    const whatIf = await run(['what-if', '-', '-f', 'json'], JSON.stringify({ requests: [{ flavor: 'two' }] }));
     expect(JSON.parse(whatIf.stdout)).toMatchObject({ requests: [{ gain: 0 }] });
-    const plan = await run(['defragment', 'plan', '--alias', 'gpu', '--json']);
+    const plan = await run(['defragment', 'plan', '--alias', 'gpu', '-f', 'json']);
     expect(JSON.parse(plan.stdout)).toMatchObject({ outcome: 'nothing_to_do' });
   });
 
-  it('end with 1 when a plan does not reach its goal, and with 2, and the cause, when there is no answer', async () => {
+  it('end with 1 when a plan does not reach its goal, or there is no answer', async () => {
     expect(await run(['defragment', 'plan', '--devices', 'gpu:5'])).toMatchObject({ code: 1, stderr: '' });
-    const alias = await run(['capacity', '--alias', 'gpo']);
-    expect(alias).toMatchObject({ code: 2, stdout: '' });
-    expect(alias.stderr).toContain('berth: request.invalid: alias: there is no alias "gpo"; did you mean "gpu"?');
+    const alias = await run(['capacity', 'list', '--alias', 'gpo']);
+    expect(alias).toMatchObject({ code: 1, stdout: '' });
+    expect(alias.stderr).toContain('berth: alias.unknown: alias: there is no alias "gpo"; did you mean "gpu"?');
     const list = await run(['what-if', '-'], '[1]');
     expect(list).toMatchObject({ code: 2, stderr: expect.stringContaining('has to be an object') as string });
     const yaml = await run(['what-if', '-'], 'a: [');
     expect(yaml).toMatchObject({ code: 2, stderr: expect.stringContaining('berth: request.invalid: -: ') as string });
-    const nobody = await run(['capacity', '--url', 'http://127.0.0.1:1']);
-    expect(nobody).toMatchObject({ code: 2, stderr: expect.stringContaining('does not answer') as string });
+    const nobody = await run(['capacity', 'list', '--url', 'http://127.0.0.1:1']);
+    expect(nobody).toMatchObject({ code: 1, stderr: expect.stringContaining('does not answer') as string });
   });
 });

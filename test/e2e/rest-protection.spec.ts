@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { toWireDevice } from '../../src/messages/wire-device.js';
 import { scanHost } from '../../src/compute-agent/sysfs-scanner.js';
 import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { parseDeviceSpecs } from '../../src/pci/device-spec/device-spec-reader.js';
-import { PROGRAM } from '../support/berth-process.js';
+import { berth } from '../support/cli.js';
 import { temporaryHost } from '../support/hosts.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 
@@ -135,18 +134,14 @@ describe('what a host needs itself, over REST', () => {
   });
 
   it('can be read at the command line', async () => {
-    const run = (...args: string[]): Promise<string> =>
-      new Promise((resolve, reject) =>
-        execFile(
-          process.execPath,
-          [PROGRAM, 'host', 'groups', ...args, '--url', new URL(api.http.get('/').url).origin],
-          (error, stdout) => (error ? reject(error) : resolve(stdout)),
-        ),
-      );
+    const run = async (...words: string[]): Promise<string> => {
+      const env = { BERTH_URL: new URL(api.http.get('/').url).origin };
+      return (await berth(['iommu', 'group', 'list', ...words], env)).stdout;
+    };
     const text = await run('small', '--state', 'protected');
     expect(text).toContain('needed by the host: default_route');
     expect(text).toContain('→ move the default route to another interface');
     expect(await run('bare')).toContain('this host has no IOMMU: nothing can be handed over');
-    expect(JSON.parse(await run('small', '--json')) as object).toMatchObject({ host: 'small' });
+    expect(JSON.parse(await run('small', '-f', 'json')) as object).toMatchObject({ host: 'small' });
   });
 });

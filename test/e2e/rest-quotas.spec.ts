@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
-import { PROGRAM } from '../support/berth-process.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { berth, type Ended } from '../support/cli.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi } from '../support/rest-api.js';
 
 const GPU = { vendor_id: '10de', product_id: '1bb0' };
@@ -240,50 +239,37 @@ describe('what a quota refuses', () => {
 });
 
 describe('berth quota', () => {
-  interface Ended {
-    readonly code: number;
-    readonly stdout: string;
-    readonly stderr: string;
-  }
-
-  const run = (...words: string[]): Promise<Ended> => {
-    const url = ['--url', new URL(api.http.get('/').url).origin];
-    const env = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' };
-    return new Promise((resolve) => {
-      execFile(process.execPath, [PROGRAM, 'quota', ...words, ...url], { env }, (error, stdout, stderr) => {
-        resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
-      });
-    });
-  };
+  const run = (...words: string[]): Promise<Ended> =>
+    berth(['quota', ...words], { BERTH_URL: new URL(api.http.get('/').url).origin });
 
   it('sets, shows and deletes', async () => {
     await running('vm', 2);
     const set = await run('set', 'alias:gpu=1', 'servers=unlimited', '--project', 'default');
-    expect([set.code, set.stderr]).toEqual([0, '']);
-    expect(set.stdout).toMatch(/^resource +limit +used +own +default$/m);
-    expect(set.stdout).toMatch(/^alias:gpu +1 +2 +1 +-$/m);
-    expect(set.stdout).toMatch(/^servers +unlimited +1 +unlimited +-$/m);
-    expect(set.stdout).toContain('note: alias:gpu: 2 used, above the limit of 1;');
+    expect(set.code).toBe(0);
+    expect(set.stdout).toMatch(/^\| Resource +\| Limit +\| Used +\| Own Limit +\| Default Limit +\|$/m);
+    expect(set.stdout).toMatch(/^\| alias:gpu +\| 1 +\| 2 +\| 1 +\|  +\|$/m);
+    expect(set.stdout).toMatch(/^\| servers +\| unlimited +\| 1 +\| unlimited +\|  +\|$/m);
+    expect(set.stderr).toContain('note: alias:gpu: 2 used, above the limit of 1;');
     await run('set', 'devices=7', '--project', '*');
     const changed = await run('set', 'alias:gpu=default', '--project', 'default');
-    expect(changed.stdout).toMatch(/^alias:gpu +unlimited +2 +- +-$/m);
-    expect(changed.stdout).toMatch(/^servers +unlimited +1 +unlimited +-$/m);
+    expect(changed.stdout).toMatch(/^\| alias:gpu +\| unlimited +\| 2 +\| +\|  +\|$/m);
+    expect(changed.stdout).toMatch(/^\| servers +\| unlimited +\| 1 +\| unlimited +\|  +\|$/m);
     const replaced = await run('set', 'vcpus=9', '--replace', '--project', 'default');
-    expect(replaced.stdout).toMatch(/^servers +unlimited +1 +- +-$/m);
+    expect(replaced.stdout).toMatch(/^\| servers +\| unlimited +\| 1 +\| +\|  +\|$/m);
     const removed = await run('delete', '--project', 'default');
-    expect(removed.stdout).toMatch(/^vcpus +unlimited +4 +- +-$/m);
-    const { stdout } = await run('show', '--project', '*', '--json');
-    expect(quotaOf(JSON.parse(stdout) as { quotas: Quota[] }, 'devices')).toMatchObject({ hard_limit: 7 });
+    expect(removed.stdout).toMatch(/^\| vcpus +\| unlimited +\| 4 +\| +\|  +\|$/m);
+    const { stdout } = await run('show', '--project', '*', '-f', 'json');
+    expect(JSON.parse(stdout)).toContainEqual(expect.objectContaining({ resource: 'devices', limit: 7 }));
   });
 
   it.each([
-    ['alias:gpu', 'has to be RESOURCE=LIMIT'],
-    ['alias:gpu=-1', 'has to be RESOURCE=LIMIT'],
-    ['=4', 'has to be RESOURCE=LIMIT'],
-    ['gpu=4', 'is no resource'],
-  ])('%s ends with 2', async (pair, problem) => {
+    ['alias:gpu', 2, 'has to be RESOURCE=LIMIT'],
+    ['alias:gpu=-1', 2, 'has to be RESOURCE=LIMIT'],
+    ['=4', 2, 'has to be RESOURCE=LIMIT'],
+    ['gpu=4', 1, 'is no resource'],
+  ])('%s ends with %d', async (pair, wanted, problem) => {
     const { code, stderr } = await run('set', pair, '--project', 'default');
-    expect(code).toBe(2);
+    expect(code).toBe(wanted);
     expect(stderr).toContain(problem);
   });
 });

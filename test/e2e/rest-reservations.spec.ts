@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { PROGRAM } from '../support/berth-process.js';
+import { berth } from '../support/cli.js';
 import { insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 
 const PATH = '/v1/reservations';
@@ -226,37 +225,31 @@ describe('what is not well formed', () => {
 });
 
 describe('berth reservation', () => {
-  const berth = (...args: string[]) =>
-    new Promise<{ code: number; out: string; err: string }>((resolve) => {
-      const { protocol, host } = new URL(api.http.get('/').url);
-      const all = [PROGRAM, 'reservation', ...args, '--url', `${protocol}//${host}`];
-      execFile(process.execPath, all, { timeout: 60_000 }, (error, out, err) => {
-        resolve({ code: typeof error?.code === 'number' ? error.code : error ? 1 : 0, out, err });
-      });
-    });
+  const run = (...words: string[]) =>
+    berth(['reservation', ...words], { BERTH_URL: new URL(api.http.get('/').url).origin });
 
-  it('creates, lists, shows and cancels', async () => {
-    const when = ['--start', later(10 * DAY_MS), '--end', later(10 * DAY_MS + HOUR_MS)];
-    const made = await berth(
-      'create',
-      'nightly',
-      '--devices',
-      'gpu:1',
-      ...when,
+  it('creates, lists, shows, changes and cancels', async () => {
+    const when = [
+      '--start',
+      later(10 * DAY_MS),
+      '--end',
+      later(10 * DAY_MS + HOUR_MS),
       '--every',
       'day',
       '--times',
       '2',
-      '--json',
+    ];
+    const made = await run('create', 'nightly', '--devices', 'gpu:1', ...when, '-f', 'json');
+    expect(made).toMatchObject({ code: 0, stderr: '' });
+    const { id } = JSON.parse(made.stdout) as { id: string };
+    expect((await run('list')).stdout).toMatch(new RegExp(`${id} +\\| nightly +\\| pending +\\| 1 +\\| gpu:1`));
+    expect((await run('show', 'nightly')).stdout).toMatch(
+      /\| windows +\| \S+ to \S+, planned +\|\n\| +\| {3}server 1: a 0000:8/,
     );
-    expect(made).toMatchObject({ code: 0, err: '' });
-    const { id } = JSON.parse(made.out) as { id: string };
-    expect((await berth('list')).out).toMatch(new RegExp(`${id}\\s+nightly\\s+pending\\s+1 × gpu:1`));
-    expect((await berth('show', id)).out).toMatch(
-      /nightly .*pending: gpu:1 for 1 server; its servers go on[^]*planned\n {4}server 1: a 0000:8/,
-    );
-    expect((await berth('cancel', id)).out).toContain('cancelled');
-    const wrong = await berth('create', 'x', '--devices', 'gpu:1', '--end', 'tomorrow');
-    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('ends_at: has to be a time like') });
+    expect((await run('set', 'nightly', '--on-end', 'delete')).stdout).toMatch(/\| on_end +\| delete +\|/);
+    expect(await run('delete', 'nightly')).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    expect((await run('show', id)).stdout).toMatch(/\| status +\| cancelled +\|/);
+    const wrong = await run('create', 'x', '--devices', 'gpu:1', '--end', 'tomorrow');
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('ends_at: has to be a time like') });
   }, 300_000);
 });

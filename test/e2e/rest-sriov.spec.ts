@@ -1,6 +1,5 @@
-import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { PROGRAM } from '../support/berth-process.js';
+import { berth } from '../support/cli.js';
 import { insertAllocations, insertHost, type RestApi, startRestApi, wireDevice } from '../support/rest-api.js';
 
 const [PF, VF, PLAIN] = ['0000:81:00.0', '0000:81:02.0', '0000:90:00.0'];
@@ -130,22 +129,22 @@ describe('VFs over REST', () => {
 
   it('can be said on the command line', async () => {
     const url = new URL((await api.http.get('/v1/hosts')).request.url as string).origin;
-    const berth = (...args: string[]): Promise<{ code: number; out: string }> =>
-      new Promise((resolve) => {
-        execFile(process.execPath, [PROGRAM, 'sriov', ...args, '--url', url], (error, out, err) =>
-          resolve({ code: error ? Number(error.code) : 0, out: out + err }),
-        );
-      });
-    const set = await berth('set', 'node-1', PF, '--vf-count', '8', '--autoprobe', 'off', '--vfs', '{"0":{"vlan":7}}');
+    const sriov = async (...words: string[]): Promise<{ code: number; out: string }> => {
+      const { code, stdout, stderr } = await berth(['sriov', ...words], { BERTH_URL: url });
+      return { code, out: stdout + stderr };
+    };
+    const set = await sriov('set', 'node-1', PF, '--vf-count', '8', '--autoprobe', 'off', '--vfs', '{"0":{"vlan":7}}');
     expect(set.code).toBe(0);
-    expect(set.out).toMatch(/0000:81:00\.0 +ens1f0 +i40e +1 of 64 +8 +ledger +applying/);
+    expect(set.out).toMatch(/\| wanted +\| 8 +\|\n\| said_by +\| ledger +\|\n\| state +\| applying +\|/);
     expect(await commands()).toMatchObject([
       { message: { body: { wishes: [{ vf_count: 8, autoprobe: false, vfs: { 0: { vlan: 7 } } }] } } },
     ]);
-    const waited = await berth('set', 'node-1', PF, '--vf-count', '9', '--wait', '--timeout', '1');
+    const waited = await sriov('set', 'node-1', PF, '--vf-count', '9', '--wait', '--timeout', '1');
     expect(waited.code).toBe(1);
     await api.sql(`UPDATE sriov_wishes SET state = 'refused', message = 'no room'`);
-    const list = await berth('list', 'node-1');
-    expect([list.code, list.out]).toEqual([0, expect.stringContaining('0000:81:00.0: no room')]);
+    const list = await sriov('list', 'node-1');
+    expect([list.code, list.out]).toEqual([0, expect.stringMatching(/0000:81:00\.0 \| ens1f0 .*\| no room +\|/)]);
+    expect(await sriov('unset', 'node-1', PF)).toEqual({ code: 0, out: '' });
+    expect((await sriov('list', 'node-1')).out).not.toContain('ledger');
   });
 });

@@ -76,7 +76,7 @@ describe('aliases of files with several origins', () => {
           expect.stringMatching(
             /^alias gpu: the files of b give it other specs than those of a \(read 20.*UTC\); make/,
           ),
-          expect.stringMatching(/^alias nic: .*`berth aliases forget-origin a`$/),
+          expect.stringMatching(/^alias nic: .*`berth alias forget-origin a`$/),
         ],
       },
     });

@@ -30,17 +30,24 @@ async function unended({ source, record }: World): Promise<string[]> {
   const open = rows.filter(({ status, task_state, waits, fault }) => {
     if (status === 'BUILD') return task_state !== 'waiting' || !waits;
     return (
-      task_state !== null || (status === 'ERROR' && fault === null) || !['ACTIVE', 'ERROR', 'DELETED'].includes(status)
+      task_state !== null ||
+      (status === 'ERROR' && fault === null) ||
+      !['ACTIVE', 'SHELVED', 'ERROR', 'DELETED'].includes(status)
     );
   });
   const claims = (await source.query(
     `SELECT c.id, c.status, s.name FROM claims c JOIN servers s ON s.id = c.server_id
       WHERE c.status IN ('claimed', 'releasing')`,
   )) as { id: string; status: string; name: string }[];
+  const acts = (await source.query(
+    `SELECT s.name, a.action FROM server_actions a JOIN servers s ON s.id = a.server_id
+      WHERE a.finished_at IS NULL AND s.status <> 'BUILD' AND a.action <> 'evacuate'`,
+  )) as { name: string; action: string }[];
   const [{ lines }] = (await source.query('SELECT count(*)::int AS lines FROM outbox')) as [{ lines: number }];
   return [
     ...open.map(({ name, status, task_state }) => `${name} has come to no end: ${status} ${task_state ?? ''}`),
     ...claims.map(({ id, status, name }) => `a claim of ${name} (${id.slice(-8)}) is still ${status}`),
+    ...acts.map(({ name, action }) => `${action} of ${name} has come to no end`),
     ...(lines > 0 ? [`${lines} lines are left in the outbox`] : []),
   ];
 }

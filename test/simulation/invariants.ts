@@ -39,6 +39,7 @@ const RULES: Readonly<Record<string, string>> = {
             AND c.attaching = (s.task_state = 'attaching' AND s.attaching IS NULL)::int::bigint
             AND (s.task_state = 'detaching') IS NOT DISTINCT FROM CASE WHEN s.task_state IS NULL THEN NULL ELSE detaching > 0 END
        WHEN 'BUILD' THEN c.allocated = 0 AND c.attaching = 0 AND c.claimed = (s.task_state = 'preparing')::int::bigint AND elsewhere = 0
+       WHEN 'SHELVED' THEN c.claimed + c.allocated + c.attaching = 0 AND s.host_id IS NULL
        WHEN 'ERROR' THEN c.claimed + c.allocated + c.attaching = 0 AND s.fault IS NOT NULL
        WHEN 'DELETED' THEN held = 0
        ELSE true END`,

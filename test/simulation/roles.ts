@@ -7,6 +7,7 @@ import { NativePlacementsService } from '../../src/api/placements/native-placeme
 import { PlacementWishes } from '../../src/api/placements/placement-wishes.js';
 import { QuotasService } from '../../src/api/quotas/quotas.service.js';
 import { RequestRules } from '../../src/api/request-rules.js';
+import { ServerActionsService } from '../../src/api/servers/server-actions.service.js';
 import { ServerDevicesService } from '../../src/api/servers/server-devices.service.js';
 import { ServersService } from '../../src/api/servers/servers.service.js';
 import { Deciding } from '../../src/batches/deciding.js';
@@ -122,6 +123,7 @@ export interface ApiParts {
   readonly ledger: Ledger;
   readonly servers: ServersService;
   readonly devices: ServerDevicesService;
+  readonly actions: ServerActionsService;
   readonly aliases: AliasesService;
   readonly placements: NativePlacementsService;
   readonly evacuations: EvacuationController;
@@ -139,6 +141,7 @@ export class ApiRole extends Role<ApiParts> {
       ledger,
       servers: new ServersService(ledger, limits, rules),
       devices: new ServerDevicesService(ledger, rules),
+      actions: new ServerActionsService(ledger),
       aliases: new AliasesService(ledger, limits, rules),
       placements: new NativePlacementsService(ledger, placing, new PlacementWishes(ledger, rules), limits),
       evacuations: new EvacuationController(ledger, new HostAdminService(ledger)),

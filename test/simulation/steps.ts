@@ -30,6 +30,7 @@ export const STEP_KINDS: readonly [StepKind, ...StepKind[]] = [
   { name: 'delete', weight: 7, start: (world) => ask(world, deleteRequest(world)) },
   { name: 'attach', weight: 4, start: (world) => onServer(world, 'attaches', attach) },
   { name: 'detach', weight: 4, start: detachRequest },
+  { name: 'act', weight: 6, start: (world) => onServer(world, 'acts on', act) },
   { name: 'place', weight: 9, start: place },
   { name: 'release placements', weight: 5, start: releasePlacements },
   { name: 'evacuate', weight: 2, start: evacuate },
@@ -150,6 +151,24 @@ function onServer(
 
 function attach({ devices }: ApiParts, id: string, { chance }: World): Promise<unknown> {
   return devices.attach(LOCAL_ADMIN, id, { devices: chance.one(['gpu:1', 'vf:1', 'v100:1']) });
+}
+
+/** What does not fit the server's state is turned down. */
+function act({ actions }: ApiParts, id: string, { chance, record }: World): Promise<unknown> {
+  const wish = chance.one([
+    'shelve',
+    'shelve',
+    'unshelve',
+    'unshelve',
+    'stop',
+    'start',
+    'reboot_hard',
+    'rebuild',
+  ] as const);
+  record.count(`acts: ${wish}`);
+  if (wish === 'shelve') return actions.shelve(LOCAL_ADMIN, id);
+  if (wish === 'unshelve') return actions.unshelve(LOCAL_ADMIN, id);
+  return actions.act(LOCAL_ADMIN, id, wish ?? 'stop');
 }
 
 async function detachRequest(world: World): Promise<Started[]> {

@@ -10,7 +10,7 @@ import { BerthProcess } from './berth-process.js';
 import { hostAt, temporaryDirectory } from './hosts.js';
 import { createTestDatabase } from './postgres.js';
 import { freePort } from './processes.js';
-import { startRabbitMq, type TestRabbitMq } from './rabbitmq.js';
+import { startRabbitMq, type RabbitMqOptions, type TestRabbitMq } from './rabbitmq.js';
 import { RestClient } from './rest-client.js';
 
 export interface FleetHost {
@@ -28,6 +28,10 @@ export interface FleetPlan {
   readonly apiConfig: Readonly<Record<string, string>>;
   /** Environment of all processes, above the short intervals that they have. */
   readonly env?: Readonly<Record<string, string>>;
+  /** How the broker is started, when not as usual. */
+  readonly broker?: RabbitMqOptions;
+  /** What each agent is told beside, or instead, once the broker runs. */
+  readonly agentEnv?: (host: string, rabbitMq: TestRabbitMq) => Promise<Readonly<Record<string, string>>>;
 }
 
 /** Intervals that fit a test, and the same host every time. */
@@ -124,7 +128,7 @@ async function build(plan: FleetPlan, closing: (() => Promise<unknown>)[], close
   closing.push(() => rm(directory, { recursive: true, force: true, maxRetries: 5 }));
   const database = await createTestDatabase(plan.databaseUrl);
   closing.push(() => database.drop());
-  const rabbitMq = await startRabbitMq();
+  const rabbitMq = await startRabbitMq(plan.broker);
   closing.push(() => rabbitMq.stop());
   const client = new Client({ connectionString: database.url });
   await client.connect();
@@ -146,7 +150,9 @@ async function build(plan: FleetPlan, closing: (() => Promise<unknown>)[], close
   });
   const agents: FleetAgent[] = [];
   for (const host of plan.hosts) {
-    agents.push(await agentOf(host, join(directory, host.name), { AMQP_URL: rabbitMq.url, ...QUICK, ...plan.env }));
+    const own = await plan.agentEnv?.(host.name, rabbitMq);
+    const env = { AMQP_URL: rabbitMq.url, ...QUICK, ...plan.env, ...own };
+    agents.push(await agentOf(host, join(directory, host.name), env));
   }
   closing.push(() => Promise.all([api, scheduler, ...agents.map((agent) => agent.process)].map((one) => one.kill9())));
   return {

@@ -7,12 +7,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { connect } from 'amqplib';
 
+import type { Certificate } from './certificates.js';
 import { beforeDeath, endChild, freePort, run, spawnTied } from './processes.js';
 import { findRabbitMq, IMAGE, type RabbitMqSource } from './rabbitmq-programs.js';
 
 /** A RabbitMQ of the tests' own, on 127.0.0.1, with nothing in it. */
 export interface TestRabbitMq {
   readonly url: string;
+  /** The same with TLS and without a user; null: it was started without, or in a container. */
+  readonly tlsUrl: string | null;
+  /** Runs what an operator would on the broker's machine, `rabbitmqctl` above all. @returns what it printed */
+  shell(script: string): Promise<string>;
   /** Ends it as a power cut would; the url refuses connections until `restart`. */
   kill9(): Promise<void>;
   /** Stops its heart: connections stay open, and nobody answers on them. */
@@ -39,10 +44,11 @@ const LOG_TAIL_LINES = 25;
  *
  * @throws Error with what was tried, or with the end of the log
  */
-export async function startRabbitMq({ memory = MEMORY } = {}): Promise<TestRabbitMq> {
+export async function startRabbitMq({ memory = MEMORY, tls = null }: RabbitMqOptions = {}): Promise<TestRabbitMq> {
   const source = await findRabbitMq();
   for (let attempt = 1; ; attempt += 1) {
-    const access = { port: await freePort(), password: randomBytes(12).toString('hex'), memory };
+    const password = randomBytes(12).toString('hex');
+    const access = { port: await freePort(), password, memory, tls: tls && { ...tls, port: await freePort() } };
     const broker = source.kind === 'programs' ? await localBroker(source, access) : containerBroker(source, access);
     try {
       await broker.restart();
@@ -55,6 +61,12 @@ export async function startRabbitMq({ memory = MEMORY } = {}): Promise<TestRabbi
   }
 }
 
+export interface RabbitMqOptions {
+  readonly memory?: string;
+  /** Its certificate, and who signs those of its clients: then certificates are logins, by their common name. */
+  readonly tls?: (Certificate & { readonly caFile: string }) | null;
+}
+
 /** The server ended instead of starting. */
 class EarlyEndError extends Error {}
 
@@ -62,6 +74,7 @@ interface Access {
   readonly memory: string;
   readonly port: number;
   readonly password: string;
+  readonly tls: (Certificate & { readonly caFile: string; readonly port: number }) | null;
 }
 
 function urlOf({ port, password }: Access): string {
@@ -77,13 +90,18 @@ async function localBroker(
   const ports = { epmd: await freePort(), distribution: await freePort() };
   const environment = environmentOf(folder, ports);
   writeFileSync(path.join(folder, 'rabbitmq.conf'), configurationOf(access));
-  writeFileSync(path.join(folder, 'enabled_plugins'), '[].\n');
+  writeFileSync(path.join(folder, 'enabled_plugins'), access.tls ? '[rabbitmq_auth_mechanism_ssl].\n' : '[].\n');
 
   let epmd: ChildProcess | null = null;
   let server: ChildProcess | null = null;
   const url = urlOf(access);
   return {
     url,
+    tlsUrl: access.tls && `amqps://127.0.0.1:${access.tls.port}`,
+    async shell(script) {
+      const env = { ...environment, PATH: `${path.dirname(source.server)}:${environment['PATH']}` };
+      return (await run('sh', ['-ec', script], { env, timeout: 120_000 })).stdout;
+    },
     async restart() {
       epmd ??= spawnTied([source.epmd, '-port', String(ports.epmd), '-address', '127.0.0.1'], {
         stdio: 'ignore',
@@ -136,8 +154,9 @@ function environmentOf(folder: string, ports: { epmd: number; distribution: numb
   };
 }
 
-function configurationOf({ port, password, memory }: Access): string {
+function configurationOf({ port, password, memory, tls }: Access): string {
   return [
+    ...(tls ? tlsConfigurationOf(tls) : []),
     `listeners.tcp.local = 127.0.0.1:${port}`,
     `default_user = ${USER}`,
     `default_pass = ${password}`,
@@ -146,6 +165,21 @@ function configurationOf({ port, password, memory }: Access): string {
     'log.console = true',
     '',
   ].join('\n');
+}
+
+/** As docs/operating.md has it. */
+function tlsConfigurationOf({ port, caFile, certFile, keyFile }: NonNullable<Access['tls']>): string[] {
+  return [
+    `listeners.ssl.local = 127.0.0.1:${port}`,
+    `ssl_options.cacertfile = ${caFile}`,
+    `ssl_options.certfile = ${certFile}`,
+    `ssl_options.keyfile = ${keyFile}`,
+    'ssl_options.verify = verify_peer',
+    'ssl_options.fail_if_no_peer_cert = false',
+    'auth_mechanisms.1 = PLAIN',
+    'auth_mechanisms.2 = EXTERNAL',
+    'ssl_cert_login_from = common_name',
+  ];
 }
 
 function spawnServer(script: string, folder: string, env: NodeJS.ProcessEnv): ChildProcess {
@@ -189,6 +223,8 @@ function containerBroker({ engine }: Extract<RabbitMqSource, { kind: 'container'
   let isMade = false;
   return {
     url,
+    tlsUrl: null,
+    shell: async (script) => (await run(engine, ['exec', name, 'sh', '-ec', script], { timeout: 120_000 })).stdout,
     async restart() {
       const login = ['-e', `RABBITMQ_DEFAULT_USER=${USER}`, '-e', `RABBITMQ_DEFAULT_PASS=${access.password}`];
       const made = [

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import request, { type Agent } from 'supertest';
 import { loadSettings } from '../../src/settings/load-settings.js';
-import type { AuthSettings } from '../../src/settings/settings.js';
+import type { AuthSettings, HttpSettings } from '../../src/settings/settings.js';
 import { createApi } from '../../src/api/create-api.js';
 import type { WireDevice } from '../../src/messages/device-bodies.js';
 import { createTestDatabase } from './postgres.js';
@@ -22,14 +22,19 @@ export const BODY_BYTES_MAX = 65_536;
 /**
  * @param serverUrl a Postgres in which databases can be created
  * @param auth how it finds out who asks; left out: everybody is the administrator
+ * @param http what differs from the defaults of its HTTP face
  */
-export async function startRestApi(serverUrl: string, auth: Partial<AuthSettings> = {}): Promise<RestApi> {
+export async function startRestApi(
+  serverUrl: string,
+  auth: Partial<AuthSettings> = {},
+  http: Partial<HttpSettings> = {},
+): Promise<RestApi> {
   const { settings } = loadSettings({ files: [], env: {} });
   const database = await createTestDatabase(serverUrl);
   const app = await createApi(
     {
       database: { url: database.url, poolMax: 8 },
-      http: { publicUrl: null, host: '127.0.0.1', port: 0, bodyBytesMax: BODY_BYTES_MAX, pageSizeMax: PAGE_SIZE_MAX },
+      http: { ...settings.http, port: 0, bodyBytesMax: BODY_BYTES_MAX, pageSizeMax: PAGE_SIZE_MAX, ...http },
       auth: { ...settings.auth, ...auth },
       scheduler: {
         ...settings.scheduler,

@@ -1,3 +1,4 @@
+import type { Attempts } from './attempts.js';
 import type { Caller } from './caller.js';
 
 /** The headers of a request that say who asks; of one that comes twice there is none. */
@@ -9,6 +10,9 @@ export interface RequestHeaders {
 
 /** Finds out who asks; the class is the token it is injected by. */
 export abstract class Authentication {
-  /** @throws BerthError `auth.required`, `auth.forbidden`, `auth.busy`, `auth.unavailable` */
-  abstract callerOf(headers: RequestHeaders): Promise<Caller>;
+  /**
+   * @param attempts of whoever asks; left out: nobody counts
+   * @throws BerthError `auth.required`, `auth.forbidden`, `auth.busy`, `auth.unavailable`, `request.too_many`
+   */
+  abstract callerOf(headers: RequestHeaders, attempts?: Attempts): Promise<Caller>;
 }

@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { BerthError } from '../../errors.js';
 import type { AuthSettings } from '../../settings/settings.js';
 import type { Ledger } from '../../store/ledger.js';
+import { type Attempts, UNCOUNTED } from './attempts.js';
 import type { Authentication, RequestHeaders } from './authentication.js';
 import type { Caller } from './caller.js';
 import { HtpasswdFile } from './htpasswd.js';
@@ -46,24 +47,26 @@ export class BasicAuthentication implements Authentication {
     return new BasicAuthentication(file, new OwnTokens(ledger, settings.tokenTtlMs), settings);
   }
 
-  async callerOf({ authorization, 'x-auth-token': text }: RequestHeaders): Promise<Caller> {
+  async callerOf({ authorization, 'x-auth-token': text }: RequestHeaders, attempts = UNCOUNTED): Promise<Caller> {
     if (authorization === undefined && typeof text === 'string') {
       const found = await this.look(text);
-      if (!found) throw required('The token is none of ours, was revoked, or is over; ask for a new one.');
-      return found.caller;
+      if (found) return found.caller;
+      await attempts.assertFewFailed();
+      await attempts.failed();
+      throw required('The token is none of ours, was revoked, or is over; ask for a new one.');
     }
     const { user, password } = credentialsOf(authorization);
-    if (!(await this.accepts(user, password))) throw required('User name or password is not right.');
+    if (!(await this.accepts(user, password, attempts))) throw required('User name or password is not right.');
     return this.caller(user);
   }
 
   /**
    * Gives a token to whoever knows the user's password.
    *
-   * @throws BerthError `auth.required`, `auth.busy`
+   * @throws BerthError `auth.required`, `auth.busy`, `request.too_many`
    */
-  async logIn(user: string, password: string): Promise<IssuedToken & { readonly text: string }> {
-    const isUser = await this.accepts(user, password);
+  async logIn(user: string, password: string, attempts = UNCOUNTED): Promise<IssuedToken & { readonly text: string }> {
+    const isUser = await this.accepts(user, password, attempts);
     const entry = await this.file.entryOf(user);
     if (!isUser || entry === null) throw required('User name or password is not right.');
     return { ...(await this.tokens.issue(user, entry)), caller: this.caller(user) };
@@ -96,13 +99,18 @@ export class BasicAuthentication implements Authentication {
     };
   }
 
-  /** @throws BerthError `auth.busy` when too many passwords are looked at already */
-  private async accepts(user: string, password: string): Promise<boolean> {
+  /**
+   * One that was right a moment ago is let in also while others guess from the same address.
+   *
+   * @throws BerthError `auth.busy` when too many passwords are looked at already, `request.too_many` when too many were wrong
+   */
+  private async accepts(user: string, password: string, attempts: Attempts): Promise<boolean> {
     const entry = await this.file.entryOf(user);
     const key = createHmac('sha256', this.secret).update(`${user}\0${password}`).digest('base64');
     const before = this.known.get(key);
     if (before && before.entry === entry && before.untilMs > Date.now()) return true;
     this.known.delete(key);
+    await attempts.assertFewFailed();
     if (this.looking >= AT_ONCE_MAX) {
       throw new BerthError('auth.busy', 'Too many passwords are being looked at; try again in a moment');
     }
@@ -110,6 +118,7 @@ export class BasicAuthentication implements Authentication {
     try {
       const accepted = await this.file.accepts(user, password);
       if (accepted && entry !== null) this.remember(key, entry);
+      else await attempts.failed();
       return accepted;
     } finally {
       this.looking -= 1;

@@ -1,6 +1,7 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
 import type { AuthRole } from '../../settings/settings.js';
+import type { Attempts } from './attempts.js';
 
 /** From the least to the most; each may do what those before it may. */
 const RANKS: readonly AuthRole[] = ['reader', 'member', 'admin'];
@@ -31,6 +32,7 @@ export interface CallerRequest {
   readonly method: string;
   readonly routeOptions: { readonly url?: string | undefined };
   caller?: Caller;
+  attempts?: Attempts;
   requestId?: string;
 }
 
@@ -38,13 +40,18 @@ export interface CallerRequest {
 const FOR_EVERYBODY: ReadonlySet<string> = new Set([
   ...['GET /healthz', 'GET /readyz', 'GET /v1/openapi.json'],
   ...['GET /identity', 'GET /identity/v3', 'POST /identity/v3/auth/tokens'],
-  ...['GET /compute', 'GET /compute/v2.1', 'GET /placement', 'GET /image'],
+  ...['GET /compute', 'GET /compute/v2', 'GET /compute/v2.1', 'GET /placement', 'GET /image'],
 ]);
 
 /** Whether nobody is asked who he is. */
 export function isForEverybody({ method, routeOptions }: Pick<CallerRequest, 'method' | 'routeOptions'>): boolean {
   const shown = method === 'HEAD' ? 'GET' : method;
   return FOR_EVERYBODY.has(`${shown} ${(routeOptions.url ?? '').replace(/(?<=.)\/$/, '')}`);
+}
+
+/** Whether it is asked how the process is: never counted, never slowed down. */
+export function isOfHealth({ routeOptions }: Pick<CallerRequest, 'routeOptions'>): boolean {
+  return routeOptions.url === '/healthz' || routeOptions.url === '/readyz';
 }
 
 /** The caller of the request, in the arguments of a handler. */

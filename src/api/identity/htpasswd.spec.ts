@@ -35,7 +35,7 @@ describe('a file of users', () => {
     ['alice:opensesame', 'users:1: the hash of alice is not of bcrypt; write it with htpasswd -B'],
     [APACHE.replace('$05$', '$15$'), 'users:1: the hash of alice has cost 15; at most 14'],
     [`${APACHE}\n${APACHE}`, 'users:2: names alice a second time'],
-    [`${APACHE}:admin`, 'users:1: has more than user:hash'],
+    [`${APACHE}:admin`, 'users:1: is not user:hash'],
     [APACHE.replace('alice', ''), 'users:1: has no name of a user before the colon'],
     ['', 'users: names no user; add one with htpasswd -B'],
   ])('%j is refused, and no hash is repeated', (text, problem) => {

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
-import bcrypt from 'bcryptjs';
 import { BerthError, messageOf } from '../../errors.js';
+import { PasswordChecker } from './password-checker.js';
 
 const FILE_BYTES_MAX = 1024 * 1024;
 const USERS_MAX = 10_000;
@@ -24,9 +24,10 @@ export function parseHtpasswd(text: string, where: string): ReadonlyMap<string, 
   for (const [index, line] of text.split('\n').entries()) {
     const content = line.trim();
     if (content === '' || content.startsWith('#')) continue;
-    const [user = '', hash = '', ...others] = content.split(':');
-    const problem = others.length > 0 ? 'has more than user:hash' : problemOf(user, hash, users);
-    if (problem === null) users.set(user, hash);
+    const [user = '', hash, ...others] = content.split(':');
+    // a line without a colon may be a password, and is not repeated
+    const problem = hash === undefined || others.length > 0 ? 'is not user:hash' : problemOf(user, hash, users);
+    if (problem === null) users.set(user, hash ?? '');
     else problems.push(`${where}:${index + 1}: ${problem}`);
   }
   if (users.size > USERS_MAX) problems.push(`${where}: ${users.size} users; at most ${USERS_MAX}`);
@@ -47,6 +48,7 @@ function problemOf(user: string, hash: string, known: ReadonlyMap<string, string
 
 /** A file of users, read again when it has changed. */
 export class HtpasswdFile {
+  private readonly checker = new PasswordChecker();
   private users: ReadonlyMap<string, string> = new Map();
   private stamp = '';
   private reading: Promise<void> | null = null;
@@ -73,7 +75,7 @@ export class HtpasswdFile {
     await this.refresh();
     const hash = this.users.get(user);
     const isShort = Buffer.byteLength(password) <= PASSWORD_BYTES_MAX;
-    const matches = await bcrypt.compare(isShort ? password : '', hash ?? this.someHash());
+    const matches = await this.checker.matches(isShort ? password : '', hash ?? this.someHash());
     return matches && hash !== undefined && isShort;
   }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BerthError } from '../../errors.js';
 import type { KeystoneSettings } from '../../settings/settings.js';
+import { UNCOUNTED } from './attempts.js';
 import type { Authentication, RequestHeaders } from './authentication.js';
 import { type Caller, highestRole } from './caller.js';
 import { KeystoneClient, type KeystoneToken } from './keystone-client.js';
@@ -31,12 +32,14 @@ export class KeystoneAuthentication implements Authentication {
     return new KeystoneAuthentication(KeystoneClient.of(settings), settings.cacheMs);
   }
 
-  async callerOf(headers: RequestHeaders): Promise<Caller> {
+  async callerOf(headers: RequestHeaders, attempts = UNCOUNTED): Promise<Caller> {
     const text = headers['x-auth-token'];
     if (text === undefined) throw this.required('Send a token of Keystone in X-Auth-Token.');
     if (typeof text !== 'string' || !TOKEN.test(text)) throw this.required('X-Auth-Token is not a token.');
     const token = await this.lookUp(text);
     if (token === null || token.expiresAtMs <= Date.now()) {
+      await attempts.assertFewFailed();
+      await attempts.failed();
       throw this.required('The token is not known to Keystone, was revoked, or is over; ask for a new one.');
     }
     return callerOf(token);

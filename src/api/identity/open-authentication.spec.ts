@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
 import bcrypt from 'bcryptjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BerthError } from '../../errors.js';
@@ -16,26 +17,26 @@ const noLedger = (): never => {
   throw new Error('the ledger was asked for');
 };
 
-const { auth: NONE } = loadSettings({ files: [], env: {} }).settings;
+const { auth: NONE, http: HTTP } = loadSettings({ files: [], env: {} }).settings;
 
 describe('without authentication', () => {
   it.each(['127.0.0.1', '127.1.2.3', 'localhost', '::1', '[::1]'])('%s is this machine', async (host) => {
     expect(isLoopback(host)).toBe(true);
-    const authentication = await openAuthentication(NONE, { host }, noLedger);
+    const authentication = await openAuthentication(NONE, { ...HTTP, host }, noLedger);
     expect(await authentication.callerOf({ host: 'localhost:8790' })).toEqual(LOCAL_ADMIN);
   });
 
   it.each(['0.0.0.0', '::', '10.0.0.1', '127.example.org', 'localhost.example.org', '::ffff:127.0.0.1'])(
     '%s could be reached by others: nothing is started',
     async (host) => {
-      await expect(openAuthentication(NONE, { host }, noLedger)).rejects.toThrow(
+      await expect(openAuthentication(NONE, { ...HTTP, host }, noLedger)).rejects.toThrow(
         /auth\.strategy: none .* is for loopback only/,
       );
     },
   );
 
   it('a browser that was led here under another name is refused', async () => {
-    const authentication = await openAuthentication(NONE, { host: '127.0.0.1' }, noLedger);
+    const authentication = await openAuthentication(NONE, HTTP, noLedger);
     for (const host of ['rebound.example:8790', 'localhost.evil.example', '127.0.0.1.evil.example:80']) {
       await expect(authentication.callerOf({ host })).rejects.toMatchObject({ code: 'auth.forbidden' });
     }
@@ -53,7 +54,7 @@ describe('with HTTP Basic', () => {
       ...{ ...NONE, strategy: 'http_basic', usersFile },
       ...{ projects: { alice: 'research' }, roles: { alice: 'admin' } },
     };
-    authentication = await openAuthentication(settings, { host: '0.0.0.0' }, noLedger);
+    authentication = await openAuthentication(settings, { ...HTTP, host: '0.0.0.0' }, noLedger);
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -102,12 +103,37 @@ describe('with HTTP Basic', () => {
 
   it('needs a file that is there', async () => {
     const settings: AuthSettings = { ...NONE, strategy: 'http_basic' };
-    await expect(openAuthentication(settings, { host: '0.0.0.0' }, noLedger)).rejects.toThrow(
+    await expect(openAuthentication(settings, { ...HTTP, host: '0.0.0.0' }, noLedger)).rejects.toThrow(
       'auth.users_file: is missing',
     );
     const absent = { ...settings, usersFile: join(folder, 'absent') };
-    await expect(openAuthentication(absent, { host: '0.0.0.0' }, noLedger)).rejects.toThrow(
+    await expect(openAuthentication(absent, { ...HTTP, host: '0.0.0.0' }, noLedger)).rejects.toThrow(
       /auth\.users_file: .*ENOENT/,
+    );
+  });
+});
+
+describe('passwords that others could read on the way', () => {
+  it.each([
+    ['on every address', { host: '0.0.0.0' }, true],
+    ['behind a proxy that speaks no TLS', { host: '10.0.0.1', publicUrl: 'http://berth.example' }, true],
+    ['on this machine', { host: '127.0.0.1' }, false],
+    ['with TLS', { host: '0.0.0.0', tls: { certFile: 'cert.pem', keyFile: 'key.pem' } }, false],
+    ['behind a proxy that speaks TLS', { host: '10.0.0.1', publicUrl: 'https://berth.example' }, false],
+  ])('%s: %j', async (_what, http, isTold) => {
+    const folder = mkdtempSync(join(tmpdir(), 'berth-openly-'));
+    const lines: unknown[] = [];
+    Logger.overrideLogger({ log() {}, error() {}, warn: (line: unknown) => lines.push(line) });
+    try {
+      writeFileSync(join(folder, 'users'), `alice:${await bcrypt.hash('x', 4)}\n`);
+      const settings: AuthSettings = { ...NONE, strategy: 'http_basic', usersFile: join(folder, 'users') };
+      await openAuthentication(settings, { ...HTTP, ...http }, noLedger);
+    } finally {
+      Logger.overrideLogger(false);
+      rmSync(folder, { recursive: true });
+    }
+    expect(lines.map((line) => JSON.stringify(line))).toEqual(
+      isTold ? [expect.stringContaining('readable for everybody on the way')] : [],
     );
   });
 });

@@ -13,12 +13,13 @@ import { isLoopback, isLoopbackHost } from './loopback.js';
  */
 export async function openAuthentication(
   settings: AuthSettings,
-  http: Pick<HttpSettings, 'host'>,
+  http: Pick<HttpSettings, 'host' | 'tls' | 'publicUrl'>,
   ledger: () => Ledger,
 ): Promise<Authentication> {
+  const logger = new Logger('Authentication');
+  if (settings.strategy !== 'none' && isReadOnTheWay(http)) logger.warn({ message: READ_ON_THE_WAY, host: http.host });
   if (settings.strategy === 'keystone') return KeystoneAuthentication.open(settings.keystone);
   if (settings.strategy === 'http_basic') {
-    const logger = new Logger('Authentication');
     return BasicAuthentication.open(settings, ledger, (problem) =>
       logger.warn({ message: 'the users that were read before stay in force', problem }),
     );
@@ -29,6 +30,15 @@ export async function openAuthentication(
     `auth.strategy: none lets everybody do everything, so it is for loopback only, and http.host is ${http.host}; ` +
       'set auth.strategy to http_basic or keystone, or http.host to 127.0.0.1',
   );
+}
+
+const READ_ON_THE_WAY =
+  'passwords and tokens cross the network readable for everybody on the way: set http.tls.cert_file and key_file, or put a TLS ' +
+  'proxy in front, have it alone reach http.host, and set http.public_url to its https:// address';
+
+/** Who says that clients come by https has a proxy in front. */
+function isReadOnTheWay({ host, tls, publicUrl }: Pick<HttpSettings, 'host' | 'tls' | 'publicUrl'>): boolean {
+  return !isLoopback(host) && tls.certFile === null && !publicUrl?.startsWith('https:');
 }
 
 /** Everybody on this machine is the administrator. */

@@ -12,6 +12,7 @@ const SERVICES = [
   ['compute', 'nova', '/compute/v2.1'],
   ['placement', 'placement', '/placement'],
   ['image', 'glance', '/image'],
+  ['berth', 'berth', ''],
 ] as const;
 
 /** Each role with those below it, as Keystone implies them. */

@@ -26,6 +26,10 @@ describe('faces', () => {
   it.each([
     ['/v2.1', '/compute/v2.1'],
     ['/v2.1/', '/compute/v2.1'],
+    ['/v2/', '/compute/v2'],
+    ['/v2?x=/', '/compute/v2?x=/'],
+    ['/v2/32e0/servers', '/compute/v2.1/servers'],
+    ['/compute/v2/servers?a=b', '/compute/v2.1/servers?a=b'],
     ['/v2.1/servers?name=a/', '/compute/v2.1/servers?name=a/'],
     ['/compute/v2.1/servers/', '/compute/v2.1/servers'],
     ['/v2.1/32e0/servers/detail', '/compute/v2.1/servers/detail'],
@@ -35,6 +39,15 @@ describe('faces', () => {
     ['/v1/servers/', '/v1/servers/'],
     ['/v2.10/servers', '/v2.10/servers'],
   ])('%s is served at %s', (url, served) => expect(faceUrl(url)).toBe(served));
+});
+
+it('what is too much is told by Nova with the time to wait, if there is one', () => {
+  const fault = { code: 'request.too_many', status: 429, detail: 'slower', headers: { 'retry-after': '7' } };
+  expect(COMPUTE.fault(fault)).toEqual({ overLimit: { code: 429, message: 'slower', retryAfter: '7' } });
+  expect(COMPUTE.fault({ ...fault, status: 413, detail: 'large', headers: {} })).toEqual({
+    overLimit: { code: 413, message: 'large' },
+  });
+  expect(COMPUTE.fault({ ...fault, status: 503 })).toEqual({ serviceUnavailable: { code: 503, message: 'slower' } });
 });
 
 describe('versions of faces', () => {

@@ -9,6 +9,8 @@ export interface FaceFault {
   readonly code: string;
   readonly status: number;
   readonly detail: string;
+  /** Of the answer, in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** A part of the REST interface that speaks as a service of OpenStack does. */
@@ -40,6 +42,9 @@ const NOVA_FAULTS: Readonly<Record<number, string>> = {
   503: 'serviceUnavailable',
 };
 
+/** Too large, too often: their errors say when to come again. */
+const TOO_MUCH: ReadonlySet<number> = new Set([413, 429]);
+
 export const IDENTITY: Face = {
   prefix: '/identity',
   fault: ({ status, detail }) => ({ error: { code: status, title: STATUS_CODES[status] ?? '', message: detail } }),
@@ -51,7 +56,11 @@ export const COMPUTE = {
   versions: { major: 2, first: 1, last: 93 },
   ownVersionHeader: 'x-openstack-nova-api-version',
   requestIdHeader: 'x-compute-request-id',
-  fault: ({ status, detail }) => ({ [NOVA_FAULTS[status] ?? 'computeFault']: { code: status, message: detail } }),
+  fault: ({ status, detail, headers }: FaceFault) => {
+    const retryAfter = TOO_MUCH.has(status) ? headers?.['retry-after'] : undefined;
+    const said = { code: status, message: detail, ...(retryAfter === undefined ? {} : { retryAfter }) };
+    return { [NOVA_FAULTS[status] ?? 'computeFault']: said };
+  },
 } as const satisfies Face;
 
 /** What clients of Placement tell errors of one status apart by, from version 1.23 on; others have `placement.undefined_code`. */

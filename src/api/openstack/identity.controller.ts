@@ -3,6 +3,7 @@ import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, 
 import { BerthError } from '../../errors.js';
 import { ApiProblems } from '../answers.js';
 import { TextParameter } from '../fields.js';
+import type { Attempts } from '../identity/attempts.js';
 import { Authentication } from '../identity/authentication.js';
 import { BasicAuthentication, type IssuedToken } from '../identity/basic-authentication.js';
 import { type Caller, CurrentCaller, isAdmin } from '../identity/caller.js';
@@ -18,6 +19,7 @@ const SUBJECT = 'x-subject-token';
 
 interface Request {
   readonly headers: { readonly host?: string };
+  readonly attempts?: Attempts;
 }
 
 class ProjectsQuery {
@@ -61,7 +63,7 @@ export class IdentityController {
     @Res({ passthrough: true }) reply: Reply,
   ): Promise<object> {
     const { user } = auth.identity.password;
-    const issued = await this.basic().logIn(user.name ?? user.id ?? '', user.password ?? '');
+    const issued = await this.basic().logIn(user.name ?? user.id ?? '', user.password ?? '', request.attempts);
     assertScope(issued.caller, auth.scope?.project);
     reply.header(SUBJECT, issued.text);
     return { token: tokenView(issued, this.publicUrl.of(request)) };

@@ -17,7 +17,7 @@ export class ServerGroupBody {
   max_server_per_host?: number;
 }
 
-export class GroupMemberView {
+export class ServerGroupMemberView {
   @ApiProperty({ type: String, format: 'uuid' }) readonly id: string;
   @ApiProperty({ type: String }) readonly name: string;
   @ApiProperty({ type: String }) readonly status: string;
@@ -38,8 +38,8 @@ export class ServerGroupSummaryView {
 }
 
 export class ServerGroupView extends ServerGroupSummaryView {
-  @ApiProperty({ type: [GroupMemberView], description: 'Oldest first; the first thousand.' })
-  readonly members: readonly GroupMemberView[];
+  @ApiProperty({ type: [ServerGroupMemberView], description: 'Oldest first; the first thousand.' })
+  readonly members: readonly ServerGroupMemberView[];
 }
 
 export class ServerGroupPageView {

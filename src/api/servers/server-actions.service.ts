@@ -1,15 +1,24 @@
 import { Injectable } from '@nestjs/common';
 import { BerthError } from '../../errors.js';
 import type { GuestAct } from '../../messages/server-bodies.js';
+import type { PlacementRequest } from '../../placement/request.js';
+import { findUnknownPlaces } from '../../store/compute-servers.store.js';
 import type { Tx } from '../../store/database.js';
 import { askToLeave, lockHostToLeave, readServersThere } from '../../store/evacuation-admin.store.js';
-import { type ActingServer, lockActing, orderGuest, readHostName } from '../../store/guest-orders.store.js';
+import {
+  type ActingServer,
+  changeRequest,
+  lockActing,
+  orderGuest,
+  readHostName,
+} from '../../store/guest-orders.store.js';
 import { findFlavor } from '../../store/flavors.store.js';
 import { Ledger } from '../../store/ledger.js';
 import { beginActions } from '../../store/server-actions.store.js';
 import { lockServerRow, markVmState, unlockServerRow } from '../../store/server-locks.store.js';
 import { shelveServer, unshelveServer } from '../../store/server-shelving.store.js';
 import { type Caller, isAdmin, mayKnow } from '../identity/caller.js';
+import { projectSeen } from '../flavors/flavors.service.js';
 import { invalidFields } from '../request-validation.pipe.js';
 import { unknownFlavor } from '../unknown-names.js';
 import { type ServerState, serverState } from './server-state.js';
@@ -45,6 +54,24 @@ export class ServerActionsService {
       // an ERROR of the ledger has neither host nor devices: there is no guest to act on
       if (server.status === 'ERROR') throw conflict(id, action, serverStateOf(server));
       await orderGuest(tx, server, act, caller);
+    });
+  }
+
+  /**
+   * Has a server begin anew. One that is stopped stays so.
+   *
+   * @param change says what it is from now on, with the server locked
+   */
+  rebuild(
+    caller: Caller,
+    id: string,
+    change: (tx: Tx, server: ActingServer) => Promise<PlacementRequest>,
+  ): Promise<void> {
+    return this.with(caller, id, { action: 'rebuild', from: GUEST_RULES.rebuild }, async (tx, server) => {
+      if (server.status === 'ERROR') throw conflict(id, 'rebuild', serverStateOf(server));
+      const request = await change(tx, server);
+      await changeRequest(tx, id, request);
+      await orderGuest(tx, { ...server, request }, 'rebuild', caller);
     });
   }
 
@@ -91,23 +118,31 @@ export class ServerActionsService {
     });
   }
 
-  /** @param to.zone where it is to be placed; null: anywhere; left out: as it was asked for */
-  unshelve(caller: Caller, id: string, { zone }: { readonly zone?: string | null } = {}): Promise<void> {
+  /**
+   * Has a shelved server placed again.
+   *
+   * @param to.zone only on hosts of it; null: anywhere; left out: as it was asked for
+   * @param to.host the only one that it may go to; left out: any
+   * @throws BerthError `request.invalid` for a zone or a host that there is not
+   */
+  unshelve(caller: Caller, id: string, { zone, host }: UnshelveWish = {}): Promise<void> {
     return this.with(caller, id, { action: 'unshelve', from: ['shelved_offloaded'] }, async (tx, server) => {
+      await assertPlaces(tx, { zone: zone ?? null, host: host ?? null });
       await beginActions(tx, [id], { action: 'unshelve', state: 'open' }, caller);
-      const { availabilityZone, ...others } = server.request.host ?? {};
+      const { availabilityZone, ...others } = boundTo(server.request, host ?? null).host ?? {};
       const kept = zone === undefined ? availabilityZone : (zone ?? undefined);
-      const host = { ...others, ...(kept === undefined ? {} : { availabilityZone: kept }) };
-      await unshelveServer(tx, server, { ...server.request, host });
+      const wishes = { ...others, ...(kept === undefined ? {} : { availabilityZone: kept }) };
+      await unshelveServer(tx, server, { ...server.request, host: wishes });
     });
   }
 
   /**
    * Has the scheduler place one server elsewhere, as its host is gone.
    *
-   * @throws BerthError `request.invalid` while the host is up
+   * @param target the only host that it may go to; null: any
+   * @throws BerthError `request.invalid` while the host is up, and for a target that there is not
    */
-  evacuate(caller: Caller, id: string): Promise<void> {
+  evacuate(caller: Caller, id: string, target: string | null = null): Promise<void> {
     const rule: ActionRule = { action: 'evacuate', from: ['active', 'stopped', 'error'] };
     return this.ledger.transaction(async (tx) => {
       // all servers of the host are locked, in their order, before this one is looked at
@@ -118,6 +153,9 @@ export class ServerActionsService {
       if (host.status === 'up') {
         throw invalidFields([{ field: '', problem: `Compute service of ${host.name} is still in use.` }]);
       }
+      await assertPlaces(tx, { zone: null, host: target });
+      if (target === host.name) throw invalidFields([{ field: 'host', problem: 'is the host that it is on' }]);
+      await changeRequest(tx, id, boundTo(server.request, target));
       const there = (await readServersThere(tx, host.id)).filter((one) => one.id === id);
       await askToLeave(tx, host, there, { reason: null, waits: true, force: false, disable: false }, caller);
     });
@@ -155,8 +193,8 @@ export class ServerActionsService {
   /** @throws BerthError `flavor.unknown` before anything else is said of it */
   refuseResize(caller: Caller, id: string, flavor: string): Promise<never> {
     return this.with(caller, id, { action: 'resize', from: ['active', 'stopped'] }, async (tx) => {
-      const asked = { id: flavor, orName: false, projectId: isAdmin(caller) ? null : caller.projectId };
-      if (!(await findFlavor(tx, asked))) throw await unknownFlavor(tx, asked, 'flavorRef');
+      const wanted = { id: flavor, orName: false, projectId: projectSeen(caller) };
+      if (!(await findFlavor(tx, wanted))) throw await unknownFlavor(tx, wanted, 'flavorRef');
       throw new BerthError('server.not_supported', 'Servers are not resized: create another one, and delete this one');
     });
   }
@@ -177,6 +215,29 @@ async function locked(tx: Tx, caller: Caller, id: string, rule: ActionRule): Pro
   if (!server || server.status === 'DELETED' || !mayKnow(caller, server.projectId)) throw unknownServer(id);
   assertAllowed(caller, server, rule);
   return server;
+}
+
+export interface UnshelveWish {
+  readonly zone?: string | null;
+  /** By name. */
+  readonly host?: string;
+}
+
+/** The request with the one host that may serve it; null: any may. */
+function boundTo(request: PlacementRequest, host: string | null): PlacementRequest {
+  const { requestedHost: _before, ...others } = request.host ?? {};
+  return { ...request, host: { ...others, ...(host === null ? {} : { requestedHost: host }) } };
+}
+
+async function assertPlaces(
+  tx: Tx,
+  places: { readonly zone: string | null; readonly host: string | null },
+): Promise<void> {
+  const unknown = await findUnknownPlaces(tx, places);
+  if (unknown.zone) {
+    throw invalidFields([{ field: 'availability_zone', problem: 'is no zone that there is' }]);
+  }
+  if (unknown.host) throw invalidFields([{ field: 'host', problem: `there is no host ${places.host}` }]);
 }
 
 export interface ActionRule {

@@ -29,10 +29,3 @@ function timeOf(query: RawQuery, name: string): Date | null {
   if (ISO_TIME.test(text) && !Number.isNaN(time.getTime())) return time;
   throw invalidFields([{ field: name, problem: 'has to be a time like 2026-11-22T00:00:00Z' }]);
 }
-
-/** Refuses parameters that are not known, as Nova does where it says so. */
-export function assertParameters(query: RawQuery, known: readonly string[]): void {
-  const strange = Object.keys(query).filter((name) => !known.includes(name));
-  if (strange.length === 0) return;
-  throw invalidFields(strange.map((field) => ({ field, problem: `is not known here; known are ${known.join(', ')}` })));
-}

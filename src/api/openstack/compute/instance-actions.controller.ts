@@ -12,8 +12,9 @@ import { invalidFields } from '../../request-validation.pipe.js';
 import { unknownServer } from '../../servers/servers.service.js';
 import { Microversion } from '../microversion.js';
 import { PublicUrl } from '../public-url.js';
-import { assertParameters, changesOf } from './changes-query.js';
+import { changesOf } from './changes-query.js';
 import { type ActionsAudience, actionView, actionWithEventsView } from './instance-actions.views.js';
+import { refuseUnknown } from './microversion-fields.js';
 import { nextLinks, PAGE_MAX, pagingOf, type RawQuery } from './paging.js';
 import { COMPUTE_PATH } from './url.js';
 
@@ -96,7 +97,7 @@ const WHOLE: ActionsPage = { limit: PAGE_MAX, marker: null, changesSince: null, 
 
 function pageOf(minor: number, query: RawQuery): ActionsPage {
   const before = minor >= SINCE.before ? ['changes-before'] : [];
-  assertParameters(query, ['limit', 'marker', 'changes-since', ...before]);
+  refuseUnknown(query, ['limit', 'marker', 'changes-since', ...before]);
   return { ...pagingOf(query), ...changesOf(query) };
 }
 

@@ -7,7 +7,8 @@ import { Needs } from '../../identity/roles.guard.js';
 import { invalidFields } from '../../request-validation.pipe.js';
 import { Microversion } from '../microversion.js';
 import { PublicUrl } from '../public-url.js';
-import { assertParameters, changesOf } from './changes-query.js';
+import { changesOf } from './changes-query.js';
+import { refuseUnknown } from './microversion-fields.js';
 import { migrationView } from './migrations.views.js';
 import { nextLinks, PAGE_MAX, pagingOf, parameter, type RawQuery } from './paging.js';
 import { COMPUTE_PATH } from './url.js';
@@ -37,7 +38,7 @@ export class ComputeMigrationsController {
   @ApiProblems(400)
   async list(@Microversion() minor: number, @Query() query: RawQuery, @Req() request: Request): Promise<object> {
     const isPaged = minor >= SINCE.paging;
-    if (isPaged) assertParameters(query, parametersOf(minor));
+    if (isPaged) refuseUnknown(query, parametersOf(minor));
     const { limit, marker } = isPaged ? pagingOf(query) : { limit: PAGE_MAX, marker: null };
     if (marker !== null && !(UUID.test(marker) && (await isMove(this.ledger.pool, marker)))) {
       throw invalidFields([{ field: '', problem: `Marker ${marker.slice(0, 60)} could not be found.` }]);

@@ -1,9 +1,12 @@
 import { BerthError } from '../../../errors.js';
 import type { AuthRole } from '../../../settings/settings.js';
-import type { Caller } from '../../identity/caller.js';
+import { type Caller, isAdmin } from '../../identity/caller.js';
 import { invalidFields } from '../../request-validation.pipe.js';
 import type { ActionRule, ServerActionsService } from '../../servers/server-actions.service.js';
 import type { ServersService } from '../../servers/servers.service.js';
+import { refuseBefore } from './microversion-fields.js';
+import { RebuildAction } from './server-rebuild.dto.js';
+import type { ServerRebuildService } from './server-rebuild.service.js';
 import * as values from './server-actions.dto.js';
 
 /** An action that is asked for. */
@@ -14,6 +17,9 @@ export interface Acting {
   readonly minor: number;
   readonly actions: ServerActionsService;
   readonly servers: ServersService;
+  readonly rebuilds: ServerRebuildService;
+  /** Where this process is: the beginning of links. */
+  readonly base: string;
 }
 
 export interface ActionEntry {
@@ -49,6 +55,7 @@ export const ACTIONS: Readonly<Record<string, ActionEntry>> = {
   // a shelved server has left its host already
   shelveOffload: { ...refused('shelveOffload', ['shelved'], 'It has left its host already'), needs: 'admin' },
   unshelve: { ...taking(values.UnshelveAction, unshelve), isOptional: true },
+  rebuild: taking(RebuildAction, (on, value) => on.rebuilds.rebuild(on.caller, on.id, on, value)),
   forceDelete: plain((on) => on.servers.remove(on.caller, on.id)),
   restore: refused('restore', ['soft-delete'], 'Deleted servers are gone'),
   'os-resetState': admin(
@@ -103,18 +110,24 @@ export function notSupported(why: string): BerthError {
 }
 
 function lock({ actions, caller, id, minor }: Acting, { locked_reason }: values.LockAction): Promise<void> {
-  if (minor < SINCE.lockedReason && locked_reason !== undefined) throw early('lock.locked_reason', SINCE.lockedReason);
+  refuseBefore(minor, { locked_reason }, { locked_reason: SINCE.lockedReason }, 'lock');
   return actions.lock(caller, id, locked_reason ?? null);
 }
 
 function unshelve({ actions, caller, id, minor }: Acting, value: values.UnshelveAction): Promise<void> {
   const { availability_zone: zone, host } = value;
   // an older client's null says nothing; from here on it frees the server from its zone
-  if (zone === null && minor < SINCE.host) throw early('unshelve.availability_zone: null', SINCE.host);
-  if (zone !== undefined && minor < SINCE.zone) throw early('unshelve.availability_zone', SINCE.zone);
-  if (host === undefined) return actions.unshelve(caller, id, zone === undefined ? {} : { zone });
-  if (minor < SINCE.host) throw early('unshelve.host', SINCE.host);
-  throw invalidFields([{ field: 'unshelve.host', problem: 'is not served; name an availability zone, or none' }]);
+  if (zone === null && minor < SINCE.host) {
+    throw invalidFields([{ field: 'unshelve.availability_zone', problem: `may be null from 2.${SINCE.host} on` }]);
+  }
+  refuseBefore(minor, value, { availability_zone: SINCE.zone, host: SINCE.host }, 'unshelve');
+  if (host !== undefined && !isAdmin(caller)) {
+    throw new BerthError('auth.forbidden', 'unshelve.host: only an administrator may choose the host of a server');
+  }
+  return actions.unshelve(caller, id, {
+    ...(zone === undefined ? {} : { zone }),
+    ...(host === undefined ? {} : { host }),
+  });
 }
 
 function evacuate({ actions, caller, id, minor }: Acting, { host, force }: values.EvacuateAction): Promise<void> {
@@ -124,14 +137,11 @@ function evacuate({ actions, caller, id, minor }: Acting, { host, force }: value
   if (force === true) {
     throw invalidFields([{ field: 'evacuate.force', problem: 'the scheduler is always asked; leave it out' }]);
   }
-  if (host !== undefined) {
-    throw invalidFields([{ field: 'evacuate.host', problem: 'is not served; the scheduler chooses the host' }]);
-  }
-  return actions.evacuate(caller, id);
+  return actions.evacuate(caller, id, host ?? null);
 }
 
 function migrate({ actions, caller, id, minor }: Acting, { host }: values.MigrateAction): Promise<never> {
-  if (host !== undefined && minor < SINCE.migrateHost) throw early('migrate.host', SINCE.migrateHost);
+  refuseBefore(minor, { host }, { host: SINCE.migrateHost }, 'migrate');
   const rule = { action: 'migrate', from: RUNNING_OR_STOPPED };
   return actions.refuse(
     caller,
@@ -145,8 +155,4 @@ function migrate({ actions, caller, id, minor }: Acting, { host }: values.Migrat
 async function unknownGroup({ actions, caller, id }: Acting, { name }: values.SecurityGroupAction): Promise<never> {
   await actions.look(caller, id);
   throw new BerthError('request.not_found', `Security group ${name} not found; there is no network service`);
-}
-
-function early(field: string, first: number): BerthError {
-  return invalidFields([{ field, problem: `is there from version 2.${first} on` }]);
 }

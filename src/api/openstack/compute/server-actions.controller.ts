@@ -1,4 +1,4 @@
-import { Body, Controller, HttpCode, Param, Post } from '@nestjs/common';
+import { Body, Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { BerthError } from '../../../errors.js';
 import { ApiProblems } from '../../answers.js';
@@ -9,8 +9,14 @@ import { invalidFields, RequestValidationPipe } from '../../request-validation.p
 import { ServerActionsService } from '../../servers/server-actions.service.js';
 import { ServersService } from '../../servers/servers.service.js';
 import { Microversion } from '../microversion.js';
+import { PublicUrl } from '../public-url.js';
 import { type ActionEntry, ACTIONS } from './server-action-table.js';
+import { ServerRebuildService } from './server-rebuild.service.js';
 import { COMPUTE_PATH } from './url.js';
+
+interface Request {
+  readonly headers: { readonly host?: string };
+}
 
 type ActionBody = Readonly<Record<string, unknown>>;
 
@@ -23,6 +29,8 @@ export class ComputeServerActionsController {
   constructor(
     private readonly actions: ServerActionsService,
     private readonly servers: ServersService,
+    private readonly rebuilds: ServerRebuildService,
+    private readonly publicUrl: PublicUrl,
   ) {}
 
   @Post()
@@ -37,15 +45,17 @@ export class ComputeServerActionsController {
     @Microversion() minor: number,
     @Param('id') text: string,
     @Body() body: ActionBody,
-  ): Promise<void> {
+    @Req() request: Request,
+  ): Promise<unknown> {
     const [name, given] = onlyKey(body);
     const entry = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
     if (!entry) throw invalidFields([{ field: '', problem: `There is no such action: ${name.slice(0, 60)}` }]);
     assertRole(caller, name, entry);
     const value = await this.checked(name, given, entry);
     const id = idInPath(text, 'server.unknown', 'server');
-    const { actions, servers } = this;
-    await entry.run({ caller, id, minor, actions, servers }, value);
+    const { actions, servers, rebuilds } = this;
+    const base = this.publicUrl.of(request);
+    return entry.run({ caller, id, minor, base, actions, servers, rebuilds }, value);
   }
 
   private async checked(name: string, given: unknown, { of, isOptional }: ActionEntry): Promise<object> {

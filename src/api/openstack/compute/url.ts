@@ -9,18 +9,19 @@ export const COMPUTE_PATH = 'compute/v2.1';
 const RESOURCES = /^(?:os-[a-z-]+|flavors|servers|limits|extensions|images)$/;
 
 /**
- * The path that serves a request: `/v2.1/servers` is `/compute/v2.1/servers`, and so is `/v2.1/{project_id}/servers`, which old
- * catalogs have.
+ * The path that serves a request: `/v2.1/servers` is `/compute/v2.1/servers`, and so are `/v2.1/{project_id}/servers`, which old
+ * catalogs have, and `/v2/servers`, for clients of a version that knew no versions.
  */
 export function computeUrl(url: string): string {
-  const inPlace = /^\/v2\.1(?=[/?]|$)/.test(url) ? `/compute${url}` : url;
+  const below = /^\/v2(?:\.1)?(?=[/?]|$)/.test(url) ? `/compute${url}` : url;
+  const inPlace = below.replace(/^\/compute\/v2\/(?=[^?])/, `/${COMPUTE_PATH}/`);
   const project = projectInPath(inPlace);
   return project === null ? inPlace : inPlace.replace(`/${project}`, '');
 }
 
 /** The project that an old catalog's path names, as it stands there; null: none. */
 export function projectInPath(url: string): string | null {
-  const [, segment, next] = /^(?:\/compute)?\/v2\.1\/([^/?]+)\/([^/?]+)/.exec(url) ?? [];
+  const [, segment, next] = /^(?:\/compute)?\/v2(?:\.1)?\/([^/?]+)\/([^/?]+)/.exec(url) ?? [];
   return segment === undefined || RESOURCES.test(segment) || !RESOURCES.test(next ?? '') ? null : segment;
 }
 

@@ -128,11 +128,18 @@ export class ImagesController {
 
   @Put('v2/images/:id/file')
   @Needs('admin')
-  @ApiOperation({ operationId: 'uploadImage', summary: 'Refused: Berth keeps no data of images' })
+  @HttpCode(204)
+  @ApiOperation({ operationId: 'uploadImage', summary: 'Refused, but for no data: Berth keeps none of images' })
   @ApiConsumes('application/octet-stream')
-  @ApiProblems(404, 409)
-  async upload(@CurrentCaller() caller: Caller, @Param('id', NamePipe) id: string): Promise<never> {
+  @ApiNoContentResponse()
+  @ApiProblems(400, 404, 409)
+  async upload(
+    @CurrentCaller() caller: Caller,
+    @Param('id', NamePipe) id: string,
+    @Body() data: { readonly is_empty?: boolean },
+  ): Promise<void> {
     const image = await this.images.show(caller, id);
+    if (data.is_empty === true) return; // clients whose input is no terminal send that much
     throw new BerthError(
       'image.no_data',
       `Berth keeps names and properties of images, and no data: image ${image.id} is active without any.`,

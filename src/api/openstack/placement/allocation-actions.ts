@@ -34,9 +34,9 @@ export function actionsOf(
     assertGeneration(wish, consumer);
     if (!consumer && wish.wanted.size > 0) make.push(wish);
     if (!consumer) continue;
-    const has = wantedOf(rows.get(wish.consumer) ?? [], providers);
+    const own = rows.get(wish.consumer) ?? [];
     if (wish.wanted.size === 0) giveBack.push({ consumerId: wish.consumer, placementId: consumer.server_id });
-    else if (consumer.is_own && textOf(has) === textOf(wish.wanted)) keep.push(wish);
+    else if (consumer.is_own && hasThat(own, wish.wanted, providers)) keep.push(wish);
     else throw changed(wish.consumer);
   }
   return { make, keep, giveBack };
@@ -49,6 +49,15 @@ function assertGeneration({ consumer, generation }: ConsumerWish, found: LockedC
     'consumer.conflict',
     `consumer generation conflict - expected ${now} but got ${generation} (consumer ${consumer})`,
   );
+}
+
+/** What came along may be named or not: who reads what he has and writes it again names it. */
+function hasThat(rows: readonly HeldRow[], wanted: Wanted, providers: Providers): boolean {
+  const asked = rows.map((row) => ({
+    ...row,
+    device_ids: row.device_ids.filter((id) => !row.companion_ids.includes(id)),
+  }));
+  return [rows, asked].some((some) => textOf(wantedOf(some, providers)) === textOf(wanted));
 }
 
 function wantedOf(rows: readonly HeldRow[], providers: Providers): Wanted {

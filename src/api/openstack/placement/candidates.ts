@@ -23,8 +23,8 @@ interface Slot {
 
 /** So often the engine is asked for one answer. */
 const QUESTIONS_MAX = 5_000;
-/** So many combinations are looked at for one answer, whether the numbers are enough or not. */
-const COMBINATIONS_MAX = 200_000;
+/** So many steps a search for one answer has. */
+const STEPS_MAX = 500_000;
 
 /**
  * Finds candidates in rounds, one of each host in a round, so that a limit does not leave hosts out for the many ways of the first. What is
@@ -39,9 +39,8 @@ export function* findCandidates(
   wisher: Wisher,
 ): Steps<Candidate[]> {
   const { policy } = providers.context;
-  const ways = inOrder(treesFor(providers, query), query, wisher, policy).map((tree) =>
-    candidatesOn(tree, query, isNested),
-  );
+  const fitting = yield* fittingTrees(providers, query);
+  const ways = inOrder(fitting, query, wisher, policy).map((tree) => candidatesOn(tree, query, isNested));
   const found: Candidate[] = [];
   let asked = 0;
   let open = ways;
@@ -51,7 +50,7 @@ export function* findCandidates(
       const step = way.next();
       if (step.done === true) continue;
       next.push(way);
-      if (++looked > COMBINATIONS_MAX || asked >= QUESTIONS_MAX) return found;
+      if (++looked > STEPS_MAX || asked >= QUESTIONS_MAX) return found;
       if (step.value !== null) {
         asked++;
         if (serves(step.value, wisher, policy)) found.push(step.value);
@@ -68,30 +67,33 @@ function serves({ tree, wanted }: Candidate, wisher: Wisher, policy: PlacementPo
   return judge(tree, wanted, wisher, policy).outcome === 'placed';
 }
 
-/** Trees of hosts that could serve, as far as that can be told without looking at devices. */
-function treesFor(providers: Providers, { groups, rootTraits }: CandidateQuery): (readonly Provider[])[] {
+/** Trees of hosts that could serve, as far as that can be told of each slot by itself. */
+function* fittingTrees(providers: Providers, query: CandidateQuery): Steps<(readonly Provider[])[]> {
+  const { groups, rootTraits } = query;
+  const slots = slotsOf(query);
   const roots = groups.map(({ inTree }) => (inTree === null ? null : (providers.hostOf(inTree)?.id ?? 'none')));
-  return providers.hosts
-    .filter(({ id }) => roots.every((root) => root === null || root === id))
-    .map((host) => providers.tree(host))
-    .filter(([root]) => {
-      return (
-        root !== undefined &&
-        hasTraits(root.traits, rootTraits) &&
-        // what is said of the host is true of all that is in it
-        groups.every(({ aggregates }) => isMember(root.aggregates, aggregates))
-      );
-    });
+  const fitting: (readonly Provider[])[] = [];
+  for (const host of providers.hosts) {
+    if (!roots.every((root) => root === null || root === host.id)) continue;
+    const tree = providers.tree(host);
+    const [root] = tree as [Provider];
+    const isAsked =
+      hasTraits(root.traits, rootTraits) &&
+      // what is said of the host is true of all that is in it
+      groups.every(({ aggregates }) => isMember(root.aggregates, aggregates));
+    if (isAsked && slots.every((slot) => tree.some((one) => canGive(one, slot)))) fitting.push(tree);
+    yield;
+  }
+  return fitting;
 }
 
 /** The hosts that the engine likes best come first; none, when it finds no host at all. */
 function inOrder(
-  trees: readonly (readonly Provider[])[],
+  fitting: readonly (readonly Provider[])[],
   query: CandidateQuery,
   wisher: Wisher,
   policy: PlacementPolicy,
-): (readonly Provider[])[] {
-  const fitting = trees.filter((tree) => slotsOf(query).every((slot) => tree.some((one) => canGive(one, slot))));
+): readonly (readonly Provider[])[] {
   const [first] = fitting;
   if (!first || fitting.length === 1) return fitting;
   const plain = new Map(['VCPU', 'MEMORY_MB', 'DISK_GB'].map((name) => [name, totalOf(query, name)] as const));
@@ -121,18 +123,21 @@ function canGive(provider: Provider, { group, resources }: Slot): boolean {
   return [...resources].every(([name, amount]) => amount <= leftOf(provider, name));
 }
 
-/** All that fits by numbers; the engine has not been asked. null: a combination that does not. */
+/** All that fits by numbers; the engine has not been asked. null: one step of the search, without anything found. */
 function* candidatesOn(
   tree: readonly Provider[],
   query: CandidateQuery,
   isNested: boolean,
 ): Generator<Candidate | null, void> {
   const slots = slotsOf(query);
-  const choices = slots.map((slot) => tree.filter((provider) => canGive(provider, slot)));
-  for (const chosen of combinations(choices, twinsOf(slots, query), query.isolate)) {
+  for (const chosen of combinations(tree, slots, query)) {
+    if (!chosen) {
+      yield null;
+      continue;
+    }
     const wanted = wantedOf(chosen, slots);
-    const isWhole = holds(chosen, slots, query) && (isNested || wanted.size === 1) && fitsIn(tree, wanted);
-    yield isWhole && !isTooMuch(tree, wanted) ? { tree, wanted, mappings: mappingsOf(chosen, slots) } : null;
+    const isWhole = holds(chosen, slots, query) && (isNested || wanted.size === 1) && !isTooMuch(tree, wanted);
+    yield isWhole ? { tree, wanted, mappings: mappingsOf(chosen, slots) } : null;
   }
 }
 
@@ -145,30 +150,54 @@ function twinsOf(slots: readonly Slot[], { subtrees }: CandidateQuery): number[]
   return likeness.map((text, index) => likeness.slice(0, index).lastIndexOf(text));
 }
 
-/** One provider for each slot; twins in order, so that no combination comes twice. */
+/** One provider for each slot, so that each has enough for all of its slots; twins in order, so that no combination comes twice. */
 function* combinations(
-  choices: readonly (readonly Provider[])[],
-  twins: readonly number[],
-  isolate: boolean,
-): Generator<readonly Provider[], void> {
-  const places = choices.map(() => 0);
-  for (let at = 0; at >= 0;) {
-    if (at === choices.length) {
-      yield places.map((place, slot) => choices[slot]?.[place] as Provider);
-      places[--at] = (places[at] ?? 0) + 1;
-    } else if ((places[at] ?? 0) >= (choices[at]?.length ?? 0)) {
-      if (--at >= 0) places[at] = (places[at] ?? 0) + 1;
-    } else if (++at < choices.length) {
-      const twin = places[twins[at] ?? -1];
-      places[at] = twin === undefined ? 0 : twin + (isolate ? 1 : 0);
+  tree: readonly Provider[],
+  slots: readonly Slot[],
+  query: CandidateQuery,
+): Generator<readonly Provider[] | null, void> {
+  const choices = slots.map((slot) => tree.filter((provider) => canGive(provider, slot)));
+  const twins = twinsOf(slots, query);
+  const chosen: Provider[] = [];
+  const places: number[] = [0];
+  while (places.length > 0) {
+    const at = places.length - 1;
+    const place = places[at] as number;
+    const provider = choices[at]?.[place];
+    chosen.length = at;
+    if (!provider) {
+      places.pop();
+      if (at > 0) places[at - 1] = (places[at - 1] as number) + 1;
+      continue;
+    }
+    chosen.push(provider);
+    if (!hasRoomFor(chosen, slots, query.isolate)) {
+      places[at] = place + 1;
+      yield null;
+    } else if (at + 1 === slots.length) {
+      places[at] = place + 1;
+      yield [...chosen];
+    } else {
+      places.push(places[twins[at + 1] ?? -1] ?? 0);
     }
   }
 }
 
-function holds(chosen: readonly Provider[], slots: readonly Slot[], { isolate, subtrees }: CandidateQuery): boolean {
+/** Whether the last of the chosen can serve its slot beside the others. */
+function hasRoomFor(chosen: readonly Provider[], slots: readonly Slot[], isolate: boolean): boolean {
+  const last = chosen.length - 1;
+  const provider = chosen[last] as Provider;
+  const slot = slots[last] as Slot;
+  const beside = slots.slice(0, last).filter((_slot, index) => chosen[index] === provider);
+  if (isolate && slot.group.suffix !== '' && beside.some(({ group }) => group.suffix !== '')) return false;
+  return [...slot.resources].every(([name, amount]) => {
+    const taken = beside.reduce((sum, { resources }) => sum + (resources.get(name) ?? 0), 0);
+    return taken + amount <= leftOf(provider, name);
+  });
+}
+
+function holds(chosen: readonly Provider[], slots: readonly Slot[], { subtrees }: CandidateQuery): boolean {
   const of = (suffix: string): Provider[] => chosen.filter((_one, index) => slots[index]?.group.suffix === suffix);
-  const suffixed = chosen.filter((_one, index) => slots[index]?.group.suffix !== '');
-  if (isolate && new Set(suffixed).size < suffixed.length) return false;
   const loose = slots.find(({ group }) => group.suffix === '')?.group;
   // traits of the group without suffix: its providers have them together
   if (loose) {
@@ -191,13 +220,6 @@ function wantedOf(chosen: readonly Provider[], slots: readonly Slot[]): Wanted {
     if (amounts.size > 0) wanted.set(uuid, amounts);
   }
   return wanted;
-}
-
-/** Whether providers have it for all slots together. */
-function fitsIn(tree: readonly Provider[], wanted: Wanted): boolean {
-  return tree.every((provider) =>
-    [...(wanted.get(provider.uuid) ?? [])].every(([name, amount]) => amount <= leftOf(provider, name)),
-  );
 }
 
 function mappingsOf(chosen: readonly Provider[], slots: readonly Slot[]): Candidate['mappings'] {
