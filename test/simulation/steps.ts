@@ -175,7 +175,7 @@ async function detachRequest(world: World): Promise<Started[]> {
   const held = (await world.source.query(
     `SELECT a.server_id, a.device_id FROM allocations a JOIN claims c ON c.id = a.claim_id JOIN devices d ON d.id = a.device_id
        JOIN servers s ON s.id = a.server_id JOIN hosts h ON h.id = d.host_id
-      WHERE a.released_at IS NULL AND c.status = 'allocated' ORDER BY s.name, h.name, d.address`,
+      WHERE a.released_at IS NULL AND c.status = 'allocated' AND s.kind = 'server' ORDER BY s.name, h.name, d.address`,
   )) as { server_id: string; device_id: string }[];
   const one = world.chance.one(held);
   if (!one) return [];

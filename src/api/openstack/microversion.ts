@@ -19,12 +19,6 @@ export const Microversion = createParamDecorator((_data: unknown, context: Execu
   microversionOf(context),
 );
 
-/** The id of the request, in the arguments of a handler: `req-` and a UUID. */
-export const RequestId = createParamDecorator(
-  (_data: unknown, context: ExecutionContext): string =>
-    context.switchToHttp().getRequest<FaceRequest>().requestId ?? '',
-);
-
 function microversionOf(context: ExecutionContext): number {
   return context.switchToHttp().getRequest<FaceRequest>().microversion ?? 0;
 }
