@@ -56,12 +56,13 @@ function credentials(auth: Auth, words: readonly string[]): string[] {
     return ['--os-auth-url', `${cloud.url}/identity/v3`, ...user, '--os-project-name', 'admin', ...domains];
   }
   const [url, more] = auth === 'none' ? [cloud.openUrl, []] : [cloud.url, user];
-  return ['--os-auth-type', auth, '--os-endpoint', `${url}/${serviceOf(words)}`, ...more];
+  return ['--os-auth-type', auth, '--os-endpoint', `${url}/${serviceOf(auth, words)}`, ...more];
 }
 
-function serviceOf(words: readonly string[]): string {
+function serviceOf(auth: Auth, words: readonly string[]): string {
   const noun = words.find((word, at) => !word.startsWith('--') && words[at - 1]?.startsWith('--os-') !== true) ?? '';
-  if (noun === 'image') return 'image';
+  // Only with none the client looks which versions there are.
+  if (noun === 'image') return auth === 'none' ? 'image' : 'image/v2';
   return ['resource', 'trait', 'allocation'].includes(noun) ? 'placement' : 'compute/v2.1';
 }
 

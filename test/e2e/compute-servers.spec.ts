@@ -645,6 +645,37 @@ describe('servers of the compute face', () => {
       }
     });
 
+    it('as actions left them', async () => {
+      const { a, b } = ids as { a: string; b: string };
+      await run(b);
+      await api.sql(`UPDATE servers SET vm_state = 'stopped' WHERE id = $1`, [a]);
+      await compute('bob', 'post', `/servers/${b}/action`)
+        .send({ lock: { locked_reason: 'audit' } })
+        .expect(202);
+      const found: readonly [string, readonly string[]][] = [
+        ['status=SHUTOFF', ['web-instance-1']],
+        ['status=shutoff&status=active', ['web-instance-22', 'web-instance-1']],
+        ['vm_state=stopped', ['web-instance-1']],
+        ['power_state=4', ['web-instance-1']],
+        ['task_state=scheduling', ['db.main']],
+        ['locked=true', ['web-instance-22']],
+        ['locked=false', ['db.main', 'web-instance-1']],
+      ];
+      for (const [query, names] of found) expect(await listed('bob', `?${query}`), query).toEqual(names);
+      expect(await shown('bob', a)).toMatchObject({ status: 'SHUTOFF', 'OS-EXT-STS:power_state': 4 });
+      expect(await shown('bob', a)).not.toHaveProperty('progress');
+      expect(await shown('bob', b)).toMatchObject({ locked: true, locked_reason: 'audit' });
+      await compute('bob', 'put', `/servers/${b}/metadata`).send({ metadata: {} }).expect(409);
+      await compute('bob', 'put', `/servers/${b}/tags/z`).expect(409);
+      await compute('bob', 'delete', `/servers/${b}`).expect(409);
+      await compute('root', 'put', `/servers/${b}/metadata`)
+        .send({ metadata: { by: 'admin' } })
+        .expect(200);
+      await compute('bob', 'put', `/servers/${a}/metadata`)
+        .send({ metadata: { is: 'stopped' } })
+        .expect(200);
+    });
+
     it('page by page, in every order, through whatever names a pattern leaves', async () => {
       for (const query of [
         '',

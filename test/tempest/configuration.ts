@@ -71,7 +71,7 @@ function whereThingsAre(folder: string, { identityUrl }: TempestPlan): Record<st
   };
 }
 
-/** What no placement service has (consoles, volumes, snapshots, migration under way) is switched off, and skipped. */
+/** What Berth says it has not (consoles, volumes, snapshots, resize, migration) is switched off, and skipped. */
 function whatIsThere({ flavors, images, hosts }: TempestPlan): Record<string, object> {
   return {
     compute: {
@@ -85,7 +85,7 @@ function whatIsThere({ flavors, images, hosts }: TempestPlan): Record<string, ob
       ...{ attach_encrypted_volume: false, swap_volume: false, volume_backed_live_migration: false },
       ...{ live_migration: false, block_migration_for_live_migration: false, personality: false, config_drive: false },
       ...{ nova_cert: false, metadata_service: false, xenapi_apis: false, disk_config: true },
-      ...{ cold_migration: true, resize: true, pause: true, shelve: true, suspend: true },
+      ...{ cold_migration: false, resize: false, pause: true, shelve: true, suspend: true },
     },
     'image-feature-enabled': { api_v2: true },
   };

@@ -45,9 +45,9 @@ export function addDeviceClaim(noun: Noun): void {
     text: deviceClaimsText,
   });
   reportVerb(noun, 'claim show <host> <claim>', 'one claim, by its id or its address', {
-    answer: async ({ rest, ask, ...more }: Session, _given: unknown, host: string, claim: string) => {
-      const path = { host, claim: await idOf({ rest, ask, ...more }, host, claim) };
-      return ask(rest.GET('/v1/hosts/{host}/device-claims/{claim}', { params: { path } }));
+    answer: async (session: Session, _given: unknown, host: string, claim: string) => {
+      const path = { host, claim: await idOf(session, host, claim) };
+      return session.ask(session.rest.GET('/v1/hosts/{host}/device-claims/{claim}', { params: { path } }));
     },
     text: (claim) => deviceClaimsText([claim]),
   });

@@ -1,9 +1,8 @@
 import { Option } from 'commander';
-import { positive } from '../verbs/options.js';
-import { filled } from '../verbs/options.js';
+import type { Schemas } from '../client/rest-client.js';
+import { filled, positive } from '../verbs/options.js';
 import type { Noun, Session } from '../verbs/session.js';
 import { eachVerb, listVerb, showVerb } from '../verbs/verbs.js';
-import type { Schemas } from '../client/rest-client.js';
 import { serverGroupId } from './ids.js';
 
 type Policy = Schemas['ServerGroupBody']['policy'];

@@ -15,6 +15,8 @@ The file is the body of POST /v1/placements/what-if, as YAML or JSON:
 Further changes: enable_host (host), free_server (server_id), hold_device, lift_hold and lose_device (host, address).
 Nothing is changed, here or there.`;
 
+const WHAT_IF = 'what would have a place if hosts, devices, servers or whitelists were others; - is standard input';
+
 /** `berth what-if`. */
 export function addWhatIf(noun: Noun): void {
   reportVerb(noun, 'what-if <file>', WHAT_IF, {
@@ -24,8 +26,6 @@ export function addWhatIf(noun: Noun): void {
     text: whatIfText,
   });
 }
-
-const WHAT_IF = 'what would have a place if hosts, devices, servers or whitelists were others; - is standard input';
 
 /** What is in it is looked at by the REST face. */
 async function questionIn(file: string): Promise<Schemas['WhatIfBody']> {

@@ -17,7 +17,6 @@ export interface AggregateWishes {
 }
 
 export const NO_TRAITS: TraitWishes = { required: [], anyOf: [], forbidden: [] };
-export const NO_AGGREGATES: AggregateWishes = { anyOf: [], forbidden: [] };
 
 /** Names in one parameter. */
 const NAMES_MAX = 200;
