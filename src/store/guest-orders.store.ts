@@ -117,7 +117,7 @@ export async function takeGuestAnswer(tx: Tx, { host, server_id, order, problem 
   const server = await lockActing(tx, server_id);
   if (!server) return;
   const asked = await latestOrder(tx, server_id);
-  if (asked?.id !== order) return;
+  if (asked?.id !== order || asked.hostName !== host) return;
   const isNews = await endAskedAction(tx, order, problem);
   if (server.status !== 'ACTIVE' || server.hostName !== host) return;
   const act = server.action === null ? actOf(asked.action) : (server.action as GuestAct);
@@ -132,11 +132,18 @@ function actOf(action: string): GuestAct {
   return GUEST_ACTS.find((act) => act === action) ?? 'reboot';
 }
 
-async function latestOrder(tx: Tx, serverId: string): Promise<{ readonly id: number; readonly action: string } | null> {
+interface GivenOrder {
+  readonly id: number;
+  readonly action: string;
+  /** Whose agent was asked. */
+  readonly hostName: string;
+}
+
+async function latestOrder(tx: Tx, serverId: string): Promise<GivenOrder | null> {
   const [row] = (await tx.query(
-    `SELECT id, action FROM server_actions WHERE server_id = $1 AND asked_at IS NOT NULL ORDER BY id DESC LIMIT 1`,
+    `SELECT id, action, host_name AS "hostName" FROM server_actions WHERE server_id = $1 AND asked_at IS NOT NULL ORDER BY id DESC LIMIT 1`,
     [serverId],
-  )) as { id: number; action: string }[];
+  )) as GivenOrder[];
   return row ?? null;
 }
 

@@ -178,7 +178,9 @@ describe('a host whose agent starts guests', () => {
       expect(await orders()).toEqual([first]);
       const { order: number = 0 } = first ?? {};
       await answer({ server_id: id, order: number + 1 });
-      await answer({ server_id: id, order: number, host: 'node-2' });
+      // another host's agent has no say
+      await answer({ server_id: id, order: number, host: 'node-2', problem: 'forged' });
+      expect(await guest(id)).toBe('ACTIVE active stop');
       await answer({ server_id: id, order: number });
       await answer({ server_id: id, order: number });
       expect(await guest(id)).toBe('ACTIVE stopped  success');
