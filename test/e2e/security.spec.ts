@@ -5,6 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import bcrypt from 'bcryptjs';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { decodeEnvelope, envelope } from '../../src/messages/envelope.js';
+import { ledgerDataSource } from '../../src/store/database.js';
+import { absorbReport } from '../../src/store/inventory.store.js';
+import { aReport } from '../support/reports.js';
 import { BODY_BYTES_MAX, insertHost, type RestApi, startRestApi } from '../support/rest-api.js';
 
 /** User: project and role. Dave is the one who tries. */
@@ -315,12 +319,104 @@ const BODIES: readonly Attempt[] = [
   },
 ];
 
+const FACES: readonly Attempt[] = [
+  get("another project's server of the compute face", ({ server }) => `/compute/v2.1/servers/${server}`),
+  get('the same by an old path', ({ server }) => `/v2.1/servers/${server}`),
+  get("another project's path", '/v2.1/red/servers', 400),
+  send('deleting it', 'DELETE', ({ server }) => `/compute/v2.1/servers/${server}`, undefined, 404),
+  send('renaming it', 'PUT', ({ server }) => `/compute/v2.1/servers/${server}`, { server: { name: 'mine' } }, 404),
+  send('stopping it', 'POST', ({ server }) => `/compute/v2.1/servers/${server}/action`, { 'os-stop': null }, 404),
+  send('locking it', 'POST', ({ server }) => `/compute/v2.1/servers/${server}/action`, { lock: null }, 404),
+  send(
+    'resizing it',
+    'POST',
+    ({ server }) => `/compute/v2.1/servers/${server}/action`,
+    { resize: { flavorRef: '1' } },
+    404,
+  ),
+  send(
+    'its metadata',
+    'POST',
+    ({ server }) => `/compute/v2.1/servers/${server}/metadata`,
+    { metadata: { a: 'b' } },
+    404,
+  ),
+  get('what was done with it', ({ server }) => `/compute/v2.1/servers/${server}/os-instance-actions`),
+  get('servers of all projects', '/compute/v2.1/servers/detail?all_tenants=1', 403),
+  get("another project's server as a marker", ({ server }) => `/compute/v2.1/servers?marker=${server}`, 400),
+  get("another project's server group", ({ group }) => `/compute/v2.1/os-server-groups/${group}`),
+  send(
+    'a server in the group of another project',
+    'POST',
+    '/compute/v2.1/servers',
+    { server: { name: 'x', flavorRef: '1', imageRef: '' }, 'os:scheduler_hints': { group: AN_ID } },
+    400,
+  ),
+  get("another project's usage", '/compute/v2.1/os-simple-tenant-usage/red', 403),
+  get("another project's quota set", '/compute/v2.1/os-quota-sets/red', 403),
+  send('a quota set of his own', 'PUT', '/compute/v2.1/os-quota-sets/blue', { quota_set: { cores: 1000 } }, 403),
+  {
+    ...get("another user's keypairs", '/compute/v2.1/os-keypairs?user_id=bob', 403),
+    headers: { 'openstack-api-version': 'compute 2.10' },
+  },
+  get('hypervisors', '/compute/v2.1/os-hypervisors', 403),
+  get('services', '/compute/v2.1/os-services', 403),
+  get('aggregates', '/compute/v2.1/os-aggregates', 403),
+  get('zones with their hosts', '/compute/v2.1/os-availability-zone/detail', 403),
+  get('migrations', '/compute/v2.1/os-migrations', 403),
+  send('a flavor', 'POST', '/compute/v2.1/flavors', { flavor: { name: 'f', vcpus: 1, ram: 1, disk: 1 } }, 403),
+  send(
+    'access to a flavor',
+    'POST',
+    `/compute/v2.1/flavors/${AN_ID}/action`,
+    { addTenantAccess: { tenant: 'blue' } },
+    403,
+  ),
+  send(
+    'a host for his server',
+    'POST',
+    '/compute/v2.1/servers',
+    { server: { name: 'x', flavorRef: '1', imageRef: '', availability_zone: 'nova:host-of-secrets' } },
+    [400, 403],
+  ),
+  {
+    ...get('a version that is none', '/compute/v2.1/servers', 400),
+    headers: { 'openstack-api-version': 'compute ../2' },
+  },
+  {
+    ...get('a version of the future', '/compute/v2.1/servers', 406),
+    headers: { 'openstack-api-version': 'compute 2.999' },
+  },
+  get('a pattern made to take for ever', `/compute/v2.1/servers?name=${'(a+)+'.repeat(20)}b(?=c)`, 400),
+  { ...get('compute without saying who', '/compute/v2.1/flavors', 401), as: null },
+  get('resource providers', '/placement/resource_providers', 403),
+  get('candidates', '/placement/allocation_candidates?resources=VCPU:1', 403),
+  {
+    ...get("another project's usages", '/placement/usages?project_id=red', 403),
+    headers: { 'openstack-api-version': 'placement 1.9' },
+  },
+  get("allocations of another project's server", ({ server }) => `/placement/allocations/${server}`, 403),
+  send('taking them away', 'DELETE', ({ server }) => `/placement/allocations/${server}`, undefined, 403),
+  send('a trait', 'PUT', '/placement/traits/CUSTOM_X', undefined, 403),
+  { ...get('placement without saying who', '/placement/traits', 401), as: null },
+  send('an image', 'POST', '/image/v2/images', { name: 'x', visibility: 'public' }, 403),
+  send('an image deleted', 'DELETE', `/image/v2/images/${AN_ID}`, undefined, [403, 404]),
+  { ...get('images without saying who', '/image/v2/images', 401), as: null },
+];
+
+const MESSAGE_BYTES_MAX = 100_000;
+const MESSAGE = envelope(
+  'agent.report',
+  aReport({ host: 'honest', devices: [{ address: '0000:81:00.0', ids: '10de:1bb0' }] }),
+);
+
 const GROUPS = {
   'what belongs to another project': OTHERS,
   'more than the role allows': ROLES,
   'being somebody else': CREDENTIALS,
   'tricks with paths and headers': TRICKS,
   'hostile bodies': BODIES,
+  'by the faces of OpenStack': FACES,
 } as const;
 
 describe('attempts to get what one may not have', () => {
@@ -385,6 +481,46 @@ describe('attempts to get what one may not have', () => {
     expect(answer).toMatch(expected);
     expect(answer.match(/HTTP\/1\.1 /g), 'one answer, so nothing was smuggled').toHaveLength(1);
     tried.push(`  on the wire: ${what}: ${answer.slice(9, 12)}`);
+  });
+
+  it.each([
+    ['no JSON', '{'],
+    ['no object', '[]'],
+    ['no id', JSON.stringify({ ...MESSAGE, id: '1' })],
+    ['a type that there is not', JSON.stringify({ ...MESSAGE, type: 'constructor' })],
+    ['a time that is none', JSON.stringify({ ...MESSAGE, sent_at: 'now' })],
+    [
+      'a host of 10,000 characters',
+      JSON.stringify({ ...MESSAGE, body: { ...MESSAGE.body, host: 'x'.repeat(10_000) } }),
+    ],
+    ['fields that nobody knows', JSON.stringify({ ...MESSAGE, body: { ...MESSAGE.body, role: 'admin' } })],
+    ['an address that leads elsewhere', JSON.stringify(MESSAGE).replaceAll('0000:81:00.0', '../../etc/passwd')],
+    ['halves of UTF-8', Buffer.from([0x7b, 0x22, 0xc3, 0x28])],
+    ['more bytes than a message has', ' '.repeat(MESSAGE_BYTES_MAX + 1)],
+  ])('a forged message: %s', (what, bytes) => {
+    const code = /^message\.(?:invalid|too_large)$/;
+    expect(() => decodeEnvelope(Buffer.from(bytes as string), MESSAGE_BYTES_MAX)).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(code) as string }),
+    );
+    tried.push(`  forged messages: ${what}: refused`);
+  });
+
+  it('a report that was heard before, or is of a former life of its agent, changes nothing', async () => {
+    const source = await ledgerDataSource(api.databaseUrl, 1).initialize();
+    const devices = [{ address: '0000:81:00.0', ids: '10de:1bb0' }];
+    const said = (epoch: number, sequence: number, shown = devices) =>
+      source.transaction((tx) => absorbReport(tx, aReport({ host: 'honest', epoch, sequence, devices: shown })));
+    await said(7, 5);
+    const kept = async () => api.sql(`SELECT status, report_sequence FROM hosts WHERE name = 'honest'`);
+    const before = await kept();
+    expect(await said(7, 4, [])).toEqual({ outcome: 'ignored', why: 'stale_sequence' });
+    expect(await said(6, 9, [])).toEqual({ outcome: 'ignored', why: 'stale_epoch' });
+    expect(await kept()).toEqual(before);
+    expect(
+      await api.sql(`SELECT 1 FROM devices d JOIN hosts h ON h.id = d.host_id WHERE h.name = 'honest'`),
+    ).toHaveLength(1);
+    await source.destroy();
+    tried.push('  replayed reports: of an earlier time: ignored', '  replayed reports: of a former life: ignored');
   });
 
   it('nothing of what bob has was changed', async () => {
