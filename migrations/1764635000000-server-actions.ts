@@ -16,7 +16,8 @@ export class ServerActions1764635000000 implements MigrationInterface {
            CHECK (status IN ('BUILD', 'ACTIVE', 'SHELVED', 'ERROR', 'DELETING', 'DELETED')),
          ADD CONSTRAINT servers_vm_state_check CHECK (vm_state IN ('active', 'stopped', 'paused', 'suspended', 'error')),
          ADD CONSTRAINT servers_action_check
-           CHECK (action IN ('stop', 'start', 'reboot', 'reboot_hard', 'pause', 'unpause', 'suspend', 'resume', 'rebuild', 'unshelve')),
+           CHECK (action IN ('stop', 'start', 'reboot', 'reboot_hard', 'pause', 'unpause', 'suspend', 'resume', 'rebuild', 'unshelve',
+                             'migrate', 'resize')),
          ADD CONSTRAINT servers_locked_by_check CHECK (locked_by IN ('owner', 'admin'))`,
     );
     await runner.query(
@@ -64,10 +65,12 @@ export class ServerActions1764635000000 implements MigrationInterface {
        )`,
     );
     await runner.query(`CREATE INDEX server_moves_server_id_idx ON server_moves (server_id, id)`);
+    await runner.query(`ALTER TABLE evacuations ADD COLUMN request jsonb, ADD COLUMN flavor jsonb`);
     await runner.query(`CREATE INDEX server_moves_created_at_idx ON server_moves (created_at, id)`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`ALTER TABLE evacuations DROP COLUMN request, DROP COLUMN flavor`);
     await runner.query(`DROP TABLE server_moves`);
     await runner.query(`DROP TABLE server_actions`);
     await runner.query(`UPDATE servers SET status = 'ERROR' WHERE status = 'SHELVED'`);

@@ -1410,7 +1410,7 @@ export interface components {
         };
         CreatedServerView: {
             /** @enum {string|null} */
-            action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "unshelve" | null;
+            action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "unshelve" | "migrate" | "resize" | null;
             attempts: number;
             availability_zone: string | null;
             container: components["schemas"]["ContainerView"] | null;
@@ -2567,6 +2567,8 @@ export interface components {
         };
         ServerActionBody: {
             availability_zone?: string;
+            flavor?: string;
+            host?: string;
             reason?: string;
         };
         ServerBody: {
@@ -2686,7 +2688,7 @@ export interface components {
         };
         ServerSummaryView: {
             /** @enum {string|null} */
-            action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "unshelve" | null;
+            action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "unshelve" | "migrate" | "resize" | null;
             attempts: number;
             availability_zone: string | null;
             /** Format: date-time */
@@ -2728,7 +2730,7 @@ export interface components {
         };
         ServerView: {
             /** @enum {string|null} */
-            action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "unshelve" | null;
+            action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "unshelve" | "migrate" | "resize" | null;
             attempts: number;
             availability_zone: string | null;
             container: components["schemas"]["ContainerView"] | null;
@@ -4762,7 +4764,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "lock" | "unlock" | "shelve" | "unshelve" | "evacuate";
+                action: "stop" | "start" | "reboot" | "reboot_hard" | "pause" | "unpause" | "suspend" | "resume" | "rebuild" | "lock" | "unlock" | "shelve" | "unshelve" | "evacuate" | "migrate" | "resize";
                 id: string;
             };
             cookie?: never;

@@ -7,6 +7,9 @@ import { changeHost, EFFECTIVE_STATUS } from './host-admin.store.js';
 import type { EvacuationState } from './entities/evacuation.entities.js';
 import { beginActions, type Asker } from './server-actions.store.js';
 import { addServerEvents } from './server-events.store.js';
+import type { ServerMoveEntity } from './entities/action.entities.js';
+import type { FlavorSnapshot } from './entities/workload.entities.js';
+import type { PlacementRequest } from '../placement/request.js';
 import { beginMoves } from './server-moves.store.js';
 
 /** A host that an administrator acts on; its row is locked. */
@@ -69,29 +72,39 @@ export interface EvacuationWish {
   readonly waits: boolean;
   readonly force: boolean;
   readonly disable: boolean;
+  /** An evacuation where left out. */
+  readonly kind?: ServerMoveEntity['kind'];
+  /** What they are to have elsewhere; left out: what they have. */
+  readonly next?: { readonly request: PlacementRequest; readonly flavor: FlavorSnapshot | null };
 }
+
+/** Nova's words for what is asked. */
+const ACTION_OF = { evacuation: 'evacuate', migration: 'migrate', resize: 'resize' } as const;
 
 /** Writes who is to leave; the scheduler's next sweep begins. Asked for again, it begins anew. */
 export async function askToLeave(
   tx: Tx,
   host: HostToLeave,
   servers: readonly ServerThere[],
-  { reason, waits, force, disable }: EvacuationWish,
+  { reason, waits, force, disable, kind = 'evacuation', next }: EvacuationWish,
   asker: Asker,
 ): Promise<void> {
   const own = servers.filter(({ kind }) => kind === 'server').map(({ id }) => id);
-  await beginActions(tx, own, { action: 'evacuate', state: 'open' }, asker);
-  await beginMoves(tx, own, { kind: 'evacuation', sourceHost: host.name }, asker);
+  await beginActions(tx, own, { action: ACTION_OF[kind], state: 'open' }, asker);
+  await beginMoves(tx, own, { kind, sourceHost: host.name }, asker);
   if (disable && host.enabled) {
     await changeHost(tx, host.id, { enabled: false, disabledReason: reason ?? 'its servers are evacuated' });
   }
   await tx.query(
-    `INSERT INTO evacuations (host_id, server_id, state, reason, waits, force)
-     SELECT $1, id, CASE kind WHEN 'placement' THEN 'needs_owner' ELSE 'open' END, $4, $5, $6
+    `INSERT INTO evacuations (host_id, server_id, state, reason, waits, force, request, flavor)
+     SELECT $1, id, CASE kind WHEN 'placement' THEN 'needs_owner' ELSE 'open' END, $4, $5, $6, $7::jsonb, $8::jsonb
        FROM unnest($2::uuid[], $3::text[]) AS s(id, kind)
      ON CONFLICT (host_id, server_id) DO UPDATE SET state = excluded.state, problem = NULL, reason = excluded.reason,
-       waits = excluded.waits, force = excluded.force, asked_at = now()`,
-    [host.id, servers.map(({ id }) => id), servers.map(({ kind }) => kind), reason, waits, force],
+       waits = excluded.waits, force = excluded.force, request = excluded.request, flavor = excluded.flavor, asked_at = now()`,
+    [
+      ...[host.id, servers.map((one) => one.id), servers.map((one) => one.kind), reason, waits, force],
+      ...[next ? JSON.stringify(next.request) : null, next?.flavor ? JSON.stringify(next.flavor) : null],
+    ],
   );
   const why = reason === null ? '' : ` (${reason})`;
   await addServerEvents(

@@ -6,6 +6,7 @@ import { commitDecisions } from './claims.store.js';
 import type { Tx } from './database.js';
 import type { QueueRules, WaitingServer } from './decided-server.js';
 import { touchHosts } from './device-states.store.js';
+import type { FlavorSnapshot } from './entities/workload.entities.js';
 import { EFFECTIVE_STATUS } from './host-admin.store.js';
 import { endActions } from './server-actions.store.js';
 import { addServerEvents } from './server-events.store.js';
@@ -27,7 +28,10 @@ export interface Leaving {
   readonly hostEnabled: boolean;
   readonly serverId: string;
   readonly serverName: string;
+  /** What it is to have elsewhere. */
   readonly request: PlacementRequest;
+  /** Its next one; null: it keeps its own. */
+  readonly flavor: FlavorSnapshot | null;
   readonly waits: boolean;
   readonly force: boolean;
   readonly problem: string | null;
@@ -43,7 +47,7 @@ function unbound(request: string, host: string): string {
 export async function readLeaving(tx: Tx, limit: number): Promise<Leaving[]> {
   return tx.query(
     `SELECT e.host_id AS "hostId", h.name AS "hostName", ${EFFECTIVE_STATUS} = 'up' AS "hostUp", h.enabled AS "hostEnabled",
-            s.id AS "serverId", s.name AS "serverName", ${unbound('s.request', 'h.name')} AS request, e.waits, e.force, e.problem
+            s.id AS "serverId", s.name AS "serverName", coalesce(e.request, ${unbound('s.request', 'h.name')}) AS request, e.flavor, e.waits, e.force, e.problem
        FROM evacuations e JOIN hosts h ON h.id = e.host_id JOIN servers s ON s.id = e.server_id
       WHERE e.state = 'open' ORDER BY e.problem IS NOT NULL, s.priority DESC, s.created_at, s.id LIMIT $1`,
     [limit],
@@ -102,6 +106,9 @@ export async function keepServer(tx: Tx, leaving: Leaving, problem: string): Pro
   await settle(tx, leaving, leaving.waits ? 'open' : 'stuck', problem);
   if (!leaving.waits) {
     await endMove(tx, leaving.serverId, 'failed');
+    await tx.query(`UPDATE servers SET action = NULL WHERE id = $1 AND action IN ('migrate', 'resize')`, [
+      leaving.serverId,
+    ]);
     await endActions(tx, [leaving.serverId], 'error', problem);
   }
   if (problem === leaving.problem) return;
@@ -132,12 +139,12 @@ async function lockInOrder(tx: Tx, { hostId, request }: Leaving, nextHostId: str
 
 /** The devices on the old host stay taken until its agent has given them back, however long it is silent. */
 async function leaveHost(tx: Tx, leaving: Leaving, next: string): Promise<void> {
-  const { serverId, hostId, hostName } = leaving;
+  const { serverId, hostId, hostName, request, flavor } = leaving;
   await tx.query(
     `UPDATE servers SET status = 'BUILD', task_state = 'scheduling', host_id = NULL, fault = NULL, attaching = NULL,
-            waits = true, attempts = 0, excluded_hosts = $2::jsonb, action = NULL, request = ${unbound('request', '$3')}, updated_at = now()
+            waits = true, attempts = 0, excluded_hosts = $2::jsonb, action = NULL, request = $3::jsonb, flavor = coalesce($4::jsonb, flavor), updated_at = now()
       WHERE id = $1`,
-    [serverId, JSON.stringify(lastingExclusion(leaving)), hostName],
+    [serverId, JSON.stringify(lastingExclusion(leaving)), JSON.stringify(request), flavor && JSON.stringify(flavor)],
   );
   const claims = (await tx.query(
     `SELECT id FROM claims WHERE server_id = $1 AND host_id = $2 AND status IN ('claimed', 'allocated') ORDER BY id`,

@@ -25,3 +25,8 @@ export async function markVmState(tx: Tx, id: string, state: 'active' | 'error')
   const message = `An administrator says that it is ${state}.`;
   await addServerEvents(tx, [{ serverId: id, event: 'state_reset', message }]);
 }
+
+/** Says that the scheduler is asked to do something with the server, until it has. */
+export async function markAction(tx: Tx, id: string, action: 'migrate' | 'resize'): Promise<void> {
+  await tx.query(`UPDATE servers SET action = $2, updated_at = now() WHERE id = $1`, [id, action]);
+}

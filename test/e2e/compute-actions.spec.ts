@@ -48,7 +48,7 @@ describe('what is done with servers, as clients of Nova ask for it', () => {
   });
 
   const as = (user: User, minor = '2.1') => {
-    const asked = (method: 'get' | 'post' | 'delete', path: string, body?: object): Promise<Response> =>
+    const asked = (method: 'get' | 'post' | 'put' | 'delete', path: string, body?: object): Promise<Response> =>
       api.http[method](path)
         .auth(user, 'a password')
         .set('OpenStack-API-Version', `compute ${minor}`)
@@ -57,6 +57,7 @@ describe('what is done with servers, as clients of Nova ask for it', () => {
     return {
       get: (path: string) => asked('get', path),
       post: (path: string, body: object) => asked('post', path, body),
+      put: (path: string, body: object) => asked('put', path, body),
       delete: (path: string) => asked('delete', path),
     };
   };
@@ -395,6 +396,103 @@ describe('what is done with servers, as clients of Nova ask for it', () => {
     }
     expect((await as('bob').get('/v2.1/os-migrations')).status).toBe(403);
     expect((await actionsOf(id, 'root', '2.93'))[0]).toMatchObject({ action: 'evacuate', message: null });
+  });
+
+  describe('with another flavor, or on another host', () => {
+    /** A server of bob's of a flavor with the GPUs that it asks for, running on node-1. */
+    async function ofFlavor(name: string, gpus: number): Promise<string> {
+      await as('root').post('/v1/flavors', sized(name, gpus));
+      const { body } = await as('bob').post('/v1/servers', { name: 'vm', flavor: name });
+      await settled(body.id as string);
+      return body.id as string;
+    }
+    const sized = (name: string, gpus: number) => ({
+      ...{ name, vcpus: gpus, ram_mb: 64 * gpus, disk_gb: 1 },
+      extra_specs: { 'pci_passthrough:alias': `gpu:${gpus}` },
+    });
+    const seen = async (id: string) => (await as('root').get(`/v1/servers/${id}`)).body;
+    const lastMove = async () => (await as('root', '2.59').get('/v2.1/os-migrations')).body.migrations[0];
+
+    beforeEach(() => api.sql('TRUNCATE flavors CASCADE'));
+
+    it('goes where there is room, in one transaction, and has what the flavor says', async () => {
+      const id = await ofFlavor('small', 1);
+      await as('root').post('/v1/flavors', sized('large', 2));
+      await hostWithGpus('node-2', 2);
+      const flavorRef = (await as('bob').get('/v1/flavors/large')).body.id as string;
+      expect((await act(id, { resize: { flavorRef } })).status).toBe(202);
+      expect(await shown(id)).toBe('ACTIVE active resize');
+      expect((await as('bob').get(`/v2.1/servers/${id}`)).body.server.status).toBe('RESIZE');
+      expect((await act(id, { 'os-stop': null })).status, 'something is under way').toBe(409);
+      await scheduler().evacuateHosts(10);
+      expect(
+        await api.sql(`SELECT h.name, c.status FROM claims c JOIN hosts h ON h.id = c.host_id ORDER BY c.number`),
+      ).toEqual([
+        { name: 'node-1', status: 'releasing' },
+        { name: 'node-2', status: 'claimed' },
+      ]);
+      await agentsAnswer();
+      expect(await seen(id)).toMatchObject({
+        status: 'ACTIVE',
+        host: 'node-2',
+        action: null,
+        flavor: { name: 'large', vcpus: 2 },
+      });
+      expect((await seen(id)).devices).toHaveLength(2);
+      expect(await api.sql(`SELECT count(*)::int FROM devices WHERE status = 'available'`)).toEqual([{ count: 1 }]);
+      expect(await lastMove()).toMatchObject({ migration_type: 'resize', status: 'done', dest_compute: 'node-2' });
+      expect((await actionsOf(id, 'root', '2.93'))[0]).toMatchObject({ action: 'resize', message: null });
+      expect((await act(id, { confirmResize: null })).status).toBe(409);
+    });
+
+    it('stays as it is where there is no room, and says so', async () => {
+      const id = await ofFlavor('small', 1);
+      await as('root').post('/v1/flavors', sized('large', 2));
+      await hostWithGpus('node-2', 1);
+      expect((await as('bob').post(`/v1/servers/${id}/actions/resize`, { flavor: 'large' })).status).toBe(202);
+      await scheduler().evacuateHosts(10);
+      expect(await shown(id)).toBe('ACTIVE active');
+      expect(await seen(id)).toMatchObject({ host: 'node-1', flavor: { name: 'small' }, action: null });
+      expect(await lastMove()).toMatchObject({ migration_type: 'resize', dest_compute: null });
+      expect((await actionsOf(id, 'root', '2.93'))[0]).toMatchObject({
+        ...{ action: 'resize', message: expect.stringContaining('1 device of alias gpu, 2 wanted') },
+      });
+      // what was asked for before does not come back with the next thing that is asked for
+      expect((await act(id, { migrate: null }, 'root')).status).toBe(202);
+      await scheduler().evacuateHosts(10);
+      await agentsAnswer();
+      expect(await seen(id)).toMatchObject({ status: 'ACTIVE', host: 'node-2', flavor: { name: 'small' } });
+    });
+
+    it('goes to the host that an administrator names, or nowhere', async () => {
+      const id = await ofFlavor('small', 1);
+      for (const host of ['node-1', 'node-9']) {
+        expect((await act(id, { migrate: { host } }, 'root', '2.56')).status).toBe(400);
+      }
+      await hostWithGpus('node-2', 1);
+      await hostWithGpus('node-3', 1);
+      expect((await act(id, { migrate: { host: 'node-3' } }, 'root', '2.56')).status).toBe(202);
+      await scheduler().evacuateHosts(10);
+      await agentsAnswer();
+      expect(await seen(id)).toMatchObject({ status: 'ACTIVE', host: 'node-3' });
+      expect(await lastMove()).toMatchObject({ migration_type: 'migration', status: 'done', dest_compute: 'node-3' });
+      expect((await as('bob').post(`/v1/servers/${id}/actions/migrate`, {})).status).toBe(403);
+    });
+
+    it('is refused above the quota, and with devices that the flavor does not ask for', async () => {
+      const id = await ofFlavor('small', 1);
+      await as('root').post('/v1/flavors', sized('large', 2));
+      expect((await as('root').put('/v1/quotas/red', { limits: { vcpus: 1 } })).status).toBe(200);
+      const refused = await as('bob').post(`/v1/servers/${id}/actions/resize`, { flavor: 'large' });
+      expect([refused.status, refused.body.code]).toEqual([403, 'quota.exceeded']);
+      await as('root').delete('/v1/quotas/red');
+      const own = await as('bob').post('/v1/servers', { name: 'own', devices: 'gpu:1', vcpus: 1 });
+      await hostWithGpus('node-2', 1);
+      await settled(own.body.id);
+      const kept = await as('bob').post(`/v1/servers/${own.body.id}/actions/resize`, { flavor: 'large' });
+      expect(kept.body).toMatchObject({ code: 'server.not_supported' });
+      expect((await as('bob').post(`/v1/servers/${id}/actions/resize`, {})).status).toBe(400);
+    });
   });
 
   it('the native face does the same', async () => {

@@ -141,7 +141,7 @@ export class ApiRole extends Role<ApiParts> {
       ledger,
       servers: new ServersService(ledger, limits, rules),
       devices: new ServerDevicesService(ledger, rules),
-      actions: new ServerActionsService(ledger),
+      actions: new ServerActionsService(ledger, rules),
       aliases: new AliasesService(ledger, limits, rules),
       placements: new NativePlacementsService(ledger, placing, new PlacementWishes(ledger, rules), limits),
       evacuations: new EvacuationController(ledger, new HostAdminService(ledger)),

@@ -30,6 +30,24 @@ export async function assertServersWithinQuota(
   refuse(await firstExcess(tx, wish, waits));
 }
 
+/**
+ * The same of a server that is to become another: only what it takes more.
+ *
+ * @throws BerthError `quota.exceeded`
+ */
+export async function assertGrowthWithinQuota(
+  tx: Tx,
+  before: PlacementRequest,
+  after: PlacementRequest,
+): Promise<void> {
+  const had = amountsOfRequest(before);
+  const more = [...amountsOfRequest(after)].map(
+    ([resource, amount]) => [resource, amount - (had.get(resource) ?? 0)] as const,
+  );
+  const wish = wishOf(after.projectId, new Map(more.filter(([, amount]) => amount > 0)), 'attach');
+  refuse(await firstExcess(tx, wish, false));
+}
+
 /** @throws BerthError `quota.exceeded` */
 export async function assertDevicesWithinQuota(
   tx: Tx,

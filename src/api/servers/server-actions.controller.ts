@@ -58,6 +58,12 @@ export class ServerActionsController {
       case 'evacuate':
         if (!isAdmin(caller)) throw new BerthError('auth.forbidden', 'evacuate: only an administrator may do this');
         return this.actions.evacuate(caller, id);
+      case 'migrate':
+        if (!isAdmin(caller)) throw new BerthError('auth.forbidden', 'migrate: only an administrator may do this');
+        return this.actions.migrate(caller, id, body.host ?? null);
+      case 'resize':
+        if (body.flavor === undefined) throw invalidFields([{ field: 'flavor', problem: 'is missing' }]);
+        return this.actions.resize(caller, id, body.flavor);
       default:
         return this.actions.act(caller, id, action);
     }
@@ -70,11 +76,13 @@ function knownAction(text: string): ServerAction {
   throw new BerthError('request.not_found', `There is no such action; there are ${SERVER_ACTIONS.join(', ')}`);
 }
 
+/** Which action takes which field. */
+const TAKEN_BY = { reason: 'lock', availability_zone: 'unshelve', flavor: 'resize', host: 'migrate' } as const;
+
 /** What another action would take is not passed over. */
-function assertOnly(action: ServerAction, { reason, availability_zone: zone }: ServerActionBody): void {
-  if (reason !== undefined && action !== 'lock')
-    throw invalidFields([{ field: 'reason', problem: 'is for lock only' }]);
-  if (zone !== undefined && action !== 'unshelve') {
-    throw invalidFields([{ field: 'availability_zone', problem: 'is for unshelve only' }]);
+function assertOnly(action: ServerAction, body: ServerActionBody): void {
+  for (const [field, taker] of Object.entries(TAKEN_BY)) {
+    if (body[field as keyof ServerActionBody] === undefined || action === taker) continue;
+    throw invalidFields([{ field, problem: `is for ${taker} only` }]);
   }
 }

@@ -12,15 +12,15 @@ import {
   orderGuest,
   readHostName,
 } from '../../store/guest-orders.store.js';
-import { findFlavor } from '../../store/flavors.store.js';
 import { Ledger } from '../../store/ledger.js';
 import { beginActions } from '../../store/server-actions.store.js';
-import { lockServerRow, markVmState, unlockServerRow } from '../../store/server-locks.store.js';
+import { lockServerRow, markAction, markVmState, unlockServerRow } from '../../store/server-locks.store.js';
 import { shelveServer, unshelveServer } from '../../store/server-shelving.store.js';
+import { RequestRules } from '../request-rules.js';
 import { type Caller, isAdmin, mayKnow } from '../identity/caller.js';
-import { projectSeen } from '../flavors/flavors.service.js';
 import { invalidFields } from '../request-validation.pipe.js';
-import { unknownFlavor } from '../unknown-names.js';
+import type { ResolvedRequest } from './resolve-request.js';
+import { resized } from './resized-request.js';
 import { type ServerState, serverState } from './server-state.js';
 import { unknownServer } from './servers.service.js';
 
@@ -45,7 +45,10 @@ const AT_HOME: readonly VmStateWord[] = ['active', 'stopped', 'paused', 'suspend
 /** What is done with servers that were placed. The scheduler and the agents carry it out; each is written down with who asked for it. */
 @Injectable()
 export class ServerActionsService {
-  constructor(private readonly ledger: Ledger) {}
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly rules: RequestRules,
+  ) {}
 
   /** @throws BerthError `server.unknown`, `server.locked`, `server.invalid_status` */
   act(caller: Caller, id: string, act: GuestAct): Promise<void> {
@@ -190,12 +193,51 @@ export class ServerActionsService {
     });
   }
 
-  /** @throws BerthError `flavor.unknown` before anything else is said of it */
-  refuseResize(caller: Caller, id: string, flavor: string): Promise<never> {
-    return this.with(caller, id, { action: 'resize', from: ['active', 'stopped'] }, async (tx) => {
-      const wanted = { id: flavor, orName: false, projectId: projectSeen(caller) };
-      if (!(await findFlavor(tx, wanted))) throw await unknownFlavor(tx, wanted, 'flavorRef');
-      throw new BerthError('server.not_supported', 'Servers are not resized: create another one, and delete this one');
+  /**
+   * Has the scheduler place a server on another host: it stops here, and runs there. Where there is no room it stays as it is.
+   *
+   * @param target the only host that it may go to; null: any other
+   * @throws BerthError `request.invalid` for a target that there is not, or that it is on
+   */
+  migrate(caller: Caller, id: string, target: string | null = null): Promise<void> {
+    return this.move(caller, id, 'migrate', async (tx, { request, hostName }) => {
+      await assertPlaces(tx, { zone: null, host: target });
+      if (target !== null && target === hostName) {
+        throw invalidFields([{ field: 'host', problem: 'is the host that it is on' }]);
+      }
+      return { request: boundTo(request, target), flavor: null };
+    });
+  }
+
+  /**
+   * The same with another flavor. Nothing is left to confirm: it has either moved, or is as it was.
+   *
+   * @param flavor id or name
+   * @throws BerthError `flavor.unknown`, `quota.exceeded`; `server.not_supported` when devices were asked for beside the flavor's
+   */
+  resize(caller: Caller, id: string, flavor: string): Promise<void> {
+    return this.move(caller, id, 'resize', (tx, server) => resized(tx, caller, server, flavor, this.rules));
+  }
+
+  private move(
+    caller: Caller,
+    id: string,
+    action: 'migrate' | 'resize',
+    nextOf: (tx: Tx, server: ActingServer) => Promise<ResolvedRequest>,
+  ): Promise<void> {
+    return this.ledger.transaction(async (tx) => {
+      // all servers of the host are locked, in their order, before this one is looked at
+      const hostName = await readHostName(tx, id);
+      const host = hostName === null ? null : await lockHostToLeave(tx, hostName);
+      const server = await locked(tx, caller, id, { action, from: ['active', 'stopped'] });
+      if (!host || server.hostId !== host.id || server.taskState !== null) {
+        throw conflict(id, action, serverStateOf(server));
+      }
+      const next = await nextOf(tx, server);
+      const there = (await readServersThere(tx, host.id)).filter((one) => one.id === id);
+      const wish = { reason: null, waits: false, force: false, disable: false, next };
+      await markAction(tx, id, action);
+      await askToLeave(tx, host, there, { ...wish, kind: action === 'resize' ? 'resize' : 'migration' }, caller);
     });
   }
 

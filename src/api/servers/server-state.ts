@@ -27,6 +27,8 @@ const TASKS: Readonly<Record<GuestAction, string>> = {
   resume: 'resuming',
   rebuild: 'rebuilding',
   unshelve: 'unshelving',
+  migrate: 'resize_migrating',
+  resize: 'resize_prep',
 };
 
 /** A server that is being deleted still is what it was, with a task; one that is unshelved is shelved until it is placed. */

@@ -10,6 +10,8 @@ interface GivenAction extends GivenWait {
   readonly hard?: true;
   readonly reason?: string;
   readonly availabilityZone?: string;
+  readonly flavor?: string;
+  readonly host?: string;
 }
 
 interface Action {
@@ -37,6 +39,14 @@ const ACTIONS = {
     options: (command) => command.option('--availability-zone <zone>', 'only there'),
   },
   evacuate: { about: 'have servers of a host that is down placed elsewhere' },
+  migrate: {
+    about: 'move servers to another host; they boot there',
+    options: (command) => command.option('--host <host>', 'only there'),
+  },
+  resize: {
+    about: 'move servers to another host with another flavor; they boot there',
+    options: (command) => command.requiredOption('--flavor <flavor>', 'the next one'),
+  },
 } satisfies Readonly<Record<string, Action>>;
 
 type Verb = keyof typeof ACTIONS;
@@ -56,7 +66,10 @@ async function act(session: Session, verb: Verb, given: GivenAction, server: str
   const { rest, ask } = session;
   const id = await serverId(session, server);
   const action = verb === 'reboot' && given.hard ? 'reboot_hard' : verb;
-  const body = filled({ reason: given.reason, availability_zone: given.availabilityZone });
+  const body = filled({
+    ...{ reason: given.reason, availability_zone: given.availabilityZone },
+    ...{ flavor: given.flavor, host: given.host },
+  });
   await ask(rest.POST('/v1/servers/{id}/actions/{action}', { params: { path: { id, action } }, body }));
   if (!given.wait) return;
   const seen = await watched(

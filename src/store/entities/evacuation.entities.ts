@@ -1,6 +1,7 @@
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
 import { HostEntity } from './inventory.entities.js';
-import { ServerEntity } from './workload.entities.js';
+import type { PlacementRequest } from '../../placement/request.js';
+import { type FlavorSnapshot, ServerEntity } from './workload.entities.js';
 
 /** `open`: to be moved. `left`: it has devices elsewhere, or waits for some. `stuck`: it stays, and nobody tries again. */
 export type EvacuationState = 'open' | 'left' | 'stuck' | 'needs_owner';
@@ -45,4 +46,7 @@ export class EvacuationEntity {
   /** It leaves also when there is no room. */
   @Column('boolean') force: boolean;
   @Column('timestamptz', { default: () => 'now()' }) asked_at: Date;
+  /** What it asks for from then on; null: what it asks for now. */
+  @Column('jsonb', { nullable: true }) request: PlacementRequest | null;
+  @Column('jsonb', { nullable: true }) flavor: FlavorSnapshot | null;
 }

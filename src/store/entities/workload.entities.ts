@@ -10,10 +10,10 @@ export type ServerStatus = (typeof SERVER_STATUSES)[number];
 /** How the guest of an ACTIVE server is to be. `error`: an administrator says that it is broken; it keeps what it has. */
 export const VM_STATES = ['active', 'stopped', 'paused', 'suspended', 'error'] as const;
 export type VmState = (typeof VM_STATES)[number];
-/** What is under way with a guest, until its agent answers; `unshelve` until it is placed. */
+/** What is under way with a guest, until its agent answers; the last three until the scheduler has decided. */
 export const GUEST_ACTIONS = [
   ...(['stop', 'start', 'reboot', 'reboot_hard', 'pause', 'unpause', 'suspend', 'resume', 'rebuild'] as const),
-  'unshelve',
+  ...(['unshelve', 'migrate', 'resize'] as const),
 ] as const;
 export type GuestAction = (typeof GUEST_ACTIONS)[number];
 export const TASK_STATES = ['scheduling', 'preparing', 'releasing', 'waiting', 'attaching', 'detaching'] as const;
@@ -55,7 +55,7 @@ export type ServerKind = 'server' | 'placement';
 @Check('servers_vm_state_check', `vm_state IN ('active', 'stopped', 'paused', 'suspended', 'error')`)
 @Check(
   'servers_action_check',
-  `action IN ('stop', 'start', 'reboot', 'reboot_hard', 'pause', 'unpause', 'suspend', 'resume', 'rebuild', 'unshelve')`,
+  `action IN ('stop', 'start', 'reboot', 'reboot_hard', 'pause', 'unpause', 'suspend', 'resume', 'rebuild', 'unshelve', 'migrate', 'resize')`,
 )
 @Check('servers_locked_by_check', `locked_by IN ('owner', 'admin')`)
 @Check(

@@ -5,6 +5,7 @@ import { invalidFields } from '../../request-validation.pipe.js';
 import type { ActionRule, ServerActionsService } from '../../servers/server-actions.service.js';
 import type { ServersService } from '../../servers/servers.service.js';
 import { refuseBefore } from './microversion-fields.js';
+import { idOfReference } from './server-fields.js';
 import { RebuildAction } from './server-rebuild.dto.js';
 import type { ServerRebuildService } from './server-rebuild.service.js';
 import * as values from './server-actions.dto.js';
@@ -66,7 +67,10 @@ export const ACTIONS: Readonly<Record<string, ActionEntry>> = {
   evacuate: admin(taking(values.EvacuateAction, evacuate)),
   migrate: { ...admin(taking(values.MigrateAction, migrate)), isOptional: true },
   'os-migrateLive': admin(taking(values.LiveMigrateAction, (on) => on.actions.refuseLiveMigration(on.caller, on.id))),
-  resize: taking(values.ResizeAction, (on, { flavorRef }) => on.actions.refuseResize(on.caller, on.id, flavorRef)),
+  resize: taking(values.ResizeAction, (on, { flavorRef }) =>
+    on.actions.resize(on.caller, on.id, idOfReference(flavorRef)),
+  ),
+  // who is moved has moved: nothing is left to confirm
   confirmResize: refused('confirmResize', ['resized'], 'It was not resized'),
   revertResize: refused('revertResize', ['resized'], 'It was not resized'),
   changePassword: notDone(
@@ -140,15 +144,9 @@ function evacuate({ actions, caller, id, minor }: Acting, { host, force }: value
   return actions.evacuate(caller, id, host ?? null);
 }
 
-function migrate({ actions, caller, id, minor }: Acting, { host }: values.MigrateAction): Promise<never> {
+function migrate({ actions, caller, id, minor }: Acting, { host }: values.MigrateAction): Promise<void> {
   refuseBefore(minor, { host }, { host: SINCE.migrateHost }, 'migrate');
-  const rule = { action: 'migrate', from: RUNNING_OR_STOPPED };
-  return actions.refuse(
-    caller,
-    id,
-    rule,
-    notSupported('Servers are not migrated; shelve and unshelve, or evacuate the host'),
-  );
+  return actions.migrate(caller, id, host ?? null);
 }
 
 /** There is only the group `default`, which every server has and keeps. */

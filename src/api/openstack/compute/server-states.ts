@@ -4,7 +4,7 @@ import { type NovaStatus, novaStatus } from './server-status.js';
 
 /** Statuses that Nova has and no server here is ever in. */
 const OTHER_STATUSES: ReadonlySet<string> = new Set([
-  ...['PASSWORD', 'MIGRATING', 'RESIZE', 'VERIFY_RESIZE', 'REVERT_RESIZE', 'RESCUE', 'SOFT_DELETED', 'SHELVED'],
+  ...['PASSWORD', 'MIGRATING', 'VERIFY_RESIZE', 'REVERT_RESIZE', 'RESCUE', 'SOFT_DELETED', 'SHELVED'],
 ]);
 
 /** All that can be said of how a server is, with Nova's words for it. */

@@ -32,6 +32,8 @@ const SHOWN_TASKS: Readonly<Record<string, string>> = {
   reboot_started: 'REBOOT',
   reboot_started_hard: 'HARD_REBOOT',
   rebuilding: 'REBUILD',
+  resize_migrating: 'RESIZE',
+  resize_prep: 'RESIZE',
 };
 
 /** A server that is being deleted still is what it was, with a task: it is gone when its devices are given back. */
