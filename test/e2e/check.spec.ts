@@ -53,7 +53,7 @@ describe('berth check, next to running roles', () => {
       `UPDATE devices SET status = 'available' WHERE id IN (SELECT device_id FROM allocations WHERE server_id = $1)`,
       [serverId],
     );
-    for (const table of ['allocations', 'claims', 'decisions', 'server_events']) {
+    for (const table of ['allocations', 'claims', 'decisions', 'server_events', 'server_actions']) {
       await fleet.sql(`DELETE FROM ${table} WHERE server_id = $1`, [serverId]);
     }
     await fleet.sql(`DELETE FROM servers WHERE id = $1`, [serverId]);
