@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** One process, the REST face in it, and no others. */
+const REST = ['rest', 'compute', 'openstack', 'placement', 'security'].map((name) => `test/e2e/${name}*.spec.ts`);
+
 const shared = { environment: 'node', globals: false } as const;
 
 export default defineConfig({
@@ -30,9 +33,24 @@ export default defineConfig({
       {
         test: {
           ...shared,
-          name: 'e2e',
+          name: 'rest',
           sequence: { groupOrder: 2 },
+          include: REST,
+          globalSetup: ['test/support/services.ts'],
+          // each has a database of its own, and loading the program takes longer than most of them
+          isolate: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'e2e',
+          sequence: { groupOrder: 3 },
           include: ['test/e2e/**/*.spec.ts'],
+          exclude: REST,
           globalSetup: ['test/support/services.ts'],
           testTimeout: 300_000,
           hookTimeout: 180_000,
@@ -43,7 +61,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'simulation',
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
           include: ['test/simulation/**/*.spec.ts'],
           globalSetup: ['test/support/postgres-alone.ts', 'test/simulation/totals.ts'],
           hookTimeout: 120_000,
@@ -54,7 +72,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'keystone',
-          sequence: { groupOrder: 6 },
+          sequence: { groupOrder: 5 },
           include: ['test/keystone/*.spec.ts'],
           globalSetup: ['test/support/postgres-alone.ts'],
           testTimeout: 120_000,
@@ -66,7 +84,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'clients',
-          sequence: { groupOrder: 7 },
+          sequence: { groupOrder: 6 },
           include: ['test/clients/*.spec.ts'],
           globalSetup: ['test/support/postgres-alone.ts'],
           testTimeout: 180_000,
@@ -78,7 +96,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'kernel',
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 7 },
           include: ['test/kernel/*.spec.ts'],
           globalSetup: ['test/support/postgres-alone.ts'],
           testTimeout: 300_000,
@@ -90,7 +108,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'nested',
-          sequence: { groupOrder: 5 },
+          sequence: { groupOrder: 8 },
           include: ['test/kernel/nested/*.spec.ts'],
           globalSetup: ['test/support/postgres-alone.ts'],
           testTimeout: 1_800_000,

@@ -38,10 +38,9 @@ process.exitCode = failed.length > 0 || tests !== 0 ? 1 : 0;
 /** What finds most and costs least comes first, and with both cores; the long ones side by side. */
 function stages() {
   if (!WITH_SERVICES) return [[['unit']]];
-  return [
-    [['unit', 'integration']],
-    [['e2e', 'simulation', 'keystone', 'clients'], ...(WITH_KERNELS ? [['kernel']] : [])],
-  ];
+  const ours = ['rest', 'e2e', 'simulation'];
+  const foreign = [...(WITH_KERNELS ? ['kernel'] : []), 'keystone', 'clients'];
+  return [[['unit', 'integration']], [ours, foreign]];
 }
 
 /** Runs the steps two at a time and reports them in their order. */
