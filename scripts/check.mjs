@@ -38,9 +38,12 @@ process.exitCode = failed.length > 0 || tests !== 0 ? 1 : 0;
 /** What finds most and costs least comes first, and with both cores; the long ones side by side. */
 function stages() {
   if (!WITH_SERVICES) return [[['unit']]];
-  const ours = ['rest', 'e2e', 'simulation'];
-  const foreign = [...(WITH_KERNELS ? ['kernel'] : []), 'keystone', 'clients'];
-  return [[['unit', 'integration']], [ours, foreign]];
+  const lanes = [
+    ['rest', 'e2e', 'simulation'],
+    ['keystone', 'clients'],
+  ];
+  // an emulated machine that has to share its core was seen to hang: it is alone
+  return [[['unit', 'integration']], lanes, ...(WITH_KERNELS ? [[['kernel']]] : [])];
 }
 
 /** Runs the steps two at a time and reports them in their order. */

@@ -1,5 +1,5 @@
-// Runs test projects of vitest in lanes: those of a lane one after the other, lanes side by side. A virtual machine without hardware
-// help keeps one core busy and no more, so the kernel tests have a lane of their own beside what waits for services.
+// Runs test projects of vitest in lanes: those of a lane one after the other, lanes side by side. What waits most of its time, for sweeps or for
+// programs that start, leaves a core to others.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
@@ -10,7 +10,7 @@ const CLOSING_LINE = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/;
  *
  * The first lane of a stage writes as it goes, the others once they are through. The last line of all is `N passed, M failed`.
  *
- * @param stages e.g. `[[['unit', 'integration']], [['e2e'], ['kernel']]]`
+ * @param stages e.g. `[[['unit', 'integration']], [['e2e'], ['clients']]]`
  * @returns 0 when every lane ended well
  */
 export async function runLanes(stages, root) {
