@@ -8,6 +8,7 @@ import { invalidFields } from '../../request-validation.pipe.js';
 import { imageWishes } from '../../servers/host-wishes.js';
 import { ServerActionsService } from '../../servers/server-actions.service.js';
 import { ImagesService } from '../image/images.service.js';
+import { adminPassword } from './admin-password.js';
 import { ComputeServersService } from './compute-servers.service.js';
 import { refuseBefore } from './microversion-fields.js';
 import { idOfReference, plainIpv6 } from './server-fields.js';
@@ -56,7 +57,7 @@ export class ServerRebuildService {
         ...view,
         ...(isPart && minor >= SHOWN_SINCE.keyName ? { key_name: row.key_name } : {}),
         ...(minor >= SHOWN_SINCE.userData ? { user_data: row.user_data } : {}),
-        ...(wish.adminPass === undefined ? {} : { adminPass: wish.adminPass }),
+        adminPass: wish.adminPass ?? adminPassword(),
       },
     };
   }

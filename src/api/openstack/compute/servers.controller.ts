@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiProblems } from '../../answers.js';
@@ -16,6 +15,7 @@ import { serverQuery } from './server-query.js';
 import { orderForm } from './server-wishes.js';
 import { type ServerChangesBody, ServerCreateBody, ServerUpdateBody, UPDATE_SINCE } from './servers.dto.js';
 import { briefView, reservationIdOf, type ServerAudience, serverView } from './servers.views.js';
+import { adminPassword } from './admin-password.js';
 import { COMPUTE_PATH } from './url.js';
 
 interface Request {
@@ -91,7 +91,7 @@ export class ComputeServersController {
       server: {
         ...{ id: row.id, links, 'OS-DCF:diskConfig': row.disk_config },
         security_groups: server.security_groups ?? [{ name: 'default' }],
-        adminPass: server.adminPass ?? password(),
+        adminPass: server.adminPass ?? adminPassword(),
       },
     };
   }
@@ -155,13 +155,4 @@ function changeOf(server: ServerChangesBody): ServerChange {
       ...(disk === undefined ? {} : { disk_config: disk }),
     },
   };
-}
-
-const PASSWORD_LETTERS = '23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz';
-const PASSWORD_LENGTH = 12;
-
-/** Clients expect one; no guest is given it. */
-function password(): string {
-  const letter = (): string => PASSWORD_LETTERS[randomInt(PASSWORD_LETTERS.length)] ?? '';
-  return Array.from({ length: PASSWORD_LENGTH }, letter).join('');
 }
