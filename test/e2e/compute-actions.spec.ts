@@ -267,7 +267,9 @@ describe('what is done with servers, as clients of Nova ask for it', () => {
     );
     expect(row).toEqual({ image: 'x86_64', name: 'other' });
     await act(id, { 'os-stop': null });
-    expect((await act(id, { rebuild: { imageRef: made.id } }, 'bob', '2.93')).body.server).toHaveProperty('user_data');
+    expect((await act(id, { rebuild: { imageRef: made.id } }, 'bob', '2.93')).body.server).toMatchObject({
+      ...{ user_data: null, adminPass: expect.stringMatching(/^\w{12}$/) },
+    });
     expect(await shown(id)).toBe('ACTIVE stopped');
     await act(id, { 'os-start': null });
     await act(id, { pause: null });
