@@ -17,6 +17,7 @@ import { assertMetadataFits } from './server-wishes.js';
 import { serverView } from './servers.views.js';
 
 const NO_FILES_SINCE = 57;
+const USER_DATA = 'OS-EXT-SRV-ATTR:user_data';
 /** From which version on the answer has the field. */
 const SHOWN_SINCE = { keyName: 54, userData: 57, whole: 75 } as const;
 
@@ -50,7 +51,11 @@ export class ServerRebuildService {
       return withImage(named, imageWishes(image.properties).properties);
     });
     const row = await this.servers.find(caller, id);
-    const view = serverView(row, { minor, base, isAdmin: isAdmin(caller) }, 'update');
+    const shown = serverView(row, { minor, base, isAdmin: isAdmin(caller) }, 'update') as Readonly<
+      Record<string, unknown>
+    >;
+    // the one attribute that this answer has under a shorter name
+    const { [USER_DATA]: _longer, ...view } = shown;
     const isPart = minor < SHOWN_SINCE.whole;
     return {
       server: {
