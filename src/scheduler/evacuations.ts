@@ -21,6 +21,7 @@ import type { SnapshotCache } from '../store/snapshot.store.js';
 const log = new Logger('Evacuations');
 /** How often one server is decided anew because its new host changed; then it is the next sweep's. */
 const ROUNDS_MAX = 10;
+const CHANGING = 'its new host had changed, or its project was at a quota, each time that it was to go';
 const BUSY = 'something is under way with it; it is tried again';
 
 export interface EvacuationRules {
@@ -59,6 +60,8 @@ async function evacuateOne(world: World, leaving: Leaving): Promise<boolean> {
       if (!(error instanceof BerthError) || error.code !== 'claim.conflict') throw error;
     }
   }
+  // who does not wait is told, and may be acted on again
+  if (!leaving.waits) await world.ledger.transaction((tx) => keepServer(tx, leaving, CHANGING));
   return false;
 }
 
